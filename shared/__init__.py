@@ -1,0 +1,1 @@
+"""What all four services speak: domain, events, storage, messaging and telemetry."""
