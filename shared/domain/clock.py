@@ -1,0 +1,19 @@
+"""Time as the platform keeps it: UTC, to the millisecond, which is what MongoDB stores and the wire carries."""
+
+from datetime import UTC, datetime
+
+
+def now() -> datetime:
+    """Return the current UTC time cut to whole milliseconds, so that a stored time equals the one in memory."""
+    moment = datetime.now(UTC)
+    return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
+
+
+def wire_time(moment: datetime) -> str:
+    """Format `moment` as `YYYY-MM-DDThh:mm:ss.mmmZ` (contract A3)."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03d}Z"
+
+
+def wire_time_or_none(moment: datetime | None) -> str | None:
+    """Format like `wire_time`, or pass None through."""
+    return None if moment is None else wire_time(moment)

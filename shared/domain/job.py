@@ -1,0 +1,73 @@
+"""A long job that lives inside a document: claimed with a lease, fenced by a token that grows with every claim."""
+
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+import msgspec
+
+from shared.domain.errors import FailureReason
+
+
+class JobStatus(StrEnum):
+    """Where a job stands; the words are those of `stitching.status` on the wire (contract A6)."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    COMPLETED = "completed"
+    FAILED = "failed"
+
+
+class JobKind(StrEnum):
+    """What a job does to the document that holds it."""
+
+    VERIFY = "verify"
+    STITCH = "stitch"
+    TRANSCRIBE = "transcribe"
+
+
+class Job(msgspec.Struct, frozen=True, kw_only=True):
+    """One piece of long work. The newest `token` alone may write the result; `available_at` is when it may be claimed:
+    the queueing time at first, the end of the lease while running, the end of the backoff after a failed attempt.
+    """
+
+    id: str
+    kind: JobKind
+    status: JobStatus = JobStatus.QUEUED
+    queued_at: datetime
+    available_at: datetime
+    token: int = 0
+    attempts: int = 0
+    worker: str | None = None
+
+    def claimed(self, worker: str, at: datetime, lease_s: float) -> "Job":
+        """Return the job as `worker` holds it until `at` plus `lease_s` seconds."""
+        return msgspec.structs.replace(
+            self,
+            status=JobStatus.RUNNING,
+            token=self.token + 1,
+            attempts=self.attempts + 1,
+            worker=worker,
+            available_at=at + timedelta(seconds=lease_s),
+        )
+
+    def handed_back(self, at: datetime, after_s: float, *, counted: bool) -> "Job":
+        """Return the job to the queue, claimable `after_s` seconds later; an attempt not `counted` is forgotten."""
+        return msgspec.structs.replace(
+            self,
+            status=JobStatus.QUEUED,
+            attempts=self.attempts if counted else max(0, self.attempts - 1),
+            worker=None,
+            available_at=at + timedelta(seconds=after_s),
+        )
+
+    def ended(self, status: JobStatus) -> "Job":
+        """Return the job as completed or failed."""
+        return msgspec.structs.replace(self, status=status, worker=None)
+
+
+class Failure(msgspec.Struct, frozen=True, kw_only=True):
+    """Why a recording or a transcription failed, as kept and shown."""
+
+    reason: FailureReason
+    message: str
+    chunk_number: int | None = None

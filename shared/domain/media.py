@@ -1,0 +1,60 @@
+"""The files of a recording: audio, images and video."""
+
+from datetime import datetime
+from enum import StrEnum
+
+import msgspec
+
+
+class MediaType(StrEnum):
+    """The three kinds of media (contract section 6.0)."""
+
+    AUDIO = "audio"
+    IMAGE = "image"
+    VIDEO = "video"
+
+
+class MediaStatus(StrEnum):
+    """A media object is announced, then stored."""
+
+    PENDING = "pending"
+    UPLOADED = "uploaded"
+
+
+class Media(msgspec.Struct, frozen=True, kw_only=True):
+    """One file of a recording; `object_key` is its place in the object store, never shown to a client."""
+
+    id: str
+    type: MediaType
+    content_type: str
+    object_key: str
+    status: MediaStatus = MediaStatus.PENDING
+    file_size_bytes: int | None = None
+    declared_size_bytes: int | None = None
+    captured_at: datetime | None = None
+    created_at: datetime
+    codec: str | None = None
+    sample_rate_hz: int | None = None
+    channels: int | None = None
+
+
+CONTENT_TYPES: dict[MediaType, dict[str, str]] = {
+    MediaType.AUDIO: {
+        "audio/opus": "opus",
+        "audio/ogg": "ogg",
+        "audio/wav": "wav",
+        "audio/mpeg": "mp3",
+        "audio/mp4": "m4a",
+        "audio/webm": "webm",
+        "audio/flac": "flac",
+        "audio/aac": "aac",
+    },
+    MediaType.IMAGE: {"image/jpeg": "jpg", "image/png": "png"},
+    MediaType.VIDEO: {"video/mp4": "mp4"},
+}
+"""The MIME types each kind accepts, with the extension its object gets; the first of each is the default (section 8)."""
+
+
+def default_content_type(kind: MediaType) -> str:
+    """Return the MIME type used when a client names none."""
+    return next(iter(CONTENT_TYPES[kind]))

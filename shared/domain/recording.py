@@ -1,0 +1,131 @@
+"""The recording: its state table and everything a document of it holds."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+import msgspec
+
+from shared.domain.clock import now
+from shared.domain.job import Failure, Job
+from shared.domain.media import Media, MediaStatus, MediaType
+from shared.domain.tenant import Mode, Tenant
+from shared.domain.transition import check_move
+
+
+class RecordingStatus(StrEnum):
+    """The statuses on the wire (contract A6)."""
+
+    PENDING = "pending"
+    STREAMING = "streaming"
+    UPLOADED = "uploaded"
+    PROCESSING = "processing"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    INTEGRITY_FAILURE = "integrity_failure"
+
+
+FOLLOWS: Mapping[RecordingStatus, frozenset[RecordingStatus]] = {
+    RecordingStatus.PENDING: frozenset({RecordingStatus.UPLOADED, RecordingStatus.INTEGRITY_FAILURE, RecordingStatus.FAILED}),
+    RecordingStatus.STREAMING: frozenset({RecordingStatus.UPLOADED, RecordingStatus.FAILED}),
+    RecordingStatus.UPLOADED: frozenset(
+        {RecordingStatus.PROCESSING, RecordingStatus.FAILED, RecordingStatus.INTEGRITY_FAILURE}
+    ),
+    RecordingStatus.PROCESSING: frozenset({RecordingStatus.PROCESSING, RecordingStatus.COMPLETED, RecordingStatus.FAILED}),
+    RecordingStatus.COMPLETED: frozenset({RecordingStatus.PROCESSING}),
+    RecordingStatus.FAILED: frozenset(),
+    # A whole file whose hash was wrong is uploaded anew (contract section 6.5).
+    RecordingStatus.INTEGRITY_FAILURE: frozenset({RecordingStatus.PENDING}),
+}
+"""Which status may follow which; `PROCESSING` may be re-entered by a worker that takes a job over."""
+
+TRANSCRIBABLE = frozenset({RecordingStatus.UPLOADED, RecordingStatus.COMPLETED})
+"""The statuses from which a transcription may be started (contract A12)."""
+
+
+class HashClaim(msgspec.Struct, frozen=True, kw_only=True):
+    """What a client says its upload hashes to; the stitcher checks it (contract A9)."""
+
+    content_sha256: str
+    claimed_at: datetime
+
+
+class Finalization(msgspec.Struct, frozen=True, kw_only=True):
+    """How a streaming upload was closed: the parameters, for recognising a repeat, and what the answer said."""
+
+    total_chunks: int
+    duration_ms: int
+    checksum_md5: str | None
+    file_size_bytes: int | None
+    chunks_received: int
+    stitching_job_id: str
+    finalized_at: datetime
+
+
+class Recording(msgspec.Struct, frozen=True, kw_only=True, rename={"id": "_id"}):
+    """A recording as MongoDB keeps it. `version` grows with every write; `outbox` is handled by the storage alone.
+
+    `transcription_due` is set when audio is ready and nobody has yet decided whether to transcribe it by itself.
+    `transcription_version` is the version of the transcription last reflected in `status`.
+    """
+
+    id: str
+    project_id: str
+    mode: Mode
+    version: int = 1
+    status: RecordingStatus
+    streaming: bool = False
+    device_id: str | None = None
+    end_user_id: str | None = None
+    name: str | None = None
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
+    recorded_at: datetime | None = None
+    source: str | None = None
+    upload_method: str | None = None
+    recording_uuid: str | None = None
+    recording_generation: int | None = None
+    metadata: dict[str, Any] = msgspec.field(default_factory=dict)
+    duration_ms: int | None = None
+    media: tuple[Media, ...] = ()
+    content_sha256: str | None = None
+    content_sha256_verified_at: datetime | None = None
+    hash_claim: HashClaim | None = None
+    finalization: Finalization | None = None
+    job: Job | None = None
+    failure: Failure | None = None
+    transcription_id: str | None = None
+    transcription_version: int = 0
+    transcription_due: bool = False
+    uploaded_at: datetime | None = None
+    created_at: datetime
+    updated_at: datetime
+    deleted_at: datetime | None = None
+
+    @property
+    def tenant(self) -> Tenant:
+        """Whose recording it is."""
+        return Tenant(self.project_id, self.mode)
+
+    @property
+    def audio(self) -> Media | None:
+        """The audio to transcribe: the newest stored audio, else a stored video, else nothing."""
+        stored = [media for media in self.media if media.status is MediaStatus.UPLOADED]
+        for kind in (MediaType.AUDIO, MediaType.VIDEO):
+            found = [media for media in stored if media.type is kind]
+            if found:
+                return found[-1]
+        return None
+
+    def changed(self, **fields: Any) -> "Recording":  # noqa: ANN401 - the fields of the struct itself, checked by msgspec
+        """Return the next version with `fields` set; a `status` among them must be allowed by the table."""
+        status = fields.get("status", self.status)
+        if status is not self.status:
+            check_move(FOLLOWS, self.id, self.status, status)
+        return msgspec.structs.replace(self, version=self.version + 1, updated_at=now(), **fields)
+
+    def with_media(self, media: Media) -> "tuple[Media, ...]":
+        """Return the media with `media` in place of the one of the same id, or added at the end."""
+        others = [media if item.id == media.id else item for item in self.media]
+        return tuple(others) if media in others else (*others, media)

@@ -1,0 +1,80 @@
+"""The transcription: a job on a recording, and its state table; the text itself is a `Transcript`, kept apart."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+import msgspec
+
+from shared.domain.clock import now
+from shared.domain.job import Failure, Job
+from shared.domain.tenant import Mode, Tenant
+from shared.domain.transition import check_move
+
+
+class TranscriptionStatus(StrEnum):
+    """The statuses on the wire (contract 9.2)."""
+
+    PENDING = "pending"
+    PROCESSING = "processing"
+    COMPLETED = "completed"
+    FAILED = "failed"
+
+
+class ProviderName(StrEnum):
+    """The four providers the contract names (A13)."""
+
+    WHISPER = "whisper"
+    DEEPGRAM = "deepgram"
+    ASSEMBLYAI = "assemblyai"
+    ELEVENLABS = "elevenlabs"
+
+
+FOLLOWS: Mapping[TranscriptionStatus, frozenset[TranscriptionStatus]] = {
+    TranscriptionStatus.PENDING: frozenset({TranscriptionStatus.PROCESSING, TranscriptionStatus.FAILED}),
+    TranscriptionStatus.PROCESSING: frozenset(
+        {TranscriptionStatus.PROCESSING, TranscriptionStatus.COMPLETED, TranscriptionStatus.FAILED}
+    ),
+    TranscriptionStatus.COMPLETED: frozenset(),
+    TranscriptionStatus.FAILED: frozenset(),
+}
+"""Which status may follow which; `PROCESSING` may be re-entered by a worker that takes a job over."""
+
+
+class Transcription(msgspec.Struct, frozen=True, kw_only=True, rename={"id": "_id"}):
+    """A transcription as MongoDB keeps it; `active` holds while it is pending or processing: one a recording, by index."""
+
+    id: str
+    project_id: str
+    mode: Mode
+    recording_id: str
+    version: int = 1
+    status: TranscriptionStatus = TranscriptionStatus.PENDING
+    active: bool = True
+    provider: ProviderName = ProviderName.WHISPER
+    requested_language: str | None = None
+    language: str | None = None
+    diarization: bool = True
+    duration_ms: int | None = None
+    word_count: int | None = None
+    confidence: float | None = None
+    failure: Failure | None = None
+    job: Job
+    created_at: datetime
+    updated_at: datetime
+    started_at: datetime | None = None
+    completed_at: datetime | None = None
+    deleted_at: datetime | None = None
+
+    @property
+    def tenant(self) -> Tenant:
+        """Whose transcription it is."""
+        return Tenant(self.project_id, self.mode)
+
+    def changed(self, **fields: Any) -> "Transcription":  # noqa: ANN401 - the fields of the struct itself, checked by msgspec
+        """Return the next version with `fields` set; a `status` among them must be allowed by the table."""
+        status = fields.get("status", self.status)
+        if status is not self.status:
+            check_move(FOLLOWS, self.id, self.status, status)
+        return msgspec.structs.replace(self, version=self.version + 1, updated_at=now(), **fields)
