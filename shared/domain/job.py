@@ -26,8 +26,9 @@ class JobKind(StrEnum):
 
 
 class Job(msgspec.Struct, frozen=True, kw_only=True):
-    """One piece of long work. The newest `token` alone may write the result; `available_at` is when it may be claimed:
-    the queueing time at first, the end of the lease while running, the end of the backoff after a failed attempt.
+    """One piece of long work, of which the newest `token` alone may write the result.
+
+    `available_at` is when it may be claimed: the queueing time at first, the end of the lease while running, the end of the backoff after a failed attempt.
     """
 
     id: str

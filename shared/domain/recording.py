@@ -29,9 +29,7 @@ class RecordingStatus(StrEnum):
 FOLLOWS: Mapping[RecordingStatus, frozenset[RecordingStatus]] = {
     RecordingStatus.PENDING: frozenset({RecordingStatus.UPLOADED, RecordingStatus.INTEGRITY_FAILURE, RecordingStatus.FAILED}),
     RecordingStatus.STREAMING: frozenset({RecordingStatus.UPLOADED, RecordingStatus.FAILED}),
-    RecordingStatus.UPLOADED: frozenset(
-        {RecordingStatus.PROCESSING, RecordingStatus.FAILED, RecordingStatus.INTEGRITY_FAILURE}
-    ),
+    RecordingStatus.UPLOADED: frozenset({RecordingStatus.PROCESSING, RecordingStatus.FAILED, RecordingStatus.INTEGRITY_FAILURE}),
     RecordingStatus.PROCESSING: frozenset({RecordingStatus.PROCESSING, RecordingStatus.COMPLETED, RecordingStatus.FAILED}),
     RecordingStatus.COMPLETED: frozenset({RecordingStatus.PROCESSING}),
     RecordingStatus.FAILED: frozenset(),

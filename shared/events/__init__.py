@@ -1,0 +1,1 @@
+"""What crosses Kafka: facts, their topics and the resources they carry."""

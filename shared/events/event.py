@@ -1,0 +1,34 @@
+"""What every event carries."""
+
+from datetime import datetime
+from typing import Annotated
+
+import msgspec
+
+from shared.domain.tenant import Mode, Tenant
+
+
+class Event(msgspec.Struct, frozen=True, kw_only=True, tag_field="type"):
+    """A fact about one recording; its tag is `<subject>.<past verb>` and names its topic.
+
+    `event_id` derives from (aggregate, type, version), so a replay is recognisable. `version` is that of the aggregate the
+    fact made; `schema` that of the event's own form, raised only beside a new golden.
+    """
+
+    event_id: str
+    project_id: str
+    mode: Mode
+    recording_id: str
+    version: int
+    occurred_at: Annotated[datetime, msgspec.Meta(tz=True)]
+    schema: int = 1
+
+    @property
+    def tenant(self) -> Tenant:
+        """Whose fact it is."""
+        return Tenant(self.project_id, self.mode)
+
+    @property
+    def type(self) -> str:
+        """The event's type as it stands on the wire, such as `recording.uploaded`."""
+        return str(self.__struct_config__.tag)

@@ -1,0 +1,77 @@
+"""The one table of topics: one topic per event type and named by it, keyed by recording id so that order holds."""
+
+from collections.abc import Mapping
+
+import msgspec
+
+from shared.events.event import Event
+from shared.events.recording import (
+    RecordingCreated,
+    RecordingDeleted,
+    RecordingFailed,
+    RecordingStitched,
+    RecordingUploaded,
+    UploadClaimed,
+)
+from shared.events.transcription import (
+    TranscriptionCompleted,
+    TranscriptionFailed,
+    TranscriptionQueued,
+    TranscriptionStarted,
+)
+
+AnyEvent = (
+    RecordingCreated
+    | RecordingUploaded
+    | RecordingStitched
+    | RecordingFailed
+    | RecordingDeleted
+    | UploadClaimed
+    | TranscriptionQueued
+    | TranscriptionStarted
+    | TranscriptionCompleted
+    | TranscriptionFailed
+)
+
+
+class Topic(msgspec.Struct, frozen=True, kw_only=True):
+    """One topic: what it carries, who writes it, which consumer groups read it, and whether customers may hear of it."""
+
+    event: type[Event]
+    producer: str
+    consumers: tuple[str, ...]
+    public: bool = True
+
+    @property
+    def name(self) -> str:
+        """The topic's name, which is the event's type."""
+        return str(self.event.__struct_config__.tag)
+
+
+DEAD_LETTER_TOPIC = "dead-letter"
+"""Where messages go that no retry can help; headers say from where, why and with what stack."""
+
+TOPICS: Mapping[str, Topic] = {
+    topic.name: topic
+    for topic in (
+        Topic(event=RecordingCreated, producer="ingest", consumers=("webhooks",)),
+        Topic(event=RecordingUploaded, producer="ingest", consumers=("stitcher", "webhooks")),
+        Topic(event=RecordingDeleted, producer="ingest", consumers=("stitcher", "webhooks")),
+        Topic(event=UploadClaimed, producer="ingest", consumers=("stitcher",), public=False),
+        Topic(event=RecordingStitched, producer="stitcher", consumers=("transcriber", "webhooks")),
+        Topic(event=RecordingFailed, producer="stitcher", consumers=("webhooks",)),
+        Topic(event=TranscriptionQueued, producer="ingest", consumers=("transcriber", "webhooks")),
+        Topic(event=TranscriptionStarted, producer="transcriber", consumers=("webhooks",)),
+        Topic(event=TranscriptionCompleted, producer="transcriber", consumers=("webhooks",)),
+        Topic(event=TranscriptionFailed, producer="transcriber", consumers=("webhooks",)),
+    )
+}
+"""Every topic by name."""
+
+PUBLIC_EVENT_TYPES: tuple[str, ...] = tuple(topic.name for topic in TOPICS.values() if topic.public)
+"""The event types a webhook endpoint may subscribe to (contract A21)."""
+
+
+def topics_read_by(group: str) -> tuple[str, ...]:
+    """Return the names of the topics that the consumer group `group` reads."""
+    return tuple(topic.name for topic in TOPICS.values() if group in topic.consumers)
