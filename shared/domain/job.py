@@ -28,7 +28,8 @@ class JobKind(StrEnum):
 class Job(msgspec.Struct, frozen=True, kw_only=True):
     """One piece of long work, of which the newest `token` alone may write the result.
 
-    `available_at` is when it may be claimed: the queueing time at first, the end of the lease while running, the end of the backoff after a failed attempt.
+    `available_at` is when it may be claimed: the queueing time at first, the end of the lease while running, the end of
+    the backoff after a failed attempt.
     """
 
     id: str
