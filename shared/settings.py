@@ -1,0 +1,197 @@
+"""Settings: frozen Structs, one per concern, filled from the environment once, at start.
+
+This is the only place that reads `os.environ`. A field `mongo_url` comes from `EARWITNESS_MONGO_URL`, or from the file named by
+`EARWITNESS_MONGO_URL_FILE` (a mounted secret). Nested Structs group fields and add nothing to the names. Whatever is missing or
+malformed is reported together, by name and expected form; a value is never repeated, for it may be a secret.
+"""
+
+import math
+import os
+import sys
+import types
+from collections.abc import Iterator, Mapping
+from enum import Enum
+from pathlib import Path
+from typing import Annotated, Any, Literal, NoReturn, TypeVar, Union, get_args, get_origin
+
+import msgspec
+
+T = TypeVar("T")
+
+EXIT_MISCONFIGURED = 78  # EX_CONFIG in sysexits.h
+BOOLEANS = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
+WORDS: dict[type, str] = {str: "a text", int: "an integer", float: "a number", bool: "true or false", Path: "a path"}
+CONSTRAINTS = {"gt": ">", "ge": ">=", "lt": "<", "le": "<=", "multiple_of": "a multiple of", "pattern": "matching"}
+
+LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR"]
+Port = Annotated[int, msgspec.Meta(ge=0, le=65535)]  # 0: any free port
+
+
+class MongoSettings(msgspec.Struct, frozen=True):
+    """Where the truth is kept."""
+
+    mongo_url: str
+    mongo_database: str = "earwitness"
+
+
+class KafkaSettings(msgspec.Struct, frozen=True):
+    """The broker, and what it is able to do."""
+
+    kafka_servers: tuple[str, ...]
+    kafka_partitions: Annotated[int, msgspec.Meta(ge=1)] = 6
+    kafka_replication: Annotated[int, msgspec.Meta(ge=1)] = 1
+    kafka_idempotent: bool = False  # not every broker knows idempotent producers
+    kafka_group_instance: str | None = None  # static membership: the pod's name
+
+
+class S3Settings(msgspec.Struct, frozen=True):
+    """The object store; `s3_public_endpoint` is how clients reach it when that differs from how services do."""
+
+    s3_endpoint: str
+    s3_access_key: str
+    s3_secret_key: str
+    s3_bucket: str
+    s3_region: str = "us-east-1"
+    s3_public_endpoint: str | None = None
+
+
+class HttpSettings(msgspec.Struct, frozen=True):
+    """Where the service listens; port 0 takes a free one."""
+
+    http_host: str
+    http_port: Port
+
+
+class RuntimeSettings(msgspec.Struct, frozen=True):
+    """How the process behaves."""
+
+    log_level: LogLevel = "INFO"
+    shutdown_grace_s: Annotated[float, msgspec.Meta(gt=0, le=86_400)] = 25
+    work_dir: Path | None = None
+
+
+class SettingsError(Exception):
+    """The environment does not make valid settings; `problems` has one line per variable, without any value."""
+
+    def __init__(self, problems: list[str]) -> None:
+        super().__init__("the settings are not complete:\n" + "\n".join(f"  {problem}" for problem in problems))
+        self.problems = tuple(problems)
+
+
+class AmbiguousVariable(Exception):
+    """A variable and the file that should hold it are both given."""
+
+
+def load(settings: type[T], environ: Mapping[str, str] | None = None, prefix: str = "EARWITNESS_") -> T:
+    """Fill `settings` from `environ` (the process's own when None), or raise one `SettingsError` with every problem."""
+    problems: list[str] = []
+    filled = _fill(settings, os.environ if environ is None else environ, prefix, problems)
+    if problems or filled is None:
+        raise SettingsError(problems)
+    return filled
+
+
+def exit_on_settings_error(error: SettingsError) -> NoReturn:
+    """Print what is wrong to stderr, as one message, and leave with status 78."""
+    sys.stderr.write(f"{error}\n")
+    raise SystemExit(EXIT_MISCONFIGURED)
+
+
+def _fill(settings: type[T], environ: Mapping[str, str], prefix: str, problems: list[str]) -> T | None:
+    values: dict[str, Any] = {}
+    found_before = len(problems)
+    for field in msgspec.structs.fields(settings):  # type: ignore[arg-type]  # any Struct; msgspec has no name for it here
+        if isinstance(field.type, type) and issubclass(field.type, msgspec.Struct):
+            values[field.name] = _fill(field.type, environ, prefix, problems)
+            continue
+        variable = prefix + field.name.upper()
+        try:
+            text = _read(environ, variable)
+            if text is not None:
+                values[field.name] = _parse(text, field.type)
+            elif field.required:
+                problems.append(f"{variable} is missing: expected {expected_form(field.type)}")
+        except AmbiguousVariable:
+            problems.append(f"{variable} and {variable}_FILE are both set: expected one of them")
+        except OSError as error:
+            problems.append(f"{variable}_FILE names a file that cannot be read: {error.strerror}")
+        except (ValueError, msgspec.ValidationError):
+            problems.append(f"{variable} is malformed: expected {expected_form(field.type)}")
+    return _construct(settings, values, problems) if len(problems) == found_before else None
+
+
+def _construct(settings: type[T], values: dict[str, Any], problems: list[str]) -> T | None:
+    try:
+        return settings(**values)
+    except ValueError as error:  # raised by a Struct's own __post_init__: a rule across fields
+        problems.append(str(error))
+        return None
+
+
+def _read(environ: Mapping[str, str], variable: str) -> str | None:
+    """Return the variable's text, or its file's; an empty one counts as missing."""
+    text = environ.get(variable, "").strip()
+    path = environ.get(f"{variable}_FILE", "").strip()
+    if text and path:
+        raise AmbiguousVariable
+    if path:
+        text = Path(path).read_text(encoding="utf-8").strip()
+    return text or None
+
+
+def _parse(text: str, wanted: object) -> object:
+    """Turn `text` into `wanted`, constraints included; a ValueError when it is not one."""
+    base = _base(wanted)
+    raw: object = text
+    if base is bool:
+        raw = BOOLEANS.get(text.lower(), text)
+    elif get_origin(base) is tuple:
+        raw = [item.strip() for item in text.split(",") if item.strip()]
+        if not raw:
+            raise ValueError("an empty list")
+    value: object = msgspec.convert(raw, wanted, strict=base is bool, dec_hook=_decode_path)
+    if value is None or (isinstance(value, float) and not math.isfinite(value)):
+        raise ValueError("not a value")
+    return value
+
+
+def _decode_path(wanted: type, raw: object) -> object:
+    if wanted is Path:
+        return Path(str(raw)).expanduser()
+    raise NotImplementedError(f"settings of type {wanted} are not supported")
+
+
+def _base(wanted: object) -> object:
+    """Return the type below `Annotated` and `Optional`."""
+    if get_origin(wanted) is Annotated:
+        return _base(get_args(wanted)[0])
+    if get_origin(wanted) in (Union, types.UnionType):
+        alternatives = [argument for argument in get_args(wanted) if argument is not types.NoneType]
+        return _base(alternatives[0]) if len(alternatives) == 1 else wanted
+    return wanted
+
+
+def expected_form(wanted: object) -> str:
+    """Say in words what `wanted` accepts, for people who set variables."""
+    base = _base(wanted)
+    if isinstance(base, type) and base in WORDS:
+        form = WORDS[base]
+    elif get_origin(base) is Literal:
+        form = "one of " + ", ".join(str(choice) for choice in get_args(base))
+    elif isinstance(base, type) and issubclass(base, Enum):
+        form = "one of " + ", ".join(str(member.value) for member in base)
+    elif get_origin(base) is tuple:
+        form = "a comma-separated list, each " + expected_form(get_args(base)[0])
+    else:
+        form = str(base)
+    return " ".join([form, *_constraints(wanted)])
+
+
+def _constraints(wanted: object) -> Iterator[str]:
+    if get_origin(wanted) is Annotated:
+        for meta in get_args(wanted)[1:]:
+            if isinstance(meta, msgspec.Meta):
+                yield from (f"{sign} {bound}" for name, sign in CONSTRAINTS.items() if (bound := getattr(meta, name)) is not None)
+    elif get_origin(wanted) in (Union, types.UnionType):
+        for alternative in get_args(wanted):
+            yield from _constraints(alternative)
