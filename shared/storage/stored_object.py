@@ -1,0 +1,36 @@
+"""What the object store says about an object, and the ways in which it does not answer as hoped."""
+
+from datetime import datetime
+
+import msgspec
+
+from shared.domain.errors import TransientFailure
+
+
+class StoredObject(msgspec.Struct, frozen=True):
+    """One object as the store describes it; `etag` without quotes, an MD5 only where the store makes it one."""
+
+    key: str
+    size_bytes: int
+    etag: str
+    last_modified: datetime | None = None
+
+
+class ObjectMissing(Exception):
+    """The object does not exist."""
+
+
+class BodyMismatch(Exception):
+    """The body handed over was not as long as announced; nothing was stored. The sender's fault."""
+
+
+class ObjectChanged(TransientFailure):
+    """The object is not the one that was asked for: it was replaced in between."""
+
+
+class ObjectStoreUnavailable(TransientFailure):
+    """The store gave no answer, or said that it cannot answer now."""
+
+
+class ObjectStoreRefused(TransientFailure):
+    """The store refused a proper request (credentials, missing bucket, quota): the operator's fault, never the recording's."""
