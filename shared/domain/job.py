@@ -29,14 +29,14 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     """One piece of long work, of which the newest `token` alone may write the result.
 
     `available_at` is when it may be claimed: the queueing time at first, the end of the lease while running, the end of
-    the backoff after a failed attempt.
+    the backoff after a failed attempt; None once the job has ended.
     """
 
     id: str
     kind: JobKind
     status: JobStatus = JobStatus.QUEUED
     queued_at: datetime
-    available_at: datetime
+    available_at: datetime | None
     token: int = 0
     attempts: int = 0
     worker: str | None = None
@@ -64,7 +64,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
 
     def ended(self, status: JobStatus) -> "Job":
         """Return the job as completed or failed."""
-        return msgspec.structs.replace(self, status=status, worker=None)
+        return msgspec.structs.replace(self, status=status, worker=None, available_at=None)
 
 
 class Failure(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,0 +1,143 @@
+"""Documents that move through statuses: version, outbox and job inside, every change one atomic write."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any, Generic, Protocol, TypeVar
+
+import msgspec
+from pymongo import ASCENDING, IndexModel
+
+from shared.domain.clock import now
+from shared.domain.job import Job, JobStatus
+from shared.domain.tenant import Tenant
+from shared.domain.transition import VersionConflict
+from shared.events.codec import from_document, to_document
+from shared.events.event import Event
+from shared.storage.documents import Documents, to_builtins
+
+
+class Aggregate(Protocol):
+    """What the storage needs of a recording or a transcription."""
+
+    @property
+    def id(self) -> str:
+        """The aggregate's id."""
+
+    @property
+    def tenant(self) -> Tenant:
+        """Whose it is."""
+
+    @property
+    def version(self) -> int:
+        """How often it was written."""
+
+    @property
+    def job(self) -> Job | None:
+        """The long work on it, if any."""
+
+
+A = TypeVar("A", bound=Any)
+
+AGGREGATE_INDEXES = (
+    IndexModel([("outbox.occurred_at", ASCENDING)], name="outbox", sparse=True),
+    IndexModel(
+        [("project_id", ASCENDING), ("job.available_at", ASCENDING)],
+        name="job_by_project",
+        partialFilterExpression={"job.available_at": {"$type": "date"}},
+    ),
+    IndexModel(
+        [("job.available_at", ASCENDING)],
+        name="job_by_time",
+        partialFilterExpression={"job.available_at": {"$type": "date"}},
+    ),
+)
+"""Outbox and queue indexes; they hold only documents that wait for something."""
+
+
+class Unpublished(msgspec.Struct, frozen=True):
+    """The events that one document's outbox still holds, oldest first."""
+
+    aggregate_id: str
+    events: tuple[Event, ...]
+
+
+class Aggregates(Generic[A]):
+    """A collection of aggregates. Every write is compare-and-set on the version, with its events in the same document."""
+
+    def __init__(self, documents: Documents[A], form: type[A]) -> None:
+        self._documents = documents
+        self._fields: tuple[str, ...] = form.__struct_fields__
+
+    @property
+    def name(self) -> str:
+        """The collection's name."""
+        return self._documents.name
+
+    async def get(self, tenant: Tenant, aggregate_id: str) -> A | None:
+        """Return the aggregate unless it is another tenant's, deleted or not there."""
+        return await self._documents.find_one(_owned(tenant, aggregate_id) | {"deleted_at": None})
+
+    async def add(self, aggregate: A, *events: Event) -> A:
+        """Store a new aggregate with its events; raise `AlreadyExists` when a unique key is taken."""
+        await self._documents.insert(aggregate, outbox=[to_document(event) for event in events])
+        return aggregate
+
+    async def save(self, before: A, after: A, *events: Event) -> A:
+        """Replace `before` by `after` and queue `events`, in one write.
+
+        Raises `VersionConflict` when the document is no longer as `before` says: read again and decide anew. A lease's
+        renewal changes no version, so `job` is written only where `after` differs from `before`.
+        """
+        changes = {name: to_builtins(value) for name, value in _differences(self._fields, before, after)}
+        change: dict[str, Any] = {"$set": changes}
+        if events:
+            change["$push"] = {"outbox": {"$each": [to_document(event) for event in events]}}
+        where = _owned(before.tenant, before.id) | {"version": before.version}
+        if not await self._documents.update(where, change):
+            raise VersionConflict(before.id)
+        return after
+
+    async def next_claimable(self, after_project: str) -> A | None:
+        """Return the oldest job that may be claimed, of the first project after `after_project` that has one (round robin)."""
+        due = {"job.available_at": {"$lte": now(), "$type": "date"}}
+        order = (("project_id", ASCENDING), ("job.available_at", ASCENDING))
+        found = await self._documents.find_one({"project_id": {"$gt": after_project}, **due}, order)
+        return found or await self._documents.find_one({"project_id": {"$lte": after_project}, **due}, order)
+
+    async def renew(self, aggregate: A, token: int, until: datetime) -> bool:
+        """Keep the lease until `until`; return False when a newer claim has taken the job over or it has ended."""
+        where = _owned(aggregate.tenant, aggregate.id) | {"job.token": token, "job.status": JobStatus.RUNNING}
+        return await self._documents.update(where, {"$set": {"job.available_at": until}})
+
+    async def queue_state(self, limit: int = 10_000) -> tuple[int, float]:
+        """Return how many jobs wait to be claimed, counted up to `limit`, and how long the oldest has waited, in seconds."""
+        due = {"job.available_at": {"$lte": now(), "$type": "date"}}
+        oldest = await self._documents.project(due, ["job.available_at"], (("job.available_at", ASCENDING),), 1)
+        if not oldest:
+            return 0, 0.0
+        age = (now() - oldest[0]["job"]["available_at"]).total_seconds()
+        return await self._documents.count(due, limit), max(0.0, age)
+
+    async def unpublished(self, older_than: datetime, limit: int) -> list[Unpublished]:
+        """Return the outboxes whose oldest event was made before `older_than`."""
+        found = await self._documents.project(
+            {"outbox.occurred_at": {"$lte": older_than}}, ["outbox"], (("outbox.occurred_at", ASCENDING),), limit
+        )
+        return [Unpublished(document["_id"], tuple(map(from_document, document["outbox"]))) for document in found]
+
+    async def remove_published(self, published: Mapping[str, Iterable[str]]) -> None:
+        """Take the events (ids by aggregate id) out of their outboxes; those already gone are no error."""
+        changes = [
+            ({"_id": aggregate_id}, {"$pull": {"outbox": {"event_id": {"$in": list(event_ids)}}}})
+            for aggregate_id, event_ids in published.items()
+        ]
+        if changes:
+            await self._documents.update_each(changes)
+
+
+def _owned(tenant: Tenant, aggregate_id: str) -> dict[str, Any]:
+    return {"_id": aggregate_id, "project_id": tenant.project_id, "mode": tenant.mode.value}
+
+
+def _differences(fields: Sequence[str], before: object, after: object) -> list[tuple[str, object]]:
+    return [(name, getattr(after, name)) for name in fields if getattr(after, name) != getattr(before, name)]

@@ -1,0 +1,128 @@
+"""One MongoDB collection seen as Structs: the only module, with `mongo.py`, that calls the driver (ADR 0001)."""
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from datetime import datetime
+from typing import Any, Generic, TypeVar
+
+import msgspec
+from motor.motor_asyncio import AsyncIOMotorCollection
+from pymongo import IndexModel, ReturnDocument, UpdateOne
+from pymongo.errors import BulkWriteError, ConnectionFailure, DuplicateKeyError, ExecutionTimeout, PyMongoError
+
+from shared.domain.errors import TransientFailure
+
+T = TypeVar("T", bound=msgspec.Struct)
+Filter = Mapping[str, Any]
+Sort = Sequence[tuple[str, int]]
+_DUPLICATE_KEY = 11000
+
+
+class StoreUnavailable(TransientFailure):
+    """MongoDB did not answer, or could not confirm a write; whether the write happened is unknown."""
+
+
+class AlreadyExists(Exception):
+    """A document with the same unique key is there already."""
+
+
+@asynccontextmanager
+async def translated() -> AsyncIterator[None]:
+    """Turn the driver's errors into ours."""
+    try:
+        yield
+    except DuplicateKeyError as error:
+        raise AlreadyExists(str(error.details and error.details.get("keyValue"))) from error
+    except (ConnectionFailure, ExecutionTimeout) as error:
+        raise StoreUnavailable(str(error)) from error
+    except PyMongoError as error:
+        if error.has_error_label("RetryableWriteError") or error.has_error_label("TransientTransactionError"):
+            raise StoreUnavailable(str(error)) from error
+        raise
+
+
+def to_builtins(value: object) -> Any:  # noqa: ANN401 - whatever MongoDB can hold
+    """Return `value` as MongoDB takes it: Structs become documents, times and bytes stay."""
+    return msgspec.to_builtins(value, builtin_types=(datetime, bytes))
+
+
+class Documents(Generic[T]):
+    """A collection whose documents have the form of one Struct; unknown fields of a document are passed over."""
+
+    def __init__(self, collection: AsyncIOMotorCollection[dict[str, Any]], form: type[T]) -> None:
+        self.name = collection.name
+        self._collection = collection
+        self._form = form
+
+    async def ensure_indexes(self, indexes: Sequence[IndexModel]) -> None:
+        """Create what is missing; safe to run from many replicas at once."""
+        async with translated():
+            await self._collection.create_indexes(list(indexes))
+
+    async def find_one(self, where: Filter, sort: Sort | None = None) -> T | None:
+        """Return the first document that matches, or None."""
+        async with translated():
+            found = await self._collection.find_one(where, sort=sort)
+        return None if found is None else msgspec.convert(found, self._form)
+
+    async def find(self, where: Filter, sort: Sort, limit: int, skip: int = 0) -> list[T]:
+        """Return at most `limit` documents in the order of `sort`."""
+        async with translated():
+            cursor = self._collection.find(where, sort=sort, limit=limit, skip=skip)
+            found = await cursor.to_list(limit)
+        return [msgspec.convert(document, self._form) for document in found]
+
+    async def project(self, where: Filter, fields: Sequence[str], sort: Sort, limit: int) -> list[dict[str, Any]]:
+        """Return only `fields` (and `_id`) of at most `limit` documents, as they stand."""
+        async with translated():
+            cursor = self._collection.find(where, dict.fromkeys(fields, 1), sort=sort, limit=limit)
+            return await cursor.to_list(limit)
+
+    async def insert(self, document: T, **extra: Any) -> None:  # noqa: ANN401 - fields that the Struct does not show
+        """Store a new document; raise `AlreadyExists` when a unique key is taken."""
+        async with translated():
+            await self._collection.insert_one(to_builtins(document) | extra)
+
+    async def insert_new(self, documents: Sequence[Mapping[str, Any]]) -> set[int]:
+        """Store those documents whose keys are free; return the positions of those that were there already."""
+        try:
+            async with translated():
+                await self._collection.insert_many([dict(document) for document in documents], ordered=False)
+        except BulkWriteError as error:
+            failures = error.details["writeErrors"]
+            if any(failure["code"] != _DUPLICATE_KEY for failure in failures) or error.details.get("writeConcernErrors"):
+                raise StoreUnavailable(str(error.details)) from error
+            return {failure["index"] for failure in failures}
+        return set()
+
+    async def update(self, where: Filter, change: Mapping[str, Any], *, upsert: bool = False) -> bool:
+        """Change one document; return whether one matched or was made."""
+        async with translated():
+            result = await self._collection.update_one(where, change, upsert=upsert)
+        return bool(result.matched_count or result.upserted_id is not None)
+
+    async def update_many(self, where: Filter, change: Mapping[str, Any]) -> int:
+        """Change every document that matches; return how many did."""
+        async with translated():
+            return int((await self._collection.update_many(where, change)).matched_count)
+
+    async def update_each(self, changes: Sequence[tuple[Filter, Mapping[str, Any]]]) -> None:
+        """Apply one change per filter, in one round trip and in no particular order."""
+        async with translated():
+            await self._collection.bulk_write([UpdateOne(where, change) for where, change in changes], ordered=False)
+
+    async def change(self, where: Filter, change: Mapping[str, Any], sort: Sort | None = None) -> T | None:
+        """Change one document atomically and return it as it stands after, or None when none matched."""
+        async with translated():
+            found = await self._collection.find_one_and_update(where, change, sort=sort, return_document=ReturnDocument.AFTER)
+        return None if found is None else msgspec.convert(found, self._form)
+
+    async def delete(self, where: Filter) -> bool:
+        """Delete one document; return whether there was one."""
+        async with translated():
+            return bool((await self._collection.delete_one(where)).deleted_count)
+
+    async def count(self, where: Filter, limit: int) -> int:
+        """Count the documents that match, giving up at `limit`."""
+        async with translated():
+            return int(await self._collection.count_documents(where, limit=limit))

@@ -1,0 +1,79 @@
+"""The `events` collection: every event that left an outbox, kept for replay and for the webhook stage's reconciliation."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+import msgspec
+from pymongo import ASCENDING, IndexModel
+
+from shared.events.codec import from_document, to_document
+from shared.events.event import Event
+from shared.events.topics import TOPICS
+from shared.storage.documents import Documents
+from shared.storage.mongo import Mongo
+
+
+class KeptEvent(msgspec.Struct, frozen=True, kw_only=True, rename={"id": "_id"}):
+    """An event as kept; `to_fan_out` holds until the webhook stage has made its deliveries."""
+
+    id: str
+    recording_id: str
+    occurred_at: datetime
+    to_fan_out: bool
+    event: dict[str, Any]
+
+
+class Events:
+    """Kept events; they expire after the retention time."""
+
+    def __init__(self, mongo: Mongo, retention: timedelta = timedelta(days=7)) -> None:
+        self._documents = Documents(mongo.database["events"], KeptEvent)
+        self._retention = retention
+
+    async def ensure_indexes(self) -> None:
+        """Create what is missing."""
+        await self._documents.ensure_indexes(
+            (
+                IndexModel([("occurred_at", ASCENDING)], name="expiry", expireAfterSeconds=int(self._retention.total_seconds())),
+                IndexModel(
+                    [("occurred_at", ASCENDING), ("_id", ASCENDING)],
+                    name="to_fan_out",
+                    partialFilterExpression={"to_fan_out": True},
+                ),
+                IndexModel([("recording_id", ASCENDING), ("occurred_at", ASCENDING), ("_id", ASCENDING)], name="of_recording"),
+            )
+        )
+
+    async def keep(self, events: Sequence[Event]) -> None:
+        """Keep events; those already kept stay as they are."""
+        await self._documents.insert_new(
+            [
+                {
+                    "_id": event.event_id,
+                    "recording_id": event.recording_id,
+                    "occurred_at": event.occurred_at,
+                    "to_fan_out": TOPICS[event.type].public,
+                    "event": to_document(event),
+                }
+                for event in events
+            ]
+        )
+
+    async def not_fanned_out(self, older_than: datetime, limit: int) -> list[Event]:
+        """Return events of which the webhook stage has not heard, oldest first."""
+        found = await self._documents.find(
+            {"to_fan_out": True, "occurred_at": {"$lte": older_than}}, (("occurred_at", ASCENDING), ("_id", ASCENDING)), limit
+        )
+        return [from_document(kept.event) for kept in found]
+
+    async def fanned_out(self, event_ids: Sequence[str]) -> None:
+        """Remember that the deliveries of these events are made."""
+        await self._documents.update_many({"_id": {"$in": list(event_ids)}}, {"$set": {"to_fan_out": False}})
+
+    async def of_recording(self, recording_id: str, limit: int) -> list[Event]:
+        """Return a recording's events, oldest first."""
+        found = await self._documents.find(
+            {"recording_id": recording_id}, (("occurred_at", ASCENDING), ("_id", ASCENDING)), limit
+        )
+        return [from_document(kept.event) for kept in found]

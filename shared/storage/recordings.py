@@ -1,0 +1,94 @@
+"""The `recordings` collection: media, job and outbox inside."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from pymongo import ASCENDING, DESCENDING, IndexModel
+
+from shared.domain.errors import FailureReason
+from shared.domain.job import Failure
+from shared.domain.recording import Recording, RecordingStatus
+from shared.domain.tenant import Tenant
+from shared.domain.transition import VersionConflict
+from shared.events.transcription import (
+    TranscriptionCompleted,
+    TranscriptionEvent,
+    TranscriptionFailed,
+    TranscriptionStarted,
+)
+from shared.storage.aggregates import AGGREGATE_INDEXES, Aggregates
+from shared.storage.documents import Documents
+from shared.storage.mongo import Mongo
+
+_NEWEST_FIRST = (("_id", DESCENDING),)
+_TENANT = [("project_id", ASCENDING), ("mode", ASCENDING)]
+_CONFLICT_TRIES = 20
+
+INDEXES = (
+    *AGGREGATE_INDEXES,
+    IndexModel([*_TENANT, ("deleted_at", ASCENDING), ("_id", DESCENDING)], name="list"),
+    IndexModel([*_TENANT, ("deleted_at", ASCENDING), ("status", ASCENDING), ("_id", DESCENDING)], name="list_by_status"),
+    IndexModel([*_TENANT, ("deleted_at", ASCENDING), ("device_id", ASCENDING), ("_id", DESCENDING)], name="list_by_device"),
+    IndexModel([*_TENANT, ("deleted_at", ASCENDING), ("end_user_id", ASCENDING), ("_id", DESCENDING)], name="list_by_user"),
+    IndexModel([("updated_at", ASCENDING)], name="transcription_due", partialFilterExpression={"transcription_due": True}),
+)
+
+
+class Recordings(Aggregates[Recording]):
+    """Recordings by tenant; ids sort by time, so newest first is the order of `_id` downwards."""
+
+    def __init__(self, mongo: Mongo) -> None:
+        super().__init__(Documents(mongo.database["recordings"], Recording), Recording)
+
+    async def ensure_indexes(self) -> None:
+        """Create what is missing."""
+        await self._documents.ensure_indexes(INDEXES)
+
+    async def page(
+        self, tenant: Tenant, matching: Mapping[str, Any], limit: int, *, before: str | None = None, offset: int = 0
+    ) -> list[Recording]:
+        """Return recordings newest first, those of ids below `before` if given; `matching` holds equalities by field name."""
+        where = {"project_id": tenant.project_id, "mode": tenant.mode.value, "deleted_at": None, **matching}
+        if before is not None:
+            where["_id"] = {"$lt": before}
+        return await self._documents.find(where, _NEWEST_FIRST, limit, offset)
+
+    async def due_for_transcription(self, older_than: datetime, limit: int) -> list[Recording]:
+        """Return recordings whose automatic transcription nobody has decided since `older_than`."""
+        where = {"transcription_due": True, "updated_at": {"$lte": older_than}}
+        return await self._documents.find(where, (("updated_at", ASCENDING),), limit)
+
+    async def reflect(self, event: TranscriptionEvent) -> None:
+        """Bring a recording's status in line with a fact about its transcription.
+
+        Facts come at least once and perhaps late: one that is not newer than what the recording already shows changes
+        nothing, so it may be reflected by whoever publishes it, as often as it is published.
+        """
+        for _ in range(_CONFLICT_TRIES):
+            recording = await self.get(event.tenant, event.recording_id)
+            if recording is None or not _is_news(recording, event):
+                return
+            try:
+                await self.save(recording, _reflected(recording, event))
+            except VersionConflict:
+                continue
+            return
+        raise VersionConflict(event.recording_id)
+
+
+def _is_news(recording: Recording, event: TranscriptionEvent) -> bool:
+    return (event.transcription_id, event.version) > (recording.transcription_id or "", recording.transcription_version)
+
+
+def _reflected(recording: Recording, event: TranscriptionEvent) -> Recording:
+    fields: dict[str, Any] = {"transcription_id": event.transcription_id, "transcription_version": event.version}
+    if isinstance(event, TranscriptionStarted):
+        fields["status"] = RecordingStatus.PROCESSING
+    elif isinstance(event, TranscriptionCompleted):
+        fields["status"] = RecordingStatus.COMPLETED
+    elif isinstance(event, TranscriptionFailed):
+        error = event.transcription.error
+        fields["status"] = RecordingStatus.FAILED
+        fields["failure"] = error and Failure(reason=FailureReason(error.code), message=error.message)
+    return recording.changed(**fields)
