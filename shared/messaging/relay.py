@@ -1,0 +1,186 @@
+"""The outbox relay: every event that a document's outbox holds is kept, published and then taken out of the outbox.
+
+A service that has just saved events hands them over by `nudge`, so that they leave within milliseconds. Whatever a crash or
+an outage leaves behind is found by the sweep, which runs in every service over every outbox. An event may thus be published
+more than once, always with the same id and bytes.
+"""
+
+import asyncio
+import contextlib
+import random
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Protocol
+
+import msgspec
+
+from shared.domain.clock import now
+from shared.domain.errors import TransientFailure
+from shared.domain.transition import TransitionRefused, VersionConflict
+from shared.events.event import Event
+from shared.events.transcription import TranscriptionEvent
+from shared.telemetry.logs import get_logger
+
+log = get_logger()
+
+_BATCH = 500
+_REMOVALS = 4
+
+
+class UnpublishedEvents(Protocol):
+    """The events one document's outbox still holds."""
+
+    @property
+    def aggregate_id(self) -> str:
+        """The document's id."""
+
+    @property
+    def events(self) -> tuple[Event, ...]:
+        """Oldest first."""
+
+
+class Outbox(Protocol):
+    """The outboxes of one collection."""
+
+    @property
+    def name(self) -> str:
+        """The collection's name."""
+
+    async def unpublished(self, older_than: datetime, limit: int) -> Sequence[UnpublishedEvents]:
+        """Return outboxes whose oldest event was made before `older_than`."""
+
+    async def remove_published(self, published: Mapping[str, Iterable[str]]) -> None:
+        """Take events (ids by aggregate id) out."""
+
+
+class EventKeeper(Protocol):
+    """Where events are kept before they are published."""
+
+    async def keep(self, events: Sequence[Event]) -> None:
+        """Keep events; those already kept stay as they are."""
+
+
+class Publisher(Protocol):
+    """Where events are published."""
+
+    async def publish(self, events: Sequence[Event]) -> None:
+        """Publish all, in order per recording; return once every one is acknowledged."""
+
+
+class Reflector(Protocol):
+    """What shows a transcription's progress on its recording."""
+
+    async def reflect(self, event: TranscriptionEvent) -> None:
+        """Bring the recording in line with the fact; a replay changes nothing."""
+
+
+class _Waiting(msgspec.Struct, frozen=True):
+    outbox: str
+    aggregate_id: str
+    event: Event
+
+
+class Relay:
+    """Publishes events out of outboxes, in batches; `run` until cancelled, `drain` before the end."""
+
+    def __init__(
+        self, outboxes: Sequence[Outbox], keeper: EventKeeper, publisher: Publisher, reflector: Reflector, *, sweep_s: float = 2.0
+    ) -> None:
+        self._outboxes = {outbox.name: outbox for outbox in outboxes}
+        self._keeper, self._publisher, self._reflector = keeper, publisher, reflector
+        self._sweep_s = sweep_s
+        self._waiting: list[_Waiting] = []
+        self._nudged = asyncio.Event()
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._removals: set[asyncio.Task[None]] = set()
+
+    def nudge(self, outbox: str, aggregate_id: str, events: Sequence[Event]) -> None:
+        """Publish `events`, which stand in the outbox of `aggregate_id`, as soon as can be; returns at once, never fails."""
+        self._waiting += [_Waiting(outbox, aggregate_id, event) for event in events]
+        self._nudged.set()
+        self._idle.clear()
+
+    async def run(self) -> None:
+        """Publish what is nudged and, every couple of seconds, what was left behind; until cancelled."""
+        sweep = asyncio.create_task(self._sweep_forever())
+        try:
+            while True:
+                await self._nudged.wait()
+                await self._publish_waiting()
+        finally:
+            sweep.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await sweep
+
+    async def drain(self, within_s: float) -> None:
+        """Wait until nothing waits, at most `within_s` seconds; what is left then is another service's sweep to find."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(within_s):
+                await self._idle.wait()
+                await asyncio.gather(*self._removals, return_exceptions=True)
+
+    async def _publish_waiting(self) -> None:
+        self._nudged.clear()
+        while self._waiting:
+            batch, self._waiting = self._waiting[:_BATCH], self._waiting[_BATCH:]
+            try:
+                await self._publish(batch)
+            except TransientFailure as failure:
+                log.warning("relay.deferred", error=type(failure).__name__, reason=str(failure)[:200], events=len(batch))
+        self._idle.set()
+
+    async def _sweep_forever(self) -> None:
+        while True:
+            await asyncio.sleep(self._sweep_s * random.uniform(0.8, 1.2))  # noqa: S311 - jitter, not a secret
+            try:
+                await self.sweep(older_than=now() - timedelta(seconds=2 * self._sweep_s))
+            except TransientFailure as failure:
+                log.warning("relay.sweep_deferred", error=type(failure).__name__, reason=str(failure)[:200])
+
+    async def sweep(self, older_than: datetime) -> int:
+        """Publish what outboxes have held since `older_than`; return how many events that were."""
+        published = 0
+        for outbox in self._outboxes.values():
+            found = await outbox.unpublished(older_than, _BATCH)
+            left_behind = [_Waiting(outbox.name, item.aggregate_id, event) for item in found for event in item.events]
+            for start in range(0, len(left_behind), _BATCH):
+                await self._publish(left_behind[start : start + _BATCH])
+            published += len(left_behind)
+        if published:
+            log.info("relay.swept", events=published)
+        return published
+
+    async def _publish(self, batch: Sequence[_Waiting]) -> None:
+        events = [waiting.event for waiting in batch]
+        await self._reflect(events)
+        await self._keeper.keep(events)
+        await self._publisher.publish(events)
+        while len(self._removals) >= _REMOVALS:
+            await asyncio.wait(self._removals, return_when=asyncio.FIRST_COMPLETED)
+        removal = asyncio.create_task(self._remove(batch))
+        self._removals.add(removal)
+        removal.add_done_callback(self._removals.discard)
+
+    async def _reflect(self, events: Sequence[Event]) -> None:
+        for event in events:
+            if isinstance(event, TranscriptionEvent):
+                try:
+                    await self._reflector.reflect(event)
+                except TransitionRefused as refused:
+                    log.warning(
+                        "relay.not_reflected", recording_id=event.recording_id, event_id=event.event_id, reason=str(refused)
+                    )
+                except VersionConflict as conflict:
+                    raise TransientFailure(f"{conflict} changes too often") from conflict
+
+    async def _remove(self, batch: Sequence[_Waiting]) -> None:
+        by_outbox: dict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
+        for waiting in batch:
+            by_outbox[waiting.outbox][waiting.aggregate_id].append(waiting.event.event_id)
+        try:
+            for name, published in by_outbox.items():
+                await self._outboxes[name].remove_published(published)
+        except TransientFailure as failure:
+            log.warning("relay.not_removed", error=type(failure).__name__, events=len(batch))

@@ -1,0 +1,167 @@
+"""Runs jobs that may outlast a poll interval: the Kafka message is only the wake-up, the document in MongoDB is the job.
+
+So workers are not capped by partitions, a broker that forgot everything costs nothing but a poll, and a dead worker's job is
+taken over when its lease ends.
+"""
+
+import asyncio
+import contextlib
+import random
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from typing import Any, Generic, TypeVar
+
+import msgspec
+
+from shared.domain.clock import now
+from shared.domain.errors import FailureReason, PermanentFailure, TransientFailure
+from shared.domain.job import Failure
+from shared.telemetry.logs import bind, get_logger, wide_event
+from shared.workers.lease_queue import LeaseLost, LeaseQueue
+
+log = get_logger()
+A = TypeVar("A", bound=Any)
+_BACKOFF_S = (1.0, 5.0, 15.0, 60.0)
+
+
+class JobLimits(msgspec.Struct, frozen=True, kw_only=True):
+    """How a runner works: `slots` jobs at once, leases of `lease_s`, a look at the queue every `poll_s` seconds.
+
+    A job that failed `max_attempts` times through no fault of the platform's stores is given up.
+    """
+
+    slots: int
+    lease_s: float = 30.0
+    poll_s: float = 1.0
+    max_attempts: int = 5
+
+
+class JobRunner(Generic[A]):
+    """Claims and works jobs of one queue until stopped; `wake` when one may have come."""
+
+    def __init__(
+        self, queue: LeaseQueue[A], work: Callable[[A], Awaitable[None]], *, name: str, worker: str, limits: JobLimits
+    ) -> None:
+        self._queue, self._work = queue, work
+        self._name, self._worker, self._limits = name, worker, limits
+        self._woken = asyncio.Event()
+        self._slots = asyncio.Semaphore(limits.slots)
+        self._running: set[asyncio.Task[None]] = set()
+        self._stopping = False
+
+    def wake(self) -> None:
+        """Look for a job now instead of at the next poll."""
+        self._woken.set()
+
+    async def run(self) -> None:
+        """Claim and start jobs while slots are free; until cancelled or stopped."""
+        while not self._stopping:
+            await self._slots.acquire()
+            claimed = None
+            try:
+                claimed = await self._next()
+            finally:
+                if claimed is None:
+                    self._slots.release()
+            if claimed is not None:
+                self._start(claimed)
+
+    async def stop(self, grace_s: float) -> None:
+        """Claim no more; let running jobs finish within `grace_s` seconds, then hand the rest back."""
+        self._stopping = True
+        self.wake()
+        if self._running:
+            await asyncio.wait(self._running, timeout=grace_s)
+        for task in list(self._running):
+            task.cancel()
+        await asyncio.gather(*self._running, return_exceptions=True)
+
+    async def _next(self) -> A | None:
+        """Wait for a job at most one poll interval; the wake-up is forgotten before looking, so that none is missed."""
+        self._woken.clear()
+        if self._stopping:
+            return None
+        try:
+            claimed = await self._queue.claim(self._worker, self._limits.lease_s)
+        except TransientFailure as failure:
+            log.warning("jobs.not_claimed", queue=self._name, error=type(failure).__name__, reason=str(failure)[:200])
+            claimed = None
+        if claimed is None:
+            with contextlib.suppress(TimeoutError):
+                wait_s = self._limits.poll_s * random.uniform(0.75, 1.25)  # noqa: S311 - jitter, not a secret
+                await asyncio.wait_for(self._woken.wait(), wait_s)
+        return claimed
+
+    def _start(self, claimed: A) -> None:
+        task = asyncio.create_task(self._run_one(claimed))
+        self._running.add(task)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._running.discard(task)
+        self._slots.release()
+        if not task.cancelled() and task.exception() is not None:
+            log.error("jobs.runner_fault", queue=self._name, exc_info=task.exception())
+
+    async def _run_one(self, claimed: A) -> None:
+        with bind(job_id=claimed.job.id, attempt=claimed.job.attempts, project_id=claimed.project_id):
+            try:
+                with wide_event(log, self._name, id=claimed.id, token=claimed.job.token):
+                    await self._leased(claimed)
+            except LeaseLost:
+                log.warning("jobs.lease_lost", queue=self._name, id=claimed.id)
+            except PermanentFailure as failure:
+                await self._give_up(claimed, failure)
+            except asyncio.CancelledError:
+                await self._hand_back(claimed, 0, counted=False)
+                raise
+            except Exception as error:  # noqa: BLE001 - whatever it was, the job is tried again or given up, never lost
+                await self._try_again(claimed, error)
+
+    async def _leased(self, claimed: A) -> None:
+        """Do the work while a heartbeat renews the lease; a lost lease stops the work."""
+        work = asyncio.ensure_future(self._work(claimed))
+        heartbeat = asyncio.create_task(self._keep_lease(claimed))
+        try:
+            await asyncio.wait({work, heartbeat}, return_when=asyncio.FIRST_COMPLETED)
+            if not work.done():
+                raise LeaseLost(claimed.id)
+            await work
+        finally:
+            for task in (work, heartbeat):
+                task.cancel()
+            await asyncio.gather(work, heartbeat, return_exceptions=True)
+
+    async def _keep_lease(self, claimed: A) -> None:
+        """Return when the lease is lost: taken over, or not renewed before it ended."""
+        until = now() + timedelta(seconds=self._limits.lease_s)
+        while now() < until:
+            await asyncio.sleep(self._limits.lease_s / 4)
+            with contextlib.suppress(TransientFailure):
+                next_until = now() + timedelta(seconds=self._limits.lease_s)
+                if not await self._queue.renew(claimed, next_until):
+                    return
+                until = next_until
+
+    async def _try_again(self, claimed: A, error: Exception) -> None:
+        # An outage of what we depend on is not the job's fault; a worker's death or a fault of ours may be.
+        counted = getattr(error, "blames_job", not isinstance(error, TransientFailure))
+        if counted and claimed.job.attempts >= self._limits.max_attempts:
+            await self._give_up(claimed, PermanentFailure(FailureReason.PROCESSING_ERROR, "the work failed again and again"))
+            return
+        backoff_s = _BACKOFF_S[min(claimed.job.attempts, len(_BACKOFF_S)) - 1] if counted else _BACKOFF_S[0]
+        await self._hand_back(claimed, backoff_s, counted=counted)
+
+    async def _give_up(self, claimed: A, failure: PermanentFailure) -> None:
+        record = Failure(reason=failure.reason, message=failure.message, chunk_number=failure.chunk_number)
+        try:
+            await self._queue.fail(claimed, record)
+        except TransientFailure as outage:
+            log.warning(
+                "jobs.not_failed_yet", queue=self._name, id=claimed.id, reason=str(outage)[:200]
+            )  # the lease ends by itself
+
+    async def _hand_back(self, claimed: A, after_s: float, *, counted: bool) -> None:
+        with contextlib.suppress(TransientFailure):  # the lease ends by itself
+            await self._queue.hand_back(claimed, after_s, counted=counted)
+        self.wake()
