@@ -120,11 +120,16 @@ def _reason(error: BaseException) -> str:
     return f"{type(error).__name__}: {message}" if message else type(error).__name__
 
 
+def error_body(code: str, message: str, request_id: str | None = None) -> tuple[bytes, str]:
+    """Return an error in the API's envelope (contract A4) and the request id in it, minted when none is given."""
+    request_id = request_id or new_id("req")
+    return msgspec.json.encode({"error": {"code": code, "type": code, "message": message, "request_id": request_id}}), request_id
+
+
 def _error(status: int, code: str, message: str, headers: Mapping[bytes, bytes]) -> _Answer:
     given = headers.get(b"x-request-id", b"")
-    request_id = given.decode() if _REQUEST_ID.fullmatch(given) else new_id("req")
-    body = {"error": {"code": code, "type": code, "message": message, "request_id": request_id}}
-    return _Answer(status, msgspec.json.encode(body), request_id=request_id)
+    body, request_id = error_body(code, message, given.decode() if _REQUEST_ID.fullmatch(given) else None)
+    return _Answer(status, body, request_id=request_id)
 
 
 async def _respond(send: Any, answer: _Answer) -> None:  # noqa: ANN401  # see ASGIApp

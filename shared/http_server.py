@@ -1,0 +1,168 @@
+"""uvicorn, driven instead of in charge: it takes no signals, drains when told to, and does not wait for slow clients forever.
+
+uvicorn times out idle connections only between requests, and limits the size of a head only in its slower parser. Both gaps let a
+handful of clients hold a service; the protocol here closes them.
+"""
+
+import asyncio
+import socket
+import time
+
+import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from shared.telemetry.health import ASGIApp, error_body
+
+HEAD_TIMEOUT_S = 20.0  # for a whole request head, from the connection or from the head's first byte
+BODY_IDLE_TIMEOUT_S = 60.0  # between two pieces of a body that the service is ready to read
+HEAD_LIMIT_BYTES = 64 * 1024
+KEEP_ALIVE_S = 75
+BACKLOG = 2048
+TICKS_PER_SECOND = 10  # of uvicorn's main loop
+
+
+class GuardedHttp(HttpToolsProtocol):
+    """HTTP/1.1 over httptools that notices a client which sends too slowly or too much head."""
+
+    _head_since: float | None = None  # None while no head is being received
+    _head_bytes = 0
+    _in_message = False
+    _heard_at = 0.0
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
+        """Begin to wait for the first head."""
+        self._head_since = self._heard_at = time.monotonic()
+        super().connection_made(transport)
+
+    def data_received(self, data: bytes) -> None:
+        """Parse what came, and refuse a head that has grown too large."""
+        self._heard_at = time.monotonic()
+        if not self._in_message and self._head_since is None:
+            self._head_since = self._heard_at
+        super().data_received(data)
+        if self._head_since is not None and not self.transport.is_closing():
+            self._head_bytes += len(data)
+            if self._head_bytes > HEAD_LIMIT_BYTES:
+                self._refuse(431, "Request Header Fields Too Large", "headers_too_large")
+
+    def on_message_begin(self) -> None:
+        """Begin to wait for the rest of this head."""
+        self._in_message = True
+        self._head_since = self._heard_at
+        super().on_message_begin()
+
+    def on_headers_complete(self) -> None:
+        """Stop waiting for the head."""
+        self._head_since = None
+        self._head_bytes = 0
+        super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        """Wait for nothing until the next head begins."""
+        self._in_message = False
+        super().on_message_complete()
+
+    def is_overdue(self, now: float) -> bool:
+        """Say whether the client has kept us waiting for longer than allowed."""
+        if self._head_since is not None:
+            return now - self._head_since > HEAD_TIMEOUT_S
+        cycle = self.cycle
+        if cycle is None or cycle.response_complete or not cycle.more_body or cycle.waiting_for_100_continue:
+            return False
+        if self.flow.read_paused:  # it is us who keep the client waiting
+            self._heard_at = now
+        return now - self._heard_at > BODY_IDLE_TIMEOUT_S
+
+    def give_up(self) -> None:
+        """Close the connection at once; a running request sees its client gone."""
+        self.transport.abort()
+
+    def send_400_response(self, msg: str) -> None:
+        """Answer what is not HTTP in the API's error envelope."""
+        self._refuse(400, "Bad Request", "invalid_request", msg)
+
+    def _refuse(self, status: int, phrase: str, code: str, message: str | None = None) -> None:
+        body, request_id = error_body(code, message or phrase)
+        head = (
+            f"HTTP/1.1 {status} {phrase}\r\ncontent-type: application/json\r\ncontent-length: {len(body)}\r\n"
+            f"x-request-id: {request_id}\r\nconnection: close\r\n\r\n"
+        )
+        self.transport.write(head.encode() + body)
+        self.transport.close()
+
+
+class HttpServer(uvicorn.Server):
+    """Serves one ASGI app on one bound socket, between `start` and `drain`."""
+
+    def __init__(self, app: ASGIApp, host: str, port: int) -> None:
+        super().__init__(
+            uvicorn.Config(
+                app,
+                http=GuardedHttp,
+                ws="none",
+                lifespan="on",
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                proxy_headers=False,
+                timeout_keep_alive=KEEP_ALIVE_S,
+                backlog=BACKLOG,
+            )
+        )
+        self._listener = _bind(host, port)
+        self._ticking: asyncio.Task[None] | None = None
+
+    @property
+    def port(self) -> int:
+        """The port that is really used, known before `start`."""
+        return int(self._listener.getsockname()[1])
+
+    @property
+    def ticking(self) -> "asyncio.Task[None]":
+        """Uvicorn's main loop; ends only by `drain` or by an error."""
+        if self._ticking is None:
+            raise RuntimeError("the server is not started")
+        return self._ticking
+
+    async def start(self) -> None:
+        """Start the app (its lifespan) and accept connections; an error of the app's start is raised."""
+        self.config.load()
+        self.lifespan = self.config.lifespan_class(self.config)
+        try:
+            await self.startup(sockets=[self._listener])
+        except SystemExit as exited:  # uvicorn's way to say that the lifespan failed; it has logged why
+            raise RuntimeError("the application did not start") from exited
+        self._ticking = asyncio.create_task(self.main_loop(), name="http-server")
+
+    async def drain(self, timeout_s: float) -> bool:
+        """Stop accepting, let running requests finish, stop the app; False when requests had to be cut after `timeout_s`."""
+        if self._ticking is None:
+            self._listener.close()
+            return True
+        self.should_exit = True
+        await asyncio.wait({self._ticking})
+        self.config.timeout_graceful_shutdown = timeout_s  # type: ignore[assignment]  # only ever given to wait_for
+        await self.shutdown(sockets=[self._listener])
+        return not (self.server_state.tasks or self.server_state.connections)
+
+    async def on_tick(self, counter: int) -> bool:
+        """Do what uvicorn does ten times a second, and once a second leave clients that keep us waiting."""
+        if counter % TICKS_PER_SECOND == 0:
+            now = time.monotonic()
+            for connection in list(self.server_state.connections):
+                if isinstance(connection, GuardedHttp) and connection.is_overdue(now):
+                    connection.give_up()
+        return await super().on_tick(counter)
+
+
+def _bind(host: str, port: int) -> socket.socket:
+    """Take the port without listening yet: until the service has started, connections are refused, not kept waiting."""
+    family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+    listener = socket.socket(family, kind, protocol)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind(address)
+    except OSError:
+        listener.close()
+        raise
+    return listener
