@@ -1,0 +1,53 @@
+"""The `api_keys` collection: hashes of secrets, never the secrets."""
+
+from datetime import datetime
+from typing import Any
+
+from pymongo import ASCENDING, DESCENDING, IndexModel
+
+from shared.domain.caller import ApiKey
+from shared.storage.documents import Documents
+from shared.storage.mongo import Mongo
+
+_NEWEST_FIRST = (("_id", DESCENDING),)
+
+
+class ApiKeys:
+    """Keys by the hash of their secret, and by project."""
+
+    def __init__(self, mongo: Mongo) -> None:
+        self._documents = Documents(mongo.database["api_keys"], ApiKey)
+
+    async def ensure_indexes(self) -> None:
+        """Create what is missing."""
+        await self._documents.ensure_indexes(
+            (
+                IndexModel([("secret_sha256", ASCENDING)], name="by_secret", unique=True),
+                IndexModel([("project_id", ASCENDING), ("_id", DESCENDING)], name="list_of_project"),
+            )
+        )
+
+    async def add(self, key: ApiKey) -> None:
+        """Store a new key."""
+        await self._documents.insert(key)
+
+    async def by_secret(self, secret_sha256: str) -> ApiKey | None:
+        """Return the key whose secret hashes to this, unless it is revoked."""
+        return await self._documents.find_one({"secret_sha256": secret_sha256, "revoked_at": None})
+
+    async def page(self, project_id: str, limit: int, *, before: str | None = None, offset: int = 0) -> list[ApiKey]:
+        """Return the project's keys of both modes, revoked ones too, newest first."""
+        where: dict[str, Any] = {"project_id": project_id}
+        if before is not None:
+            where["_id"] = {"$lt": before}
+        return await self._documents.find(where, _NEWEST_FIRST, limit, offset)
+
+    async def revoke(self, project_id: str, key_id: str, at: datetime) -> ApiKey | None:
+        """Make the key useless from now on and return it, None when the project has none such; the first time stands."""
+        where = {"_id": key_id, "project_id": project_id}
+        await self._documents.update({**where, "revoked_at": None}, {"$set": {"revoked_at": at}})
+        return await self._documents.find_one(where)
+
+    async def touch(self, key_id: str, at: datetime) -> None:
+        """Note when the key was last used; an earlier time never replaces a later one."""
+        await self._documents.update({"_id": key_id}, {"$max": {"last_used_at": at}})

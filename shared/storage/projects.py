@@ -1,0 +1,41 @@
+"""The `projects` collection."""
+
+from typing import Any
+
+from pymongo import ASCENDING, DESCENDING, IndexModel
+
+from shared.domain.project import Project
+from shared.storage.documents import Documents
+from shared.storage.mongo import Mongo
+
+_NEWEST_FIRST = (("_id", DESCENDING),)
+
+
+class Projects:
+    """Projects, newest first by their ids."""
+
+    def __init__(self, mongo: Mongo) -> None:
+        self._documents = Documents(mongo.database["projects"], Project)
+
+    async def ensure_indexes(self) -> None:
+        """Create what is missing."""
+        await self._documents.ensure_indexes(
+            (IndexModel([("organization_id", ASCENDING), ("_id", DESCENDING)], name="list_of_organization"),)
+        )
+
+    async def add(self, project: Project) -> None:
+        """Store a new project."""
+        await self._documents.insert(project)
+
+    async def get(self, project_id: str) -> Project | None:
+        """Return the project, if there is one."""
+        return await self._documents.find_one({"_id": project_id})
+
+    async def page(self, organization_id: str | None, limit: int, *, before: str | None = None, offset: int = 0) -> list[Project]:
+        """Return projects newest first, those of one organization and of ids below `before` if given."""
+        where: dict[str, Any] = {}
+        if organization_id is not None:
+            where["organization_id"] = organization_id
+        if before is not None:
+            where["_id"] = {"$lt": before}
+        return await self._documents.find(where, _NEWEST_FIRST, limit, offset)
