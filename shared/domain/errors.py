@@ -37,3 +37,7 @@ class PermanentFailure(Exception):
         self.reason = reason
         self.message = message
         self.chunk_number = chunk_number
+
+
+class AlreadyExists(Exception):
+    """Something with the same unique key is there already."""

@@ -10,7 +10,7 @@ from motor.motor_asyncio import AsyncIOMotorCollection
 from pymongo import IndexModel, ReturnDocument, UpdateOne
 from pymongo.errors import BulkWriteError, ConnectionFailure, DuplicateKeyError, ExecutionTimeout, PyMongoError
 
-from shared.domain.errors import TransientFailure
+from shared.domain.errors import AlreadyExists, TransientFailure
 
 T = TypeVar("T", bound=msgspec.Struct)
 Filter = Mapping[str, Any]
@@ -20,10 +20,6 @@ _DUPLICATE_KEY = 11000
 
 class StoreUnavailable(TransientFailure):
     """MongoDB did not answer, or could not confirm a write; whether the write happened is unknown."""
-
-
-class AlreadyExists(Exception):
-    """A document with the same unique key is there already."""
 
 
 @asynccontextmanager
