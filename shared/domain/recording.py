@@ -33,8 +33,8 @@ FOLLOWS: Mapping[RecordingStatus, frozenset[RecordingStatus]] = {
     RecordingStatus.PROCESSING: frozenset({RecordingStatus.PROCESSING, RecordingStatus.COMPLETED, RecordingStatus.FAILED}),
     RecordingStatus.COMPLETED: frozenset({RecordingStatus.PROCESSING}),
     RecordingStatus.FAILED: frozenset(),
-    # A whole file whose hash was wrong is uploaded anew (contract section 6.5).
-    RecordingStatus.INTEGRITY_FAILURE: frozenset({RecordingStatus.PENDING}),
+    # A whole file whose hash was wrong is uploaded anew and completed again (contract section 6.5).
+    RecordingStatus.INTEGRITY_FAILURE: frozenset({RecordingStatus.UPLOADED}),
 }
 """Which status may follow which; `PROCESSING` may be re-entered by a worker that takes a job over."""
 
@@ -64,7 +64,7 @@ class Finalization(msgspec.Struct, frozen=True, kw_only=True):
 class Recording(msgspec.Struct, frozen=True, kw_only=True, rename={"id": "_id"}):
     """A recording as MongoDB keeps it. `version` grows with every write; `outbox` is handled by the storage alone.
 
-    `transcription_due` is set when audio is ready and nobody has yet decided whether to transcribe it by itself.
+    `chunks_due` is set when the chunks are joined and verified and still have to be deleted; `transcription_due` is set when audio is ready and nobody has yet decided whether to transcribe it by itself.
     `transcription_version` is the version of the transcription last reflected in `status`.
     """
 
@@ -96,6 +96,7 @@ class Recording(msgspec.Struct, frozen=True, kw_only=True, rename={"id": "_id"})
     transcription_id: str | None = None
     transcription_version: int = 0
     transcription_due: bool = False
+    chunks_due: bool = False
     uploaded_at: datetime | None = None
     created_at: datetime
     updated_at: datetime

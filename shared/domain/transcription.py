@@ -8,7 +8,9 @@ from typing import Any
 import msgspec
 
 from shared.domain.clock import now
-from shared.domain.job import Failure, Job
+from shared.domain.ids import derived_id
+from shared.domain.job import Failure, Job, JobKind
+from shared.domain.recording import Recording
 from shared.domain.tenant import Mode, Tenant
 from shared.domain.transition import check_move
 
@@ -78,3 +80,28 @@ class Transcription(msgspec.Struct, frozen=True, kw_only=True, rename={"id": "_i
         if status is not self.status:
             check_move(FOLLOWS, self.id, self.status, status)
         return msgspec.structs.replace(self, version=self.version + 1, updated_at=now(), **fields)
+
+
+class TranscriptionRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """What a transcription is to be made with; `language` None: detected."""
+
+    provider: ProviderName = ProviderName.WHISPER
+    language: str | None = None
+    diarization: bool = True
+
+
+def queued_transcription(transcription_id: str, recording: Recording, request: TranscriptionRequest) -> Transcription:
+    """Return a new transcription of `recording`, waiting for a worker."""
+    at = now()
+    return Transcription(
+        id=transcription_id,
+        project_id=recording.project_id,
+        mode=recording.mode,
+        recording_id=recording.id,
+        provider=request.provider,
+        requested_language=request.language,
+        diarization=request.diarization,
+        job=Job(id=derived_id("job", transcription_id, "transcribe"), kind=JobKind.TRANSCRIBE, queued_at=at, available_at=at),
+        created_at=at,
+        updated_at=at,
+    )

@@ -59,6 +59,11 @@ class Recordings(Aggregates[Recording]):
         where = {"transcription_due": True, "updated_at": {"$lte": older_than}}
         return await self._documents.find(where, (("updated_at", ASCENDING),), limit)
 
+    async def with_chunks_due(self, older_than: datetime, limit: int) -> list[Recording]:
+        """Return recordings that were joined before `older_than` and whose chunks are still there."""
+        where = {"chunks_due": True, "updated_at": {"$lte": older_than}}
+        return await self._documents.find(where, (("updated_at", ASCENDING),), limit)
+
     async def reflect(self, event: TranscriptionEvent) -> None:
         """Bring a recording's status in line with a fact about its transcription.
 

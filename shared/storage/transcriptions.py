@@ -4,8 +4,9 @@ from pymongo import ASCENDING, DESCENDING, IndexModel
 
 from shared.domain.tenant import Tenant
 from shared.domain.transcription import Transcription
+from shared.events.event import Event
 from shared.storage.aggregates import AGGREGATE_INDEXES, Aggregates
-from shared.storage.documents import Documents
+from shared.storage.documents import AlreadyExists, Documents
 from shared.storage.mongo import Mongo
 
 _TENANT = [("project_id", ASCENDING), ("mode", ASCENDING)]
@@ -27,6 +28,14 @@ class Transcriptions(Aggregates[Transcription]):
     async def ensure_indexes(self) -> None:
         """Create what is missing."""
         await self._documents.ensure_indexes(INDEXES)
+
+    async def start(self, transcription: Transcription, event: Event) -> bool:
+        """Store a new transcription with its event; False when it is there already or another of the recording is active."""
+        try:
+            await self.add(transcription, event)
+        except AlreadyExists:
+            return False
+        return True
 
     async def newest_of(self, tenant: Tenant, recording_id: str) -> Transcription | None:
         """Return the recording's newest transcription."""

@@ -17,10 +17,12 @@ from shared.domain.clock import now
 from shared.domain.errors import FailureReason, PermanentFailure, TransientFailure
 from shared.domain.job import Failure
 from shared.telemetry.logs import bind, get_logger, wide_event
+from shared.workers.failures import WorkerDied, WorkerFailed, WorkerTimedOut
 from shared.workers.lease_queue import LeaseLost, LeaseQueue
 
 log = get_logger()
 A = TypeVar("A", bound=Any)
+_BLAMING = (WorkerDied, WorkerTimedOut, WorkerFailed)
 _BACKOFF_S = (1.0, 5.0, 15.0, 60.0)
 
 
@@ -145,7 +147,7 @@ class JobRunner(Generic[A]):
 
     async def _try_again(self, claimed: A, error: Exception) -> None:
         # An outage of what we depend on is not the job's fault; a worker's death or a fault of ours may be.
-        counted = getattr(error, "blames_job", not isinstance(error, TransientFailure))
+        counted = isinstance(error, _BLAMING) or not isinstance(error, TransientFailure)
         if counted and claimed.job.attempts >= self._limits.max_attempts:
             await self._give_up(claimed, PermanentFailure(FailureReason.PROCESSING_ERROR, "the work failed again and again"))
             return

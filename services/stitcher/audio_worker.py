@@ -1,0 +1,76 @@
+"""The work on audio files in worker processes: a file that crashes a decoder kills a process, never the service."""
+
+import hashlib
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import msgspec
+
+from services.stitcher.join import Joined, join_chunks
+from services.stitcher.probe import Probed, probe
+from shared.workers.process_pool import ProcessPool
+
+
+class Join(msgspec.Struct, frozen=True):
+    """Join `chunks` into one file below `work`."""
+
+    chunks: tuple[Path, ...]
+    work: Path
+
+
+class Probe(msgspec.Struct, frozen=True):
+    """Read what the file holds."""
+
+    path: Path
+
+
+class Hash(msgspec.Struct, frozen=True):
+    """Hash the file with SHA-256."""
+
+    path: Path
+
+
+Task = Join | Probe | Hash
+Outcome = Joined | Probed | str
+
+
+def initialize() -> Callable[[Task, Callable[[object], None]], Outcome]:
+    """Make a worker process ready: the decoders are loaded by importing this module."""
+    return _work
+
+
+def _work(task: Task, _report: Callable[[object], None]) -> Outcome:
+    match task:
+        case Join(chunks, work):
+            return join_chunks(chunks, work)
+        case Probe(path):
+            return probe(path)
+        case Hash(path):
+            with path.open("rb") as file:
+                return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+class AudioProcesses:
+    """The `AudioWorker` over a pool of processes."""
+
+    def __init__(self, pool: ProcessPool[Task, Outcome], time_limit_s: float) -> None:
+        self._pool = pool
+        self._time_limit_s = time_limit_s
+
+    async def join(self, chunks: Sequence[Path], work: Path) -> Joined:
+        """Join chunks, in order, into one file below `work`."""
+        outcome = await self._pool.run(Join(tuple(chunks), work), time_limit_s=self._time_limit_s)
+        assert isinstance(outcome, Joined)
+        return outcome
+
+    async def probe(self, path: Path) -> Probed:
+        """Read what a file holds."""
+        outcome = await self._pool.run(Probe(path), time_limit_s=self._time_limit_s)
+        assert isinstance(outcome, Probed)
+        return outcome
+
+    async def sha256(self, path: Path) -> str:
+        """Hash a file."""
+        outcome = await self._pool.run(Hash(path), time_limit_s=self._time_limit_s)
+        assert isinstance(outcome, str)
+        return outcome

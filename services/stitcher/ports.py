@@ -1,0 +1,78 @@
+"""What stitching needs of the world."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Protocol
+
+from services.stitcher.join import Joined
+from services.stitcher.probe import Probed
+from shared.domain.recording import Recording
+from shared.domain.tenant import Tenant
+from shared.events.event import Event
+from shared.workers.leases import Change
+
+
+class StoredChunk(Protocol):
+    """An object as the store lists it."""
+
+    @property
+    def key(self) -> str:
+        """Its place."""
+
+    @property
+    def size_bytes(self) -> int:
+        """Its size."""
+
+    @property
+    def etag(self) -> str:
+        """What changes when its bytes do."""
+
+
+class AudioStore(Protocol):
+    """The object store."""
+
+    async def list(self, prefix: str) -> Sequence[StoredChunk]:
+        """Return every object below `prefix`, sorted by key."""
+
+    async def download(self, key: str, path: Path, *, etag: str | None = None) -> None:
+        """Stream an object to a file; raises when it is missing or no longer what `etag` says."""
+
+    async def upload(self, path: Path, key: str, content_type: str) -> object:
+        """Stream a file to an object, verified."""
+
+    async def delete(self, keys: Sequence[str]) -> None:
+        """Delete objects; those already gone are no error."""
+
+
+class RecordingStore(Protocol):
+    """The recordings."""
+
+    async def get(self, tenant: Tenant, aggregate_id: str) -> Recording | None:
+        """Return the recording, unless deleted."""
+
+    async def save(self, before: Recording, after: Recording, *events: Event) -> Recording:
+        """Replace `before` by `after` and queue `events`, in one write; raises `VersionConflict`."""
+
+    async def with_chunks_due(self, older_than: datetime, limit: int) -> Sequence[Recording]:
+        """Return recordings whose chunks are joined and still there."""
+
+
+class Claims(Protocol):
+    """The claimed jobs."""
+
+    async def finish(self, claimed: Recording, change: Change[Recording]) -> Recording:
+        """Write the claim's result with its events; raises `LeaseLost`."""
+
+
+class AudioWorker(Protocol):
+    """The work on audio files, in a process that can be killed."""
+
+    async def join(self, chunks: Sequence[Path], work: Path) -> Joined:
+        """Join chunks, in order, into one file below `work`."""
+
+    async def probe(self, path: Path) -> Probed:
+        """Read what a file holds."""
+
+    async def sha256(self, path: Path) -> str:
+        """Hash a file."""

@@ -1,0 +1,60 @@
+"""The decision whether stitched audio is transcribed without being asked."""
+
+from datetime import timedelta
+
+from services.transcriber.ports import Announcer, ProcessingConfigs, RecordingStore, TranscriptionStore
+from shared.domain.clock import now
+from shared.domain.ids import later_derived_id
+from shared.domain.recording import TRANSCRIBABLE, Recording
+from shared.domain.tenant import Tenant
+from shared.domain.transcription import ProviderName, TranscriptionRequest, queued_transcription
+from shared.domain.transition import VersionConflict
+from shared.events.transcription import TranscriptionQueued, transcription_event
+
+_BATCH = 100
+
+
+class DecideTranscription:
+    """Queues the automatic transcription of stitched audio: always for a streaming upload, else where the config says so."""
+
+    def __init__(
+        self, recordings: RecordingStore, transcriptions: TranscriptionStore, configs: ProcessingConfigs, announcer: Announcer
+    ) -> None:
+        self._recordings, self._transcriptions = recordings, transcriptions
+        self._configs, self._announcer = configs, announcer
+
+    async def __call__(self, tenant: Tenant, recording_id: str) -> None:
+        """Decide once; a replay finds the decision made. The transcription's id derives from the recording's job."""
+        recording = await self._recordings.get(tenant, recording_id)
+        if recording is None or not recording.transcription_due:
+            return
+        request = await self._request(recording)
+        if request is not None:
+            await self._queue(recording, request)
+        try:
+            await self._recordings.save(recording, recording.changed(transcription_due=False))
+        except VersionConflict:
+            await self(tenant, recording_id)
+
+    async def left_behind(self, older_than_s: float) -> int:
+        """Decide for recordings that have waited more than `older_than_s` seconds; return how many."""
+        found = await self._recordings.due_for_transcription(now() - timedelta(seconds=older_than_s), _BATCH)
+        for recording in found:
+            await self(recording.tenant, recording.id)
+        return len(found)
+
+    async def _request(self, recording: Recording) -> TranscriptionRequest | None:
+        if recording.status not in TRANSCRIBABLE or recording.audio is None:
+            return None
+        auto = (await self._configs.processing(recording.tenant)).auto_transcription
+        if not (recording.streaming or auto.enabled):
+            return None
+        return TranscriptionRequest(provider=ProviderName(auto.provider or ProviderName.WHISPER), language=auto.language)
+
+    async def _queue(self, recording: Recording, request: TranscriptionRequest) -> None:
+        moment_ms = int(recording.updated_at.timestamp() * 1000)
+        transcription_id = later_derived_id("txn", moment_ms, recording.id, recording.job and recording.job.id)
+        transcription = queued_transcription(transcription_id, recording, request)
+        event = transcription_event(TranscriptionQueued, transcription)
+        if await self._transcriptions.start(transcription, event):
+            self._announcer.nudge(self._transcriptions.name, transcription.id, (event,))

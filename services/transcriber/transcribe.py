@@ -1,0 +1,73 @@
+"""The verb: a claimed transcription's audio becomes a transcript, stored once, under the newest claim."""
+
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from services.transcriber.ports import AudioStore, Claims, Provider, RecordingStore, SpeechRequest, TranscriptStore
+from shared.domain.clock import now
+from shared.domain.errors import FailureReason, PermanentFailure
+from shared.domain.job import JobStatus
+from shared.domain.transcript import Transcript
+from shared.domain.transcription import ProviderName, Transcription, TranscriptionStatus
+from shared.events.event import Event
+from shared.events.transcription import TranscriptionCompleted, transcription_event
+from shared.workers.lease_queue import LeaseLost
+
+
+class TranscribeRecording:
+    """Runs the provider on a recording's audio; the text is stored before the status says `completed`."""
+
+    def __init__(  # noqa: PLR0913 - the collaborators of the one verb
+        self,
+        *,
+        recordings: RecordingStore,
+        store: AudioStore,
+        transcripts: TranscriptStore,
+        claims: Claims,
+        providers: Sequence[Provider],
+        spool: Path,
+    ) -> None:
+        self._recordings, self._store, self._transcripts, self._claims = recordings, store, transcripts, claims
+        self._providers = {ProviderName(provider.name): provider for provider in providers}
+        self._spool = spool
+
+    async def __call__(self, transcription: Transcription) -> Transcription:
+        """Transcribe and return the transcription as it stands after; raises `PermanentFailure` when it cannot be done."""
+        provider = self._providers.get(transcription.provider)
+        if provider is None:
+            raise PermanentFailure(FailureReason.PROVIDER_NOT_CONFIGURED, f"{transcription.provider} is not configured here")
+        recording = await self._recordings.get(transcription.tenant, transcription.recording_id)
+        if recording is None or recording.audio is None:
+            raise PermanentFailure(FailureReason.OBJECT_MISSING, "the recording has no audio any more")
+        with tempfile.TemporaryDirectory(dir=self._spool, prefix=f"{transcription.id}-") as folder:
+            path = Path(folder) / "audio"
+            await self._store.download(recording.audio.object_key, path)
+            transcript = await provider.transcribe(
+                SpeechRequest(
+                    audio_path=path,
+                    language=transcription.requested_language,
+                    diarization=transcription.diarization,
+                    duration_ms=recording.duration_ms,
+                )
+            )
+        return await self._store_result(transcription, transcript)
+
+    async def _store_result(self, transcription: Transcription, transcript: Transcript) -> Transcription:
+        if not await self._transcripts.put(transcription, transcript):
+            raise LeaseLost(transcription.id)
+
+        def completed(present: Transcription) -> tuple[Transcription, Sequence[Event]]:
+            after = present.changed(
+                status=TranscriptionStatus.COMPLETED,
+                active=False,
+                language=transcript.language,
+                duration_ms=transcript.duration_ms,
+                word_count=transcript.word_count,
+                confidence=transcript.confidence,
+                completed_at=now(),
+                job=present.job.ended(JobStatus.COMPLETED),
+            )
+            return after, (transcription_event(TranscriptionCompleted, after),)
+
+        return await self._claims.finish(transcription, completed)

@@ -1,0 +1,56 @@
+"""The `transcripts` collection: text, segments and words, apart from the transcription because they are large."""
+
+from typing import Any
+
+import msgspec
+
+from shared.domain.errors import AlreadyExists
+from shared.domain.tenant import Tenant
+from shared.domain.transcript import Transcript
+from shared.domain.transcription import Transcription
+from shared.storage.documents import Documents, to_builtins
+from shared.storage.mongo import Mongo
+
+
+class StoredTranscript(msgspec.Struct, frozen=True, kw_only=True, rename={"id": "_id"}):
+    """A transcript under its transcription's id, written by the claim with `token`."""
+
+    id: str
+    project_id: str
+    mode: str
+    recording_id: str
+    token: int
+    transcript: Transcript
+
+
+class Transcripts:
+    """Transcripts by tenant; a worker whose claim is no longer the newest cannot overwrite a newer one's."""
+
+    def __init__(self, mongo: Mongo) -> None:
+        self._documents = Documents(mongo.database["transcripts"], StoredTranscript)
+
+    async def put(self, transcription: Transcription, transcript: Transcript) -> bool:
+        """Store the transcript; return False when a newer claim has stored its own."""
+        token = transcription.job.token
+        stored = StoredTranscript(
+            id=transcription.id,
+            project_id=transcription.project_id,
+            mode=transcription.mode,
+            recording_id=transcription.recording_id,
+            token=token,
+            transcript=transcript,
+        )
+        where: dict[str, Any] = {"_id": transcription.id, "token": {"$lte": token}}
+        document = to_builtins(stored)
+        del document["_id"]
+        try:
+            return await self._documents.update(where, {"$set": document}, upsert=True)
+        except AlreadyExists:
+            return False
+
+    async def get(self, tenant: Tenant, transcription_id: str) -> Transcript | None:
+        """Return the transcript unless it is another tenant's or not there."""
+        stored = await self._documents.find_one(
+            {"_id": transcription_id, "project_id": tenant.project_id, "mode": tenant.mode.value}
+        )
+        return None if stored is None else stored.transcript

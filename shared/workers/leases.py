@@ -1,0 +1,120 @@
+"""Jobs inside aggregates as a leased queue, and the fenced write by which alone a claim's result is stored."""
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import Any, Generic, Protocol, TypeVar
+
+from shared.domain.clock import now
+from shared.domain.job import Failure, Job, JobStatus
+from shared.domain.tenant import Tenant
+from shared.domain.transition import VersionConflict
+from shared.events.event import Event
+from shared.workers.lease_queue import LeaseLost
+
+A = TypeVar("A", bound=Any)
+Change = Callable[[A], tuple[A, Sequence[Event]]]
+"""From an aggregate as it stands to the aggregate as it shall be, with the events that tell of it."""
+
+_CONFLICT_TRIES = 20
+
+
+class LeasableStore(Protocol[A]):
+    """A collection of aggregates with jobs inside."""
+
+    @property
+    def name(self) -> str:
+        """The collection's name, by which the relay knows its outboxes."""
+
+    async def get(self, tenant: Tenant, aggregate_id: str) -> A | None:
+        """Return the aggregate, unless deleted."""
+
+    async def save(self, before: A, after: A, *events: Event) -> A:
+        """Replace `before` by `after` and queue `events`, in one write; raises `VersionConflict`."""
+
+    async def next_claimable(self, after_project: str) -> A | None:
+        """Return the next job that may be claimed, round robin over projects."""
+
+    async def renew(self, aggregate: A, token: int, until: datetime) -> bool:
+        """Keep a lease."""
+
+
+class Announcer(Protocol):
+    """What publishes queued events soon."""
+
+    def nudge(self, outbox: str, aggregate_id: str, events: Sequence[Event]) -> None:
+        """Publish `events` in the background."""
+
+
+class JobRules(Protocol[A]):
+    """What claiming and failing a job mean to its aggregate."""
+
+    def claimed(self, aggregate: A, job: Job) -> tuple[A, Sequence[Event]]:
+        """Return the aggregate with its job claimed."""
+
+    def failed(self, aggregate: A, failure: Failure) -> tuple[A, Sequence[Event]]:
+        """Return the aggregate with its job failed."""
+
+
+class Leases(Generic[A]):
+    """The jobs of one collection; only the newest claim may change its aggregate. A `LeaseQueue`."""
+
+    def __init__(self, store: LeasableStore[A], announcer: Announcer, rules: JobRules[A]) -> None:
+        self._store, self._announcer, self._rules = store, announcer, rules
+        self._last_project = ""
+
+    async def claim(self, worker: str, lease_s: float) -> A | None:
+        """Claim the next job, round robin over the projects, or return None when there is none."""
+        while (found := await self._store.next_claimable(self._last_project)) is not None:
+            self._last_project = found.project_id
+            after, events = self._rules.claimed(found, found.job.claimed(worker, now(), lease_s))
+            try:
+                await self._store.save(found, after, *events)
+            except VersionConflict:
+                continue  # another worker was faster
+            self._announcer.nudge(self._store.name, after.id, events)
+            return after
+        return None
+
+    async def renew(self, claimed: A, until: datetime) -> bool:
+        """Keep the lease until `until`; False when it is lost."""
+        return await self._store.renew(claimed, claimed.job.token, until)
+
+    async def hand_back(self, claimed: A, after_s: float, *, counted: bool) -> None:
+        """Return the job to the queue, claimable `after_s` seconds from now; does nothing when the lease is lost."""
+        await self._unless_lost(
+            claimed, lambda present: (present.changed(job=present.job.handed_back(now(), after_s, counted=counted)), ())
+        )
+
+    async def fail(self, claimed: A, failure: Failure) -> None:
+        """End the job as failed, and tell; does nothing when the lease is lost."""
+        await self._unless_lost(claimed, lambda present: self._rules.failed(present, failure))
+
+    async def finish(self, claimed: A, change: Change[A]) -> A:
+        """Write the claim's result with its events, and have them published.
+
+        Raises `LeaseLost` when a newer claim holds the job or the aggregate was deleted meanwhile.
+        """
+        for _ in range(_CONFLICT_TRIES):
+            present = await self._store.get(claimed.tenant, claimed.id)
+            if not _still_held(present, claimed):
+                break
+            after, events = change(present)
+            try:
+                await self._store.save(present, after, *events)
+            except VersionConflict:
+                continue
+            self._announcer.nudge(self._store.name, after.id, events)
+            return after
+        raise LeaseLost(claimed.id)
+
+    async def _unless_lost(self, claimed: A, change: Change[A]) -> None:
+        try:
+            await self.finish(claimed, change)
+        except LeaseLost:
+            return
+
+
+def _still_held(present: A | None, claimed: A) -> bool:
+    if present is None or present.job is None:
+        return False
+    return present.job.token == claimed.job.token and present.job.status is JobStatus.RUNNING
