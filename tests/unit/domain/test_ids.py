@@ -1,0 +1,42 @@
+"""Ids: unique, sortable by time, within what published clients accept, and derivable."""
+
+import re
+import time
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shared.domain.ids import derived_id, event_id, later_derived_id, new_id
+
+CLIENT_PATTERN = re.compile(r"^(rec|txn|eu|dev|proj|sum|evt)_[A-Za-z0-9]{1,64}$")
+
+
+def test_ten_thousand_new_ids_are_distinct_and_acceptable_to_clients():
+    ids = [new_id("rec") for _ in range(10_000)]
+    assert len(set(ids)) == len(ids)
+    assert all(CLIENT_PATTERN.match(one) and len(one) == len("rec_") + 26 for one in ids)
+
+
+def test_a_later_id_sorts_after_an_earlier_one():
+    earlier = new_id("rec")
+    time.sleep(0.002)
+    assert new_id("rec") > earlier
+
+
+@given(st.text(min_size=1), st.text(min_size=1), st.integers(1, 10**9))
+def test_an_event_id_is_the_same_for_the_same_facts_and_another_for_others(first, second, version):
+    aggregate = new_id("rec")
+    assert event_id(aggregate, first, version) == event_id(aggregate, first, version)
+    assert event_id(aggregate, first, version) != event_id(aggregate, first, version + 1)
+    assert (event_id(aggregate, first, version) == event_id(aggregate, second, version)) == (first == second)
+    assert CLIENT_PATTERN.match(event_id(aggregate, first, version))
+
+
+def test_a_derived_id_sorts_with_its_source():
+    aggregate = new_id("rec")
+    assert derived_id("evt", aggregate, "x")[4:14] == aggregate[4:14]
+
+
+def test_an_id_derived_for_a_moment_sorts_at_that_moment():
+    before, at = new_id("txn"), time.time_ns() // 1_000_000 + 60_000
+    assert before < later_derived_id("txn", at, "a") < later_derived_id("txn", at + 1, "a")

@@ -1,0 +1,60 @@
+"""The two state tables, move by move: what they allow happens, everything else is refused loudly."""
+
+from itertools import product
+
+import pytest
+
+from shared.domain import recording as recordings
+from shared.domain import transcription as transcriptions
+from shared.domain.clock import now
+from shared.domain.ids import new_id
+from shared.domain.recording import Recording, RecordingStatus
+from shared.domain.tenant import Mode
+from shared.domain.transcription import TranscriptionRequest, TranscriptionStatus, queued_transcription
+from shared.domain.transition import TransitionRefused
+
+
+def a_recording(status: RecordingStatus) -> Recording:
+    return Recording(id=new_id("rec"), project_id="proj_1", mode=Mode.LIVE, status=status, created_at=now(), updated_at=now())
+
+
+@pytest.mark.parametrize(("present", "wanted"), product(RecordingStatus, RecordingStatus))
+def test_a_recording_moves_only_as_its_table_says(present, wanted):
+    recording = a_recording(present)
+    if wanted is present or wanted in recordings.FOLLOWS[present]:
+        moved = recording.changed(status=wanted)
+        assert (moved.status, moved.version) == (wanted, recording.version + 1)
+    else:
+        with pytest.raises(TransitionRefused, match=f"is {present} and may not become {wanted}"):
+            recording.changed(status=wanted)
+
+
+@pytest.mark.parametrize(("present", "wanted"), product(TranscriptionStatus, TranscriptionStatus))
+def test_a_transcription_moves_only_as_its_table_says(present, wanted):
+    queued = queued_transcription(new_id("txn"), a_recording(RecordingStatus.UPLOADED), TranscriptionRequest())
+    path = {
+        TranscriptionStatus.PENDING: (),
+        TranscriptionStatus.PROCESSING: (TranscriptionStatus.PROCESSING,),
+        TranscriptionStatus.COMPLETED: (TranscriptionStatus.PROCESSING, TranscriptionStatus.COMPLETED),
+        TranscriptionStatus.FAILED: (TranscriptionStatus.FAILED,),
+    }[present]
+    for step in path:
+        queued = queued.changed(status=step)
+    if wanted is present or wanted in transcriptions.FOLLOWS[present]:
+        assert queued.changed(status=wanted).status is wanted
+    else:
+        with pytest.raises(TransitionRefused):
+            queued.changed(status=wanted)
+
+
+def test_every_status_has_a_row_and_nothing_leads_back_out_of_an_ended_transcription():
+    assert set(recordings.FOLLOWS) == set(RecordingStatus)
+    assert set(transcriptions.FOLLOWS) == set(TranscriptionStatus)
+    assert not transcriptions.FOLLOWS[TranscriptionStatus.COMPLETED]
+    assert not transcriptions.FOLLOWS[TranscriptionStatus.FAILED]
+
+
+def test_the_original_is_untouched_by_a_move():
+    recording = a_recording(RecordingStatus.PENDING)
+    recording.changed(status=RecordingStatus.UPLOADED, name="after")
+    assert (recording.status, recording.version, recording.name) == (RecordingStatus.PENDING, 1, None)
