@@ -1,0 +1,1 @@
+"""`recording.stitched` to `transcription.completed`: what was said, when, and by whom."""
