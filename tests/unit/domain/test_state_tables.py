@@ -18,7 +18,7 @@ def a_recording(status: RecordingStatus) -> Recording:
     return Recording(id=new_id("rec"), project_id="proj_1", mode=Mode.LIVE, status=status, created_at=now(), updated_at=now())
 
 
-@pytest.mark.parametrize(("present", "wanted"), product(RecordingStatus, RecordingStatus))
+@pytest.mark.parametrize(("present", "wanted"), list(product(RecordingStatus, RecordingStatus)))
 def test_a_recording_moves_only_as_its_table_says(present, wanted):
     recording = a_recording(present)
     if wanted is present or wanted in recordings.FOLLOWS[present]:
@@ -29,7 +29,7 @@ def test_a_recording_moves_only_as_its_table_says(present, wanted):
             recording.changed(status=wanted)
 
 
-@pytest.mark.parametrize(("present", "wanted"), product(TranscriptionStatus, TranscriptionStatus))
+@pytest.mark.parametrize(("present", "wanted"), list(product(TranscriptionStatus, TranscriptionStatus)))
 def test_a_transcription_moves_only_as_its_table_says(present, wanted):
     queued = queued_transcription(new_id("txn"), a_recording(RecordingStatus.UPLOADED), TranscriptionRequest())
     path = {
