@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar, Token
 from datetime import UTC, datetime
 from types import MappingProxyType, TracebackType
-from typing import Any, cast
+from typing import Any, BinaryIO, cast
 
 import msgspec
 import structlog
@@ -30,20 +30,21 @@ _STACK_LIMIT = 8_000
 _bound: ContextVar[Mapping[str, object]] = ContextVar("bound_log_fields", default=MappingProxyType({}))
 
 
-def configure_logging(service: str, level: str) -> None:
-    """Send every log line of the process to stdout as JSON; may be called again, the last call counts.
+def configure_logging(service: str, level: str, output: BinaryIO | None = None) -> None:
+    """Send every log line of the process to stdout (or `output`) as JSON; may be called again, the last call counts.
 
     Libraries are heard from WARNING on, unless `level` is DEBUG.
     """
     threshold = logging.getLevelNamesMapping()[level.upper()]
     renderer = _Renderer(service)
+    output = output or sys.stdout.buffer
     structlog.configure(
         processors=[structlog.processors.add_log_level, renderer],
         wrapper_class=structlog.make_filtering_bound_logger(threshold),
-        logger_factory=structlog.BytesLoggerFactory(sys.stdout.buffer),
+        logger_factory=structlog.BytesLoggerFactory(output),
         cache_logger_on_first_use=False,
     )
-    handler = _LibraryHandler(renderer)
+    handler = _LibraryHandler(renderer, output)
     logging.basicConfig(
         handlers=[handler], level=threshold if threshold < logging.INFO else max(threshold, logging.WARNING), force=True
     )
@@ -135,10 +136,10 @@ class _Renderer:
 
     def _encode(self, head: dict[str, object], fields: dict[str, object]) -> bytes:
         try:
-            return scrub(self._encoder.encode(head | redact(fields)))
+            return scrub(self._encoder.encode(head | redact(fields) | head))
         except (TypeError, ValueError, OverflowError, RecursionError, msgspec.MsgspecError):
             plain = {key: ascii(value) if isinstance(value, SCALARS) else type(value).__name__ for key, value in fields.items()}
-            return scrub(self._encoder.encode(head | redact(plain)))
+            return scrub(self._encoder.encode(head | redact(plain) | head))
 
 
 def _error_of(exc_info: object) -> BaseException | None:
@@ -152,10 +153,10 @@ def _error_of(exc_info: object) -> BaseException | None:
 class _LibraryHandler(logging.Handler):
     """Writes the records of the standard library's loggers in the same form."""
 
-    def __init__(self, renderer: _Renderer) -> None:
+    def __init__(self, renderer: _Renderer, output: BinaryIO) -> None:
         super().__init__()
         self._renderer = renderer
-        self._output = structlog.BytesLogger(sys.stdout.buffer)
+        self._output = structlog.BytesLogger(output)
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write `record`; what the library formatted becomes the event."""

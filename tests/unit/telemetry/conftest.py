@@ -1,0 +1,28 @@
+import io
+import logging
+from collections.abc import Callable, Iterator
+
+import msgspec
+import pytest
+import structlog
+
+from shared.telemetry.logs import configure_logging
+
+
+@pytest.fixture
+def output() -> io.BytesIO:
+    """Return where the log lines of the test go."""
+    return io.BytesIO()
+
+
+@pytest.fixture
+def lines(output) -> Iterator[Callable[[], list[dict]]]:
+    """Configure logging for the test; call it for the lines written so far, decoded."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    configure_logging("tester", "INFO", output)
+    yield lambda: [msgspec.json.decode(line) for line in output.getvalue().splitlines()]
+    structlog.reset_defaults()
+    logging.captureWarnings(capture=False)
+    root.handlers[:] = handlers
+    root.setLevel(level)
