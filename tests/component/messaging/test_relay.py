@@ -1,0 +1,150 @@
+"""The relay: every event in an outbox is kept and published, whatever breaks in between, and in order per recording."""
+
+import asyncio
+
+import pytest
+
+from shared.domain.clock import now
+from shared.domain.errors import TransientFailure
+from shared.domain.ids import new_id
+from shared.domain.recording import Recording, RecordingStatus
+from shared.domain.tenant import Mode
+from shared.domain.transition import TransitionRefused
+from shared.domain.transcription import TranscriptionRequest, queued_transcription
+from shared.events.recording import RecordingCreated, recording_event, recording_uploaded
+from shared.events.transcription import TranscriptionQueued, transcription_event
+from shared.messaging.relay import Relay
+from tests.fakes.aggregates import FakeAggregates
+
+
+class World:
+    """Keeper, publisher and reflector that write down what they are told, and fail on demand."""
+
+    def __init__(self):
+        self.kept, self.published, self.reflected = {}, [], []
+        self.broken = set()
+
+    async def keep(self, events):
+        self._check("keep")
+        for event in events:
+            self.kept.setdefault(event.event_id, event)
+
+    async def publish(self, events):
+        self._check("publish")
+        self.published += events
+
+    async def reflect(self, event):
+        self._check("reflect")
+        self.reflected.append(event)
+
+    def _check(self, what):
+        if what in self.broken:
+            raise TransientFailure(f"{what} is broken")
+        if what == "reflect" and "refuse" in self.broken:
+            raise TransitionRefused("rec_1", "failed", "processing")
+
+
+def a_recording():
+    return Recording(
+        id=new_id("rec"), project_id="p", mode=Mode.LIVE, status=RecordingStatus.PENDING, created_at=now(), updated_at=now()
+    )
+
+
+async def until(fact, within_s=5.0):
+    async with asyncio.timeout(within_s):
+        while not fact():
+            await asyncio.sleep(0.005)
+
+
+@pytest.fixture
+async def scene():
+    recordings, world = FakeAggregates(), World()
+    relay = Relay([recordings], world, world, world, sweep_s=0.05)
+    task = asyncio.create_task(relay.run())
+    yield recordings, world, relay
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_a_nudged_event_is_kept_published_and_taken_out(scene):
+    recordings, world, relay = scene
+    recording = a_recording()
+    event = recording_event(RecordingCreated, recording)
+    await recordings.add(recording, event)
+    relay.nudge("recordings", recording.id, [event])
+    await until(lambda: not recordings.outbox[recording.id])
+    assert world.published == [event]
+    assert set(world.kept) == {event.event_id}
+
+
+async def test_events_of_one_recording_leave_in_order(scene):
+    recordings, world, relay = scene
+    recording = a_recording()
+    events = [recording_event(RecordingCreated, recording)]
+    await recordings.add(recording, events[0])
+    relay.nudge("recordings", recording.id, events)
+    for _ in range(20):
+        after = recording.changed()
+        events.append(recording_uploaded(after, 1))
+        await recordings.save(recording, after, events[-1])
+        relay.nudge("recordings", recording.id, events[-1:])
+        recording = after
+    await until(lambda: len(world.published) >= len(events))
+    assert world.published == events
+
+
+@pytest.mark.parametrize("broken", ["keep", "publish", "reflect"])
+async def test_what_could_not_leave_is_swept_up_later(scene, broken):
+    recordings, world, relay = scene
+    transcription = queued_transcription(new_id("txn"), a_recording(), TranscriptionRequest())
+    event = transcription_event(TranscriptionQueued, transcription)
+    await recordings.add(transcription, event)
+    world.broken.add(broken)
+    relay.nudge("recordings", transcription.id, [event])
+    await relay.drain(1)
+    assert recordings.outbox[transcription.id] == [event]
+    world.broken.clear()
+    await until(lambda: not recordings.outbox[transcription.id])
+    assert event in world.published
+
+
+async def test_what_a_crash_left_without_a_nudge_is_swept_up(scene):
+    recordings, world, _ = scene
+    recording = a_recording()
+    event = recording_event(RecordingCreated, recording)
+    await recordings.add(recording, event)
+    await until(lambda: world.published == [event])
+
+
+async def test_an_outbox_that_does_not_answer_delays_but_loses_nothing(scene):
+    recordings, world, relay = scene
+    recording = a_recording()
+    event = recording_event(RecordingCreated, recording)
+    await recordings.add(recording, event)
+    recordings.down = True
+    relay.nudge("recordings", recording.id, [event])
+    await until(lambda: world.published)
+    recordings.down = False
+    await until(lambda: not recordings.outbox[recording.id])
+    assert {published.event_id for published in world.published} == {event.event_id}
+
+
+async def test_a_refused_reflection_does_not_hold_the_event_back(scene):
+    recordings, world, relay = scene
+    transcription = queued_transcription(new_id("txn"), a_recording(), TranscriptionRequest())
+    event = transcription_event(TranscriptionQueued, transcription)
+    await recordings.add(transcription, event)
+    world.broken.add("refuse")
+    relay.nudge("recordings", transcription.id, [event])
+    await until(lambda: world.published == [event])
+
+
+async def test_a_recording_is_in_line_before_anybody_hears_of_its_transcription(scene):
+    recordings, world, relay = scene
+    transcription = queued_transcription(new_id("txn"), a_recording(), TranscriptionRequest())
+    event = transcription_event(TranscriptionQueued, transcription)
+    await recordings.add(transcription, event)
+    world.broken.add("publish")
+    relay.nudge("recordings", transcription.id, [event])
+    await until(lambda: world.reflected)
+    assert not world.published

@@ -1,0 +1,216 @@
+"""The job runner over leases in memory: each job's result once, under its newest claim, and no job lost."""
+
+import asyncio
+from datetime import timedelta
+
+import msgspec
+import pytest
+
+from services.stitcher.job_rules import RecordingJobRules
+from shared.domain.clock import now
+from shared.domain.errors import FailureReason, PermanentFailure, TransientFailure
+from shared.domain.ids import new_id
+from shared.domain.job import Job, JobKind, JobStatus
+from shared.domain.recording import Recording, RecordingStatus
+from shared.domain.tenant import Mode
+from shared.workers.failures import WorkerDied
+from shared.workers.job_runner import JobLimits, JobRunner
+from shared.workers.lease_queue import LeaseLost
+from shared.workers.leases import Leases
+from tests.fakes.aggregates import FakeAggregates
+
+
+class Silence:
+    def nudge(self, outbox, aggregate_id, events):
+        """Publish nothing."""
+
+
+class Scene:
+    def __init__(self):
+        self.store = FakeAggregates()
+        self.leases = Leases(self.store, Silence(), RecordingJobRules())
+        self.worked = []
+        self.runners = []
+
+    async def queue(self, project="p"):
+        at = now()
+        job = Job(id=new_id("job"), kind=JobKind.STITCH, queued_at=at, available_at=at)
+        recording = Recording(
+            id=new_id("rec"),
+            project_id=project,
+            mode=Mode.LIVE,
+            status=RecordingStatus.UPLOADED,
+            job=job,
+            created_at=at,
+            updated_at=at,
+        )
+        return await self.store.add(recording)
+
+    async def complete(self, claimed):
+        self.worked.append(claimed.id)
+        await self.leases.finish(claimed, lambda present: (present.changed(job=present.job.ended(JobStatus.COMPLETED)), ()))
+
+    def run(self, work, worker="w1", **limits):
+        limits = {"slots": 2, "lease_s": 0.4, "poll_s": 0.05} | limits
+        runner = JobRunner(self.leases, work, name="stitch", worker=worker, limits=JobLimits(**limits))
+        self.runners.append((runner, asyncio.create_task(runner.run())))
+        return runner
+
+    def job(self, recording):
+        return self.store.documents[recording.id].job
+
+    async def until(self, fact, within_s=6.0):
+        async with asyncio.timeout(within_s):
+            while not fact():
+                await asyncio.sleep(0.005)
+
+
+@pytest.fixture
+async def scene():
+    scene = Scene()
+    yield scene
+    for runner, task in scene.runners:
+        await runner.stop(0)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_a_queued_job_is_worked_once(scene):
+    recording = await scene.queue()
+    scene.run(scene.complete)
+    await scene.until(lambda: scene.job(recording).status is JobStatus.COMPLETED)
+    assert scene.worked == [recording.id]
+    assert scene.job(recording).available_at is None
+
+
+async def test_two_replicas_share_a_backlog_without_doubling_any(scene):
+    recordings = [await scene.queue() for _ in range(40)]
+    scene.run(scene.complete, "w1")
+    scene.run(scene.complete, "w2")
+    await scene.until(lambda: all(scene.job(one).status is JobStatus.COMPLETED for one in recordings))
+    assert sorted(scene.worked) == sorted(one.id for one in recordings)
+
+
+async def test_one_tenants_backlog_does_not_starve_another(scene):
+    for _ in range(20):
+        await scene.queue("big")
+    small = await scene.queue("small")
+    scene.run(scene.complete, slots=1)
+    await scene.until(lambda: len(scene.worked) == 21)
+    assert scene.worked.index(small.id) <= 2
+
+
+async def test_a_long_job_keeps_its_lease(scene):
+    recording = await scene.queue()
+
+    async def long(claimed):
+        await asyncio.sleep(1.2)  # three leases long
+        await scene.complete(claimed)
+
+    scene.run(long)
+    scene.run(long, "w2")
+    await scene.until(lambda: scene.job(recording).status is JobStatus.COMPLETED)
+    assert scene.worked == [recording.id]
+    assert scene.job(recording).token == 1
+
+
+async def test_a_dead_workers_job_is_taken_over_and_its_late_result_refused(scene):
+    recording = await scene.queue()
+    dead = await scene.leases.claim("dead", 0.1)
+    scene.run(scene.complete)
+    await scene.until(lambda: scene.job(recording).status is JobStatus.COMPLETED)
+    assert scene.job(recording).token == 2
+    with pytest.raises(LeaseLost):
+        await scene.complete(dead)
+
+
+async def test_work_whose_lease_was_taken_over_is_stopped(scene):
+    recording = await scene.queue()
+    stopped = asyncio.Event()
+
+    async def endless(claimed):
+        try:
+            await asyncio.Event().wait()
+        finally:
+            stopped.set()
+
+    scene.run(endless)
+    await scene.until(lambda: scene.job(recording).status is JobStatus.RUNNING)
+    present = scene.store.documents[recording.id]
+    scene.store.documents[recording.id] = present.changed(job=present.job.claimed("thief", now(), 60))
+    await asyncio.wait_for(stopped.wait(), 3)
+
+
+async def test_input_at_fault_fails_the_recording_with_its_reason(scene):
+    recording = await scene.queue()
+
+    async def refuse(claimed):
+        raise PermanentFailure(FailureReason.CHUNK_NOT_AUDIO, "chunk 3 is not audio", chunk_number=3)
+
+    scene.run(refuse)
+    await scene.until(lambda: scene.store.documents[recording.id].status is RecordingStatus.FAILED)
+    failure = scene.store.documents[recording.id].failure
+    assert (failure.reason, failure.chunk_number) == (FailureReason.CHUNK_NOT_AUDIO, 3)
+    assert [event.type for event in scene.store.outbox[recording.id]] == ["recording.failed"]
+
+
+async def test_an_outage_costs_no_attempt(scene):
+    recording = await scene.queue()
+
+    async def out(claimed):
+        raise TransientFailure("the store is away")
+
+    scene.run(out)
+    await scene.until(lambda: scene.job(recording).status is JobStatus.QUEUED and scene.job(recording).token == 1)
+    assert scene.job(recording).attempts == 0
+    assert scene.job(recording).available_at > now() - timedelta(seconds=1)
+
+
+async def test_a_job_that_kills_its_worker_again_and_again_is_given_up(scene):
+    recording = await scene.queue()
+
+    async def deadly(claimed):
+        raise WorkerDied(-9)
+
+    scene.run(deadly, max_attempts=2)
+    await scene.until(lambda: scene.job(recording).attempts == 1 and scene.job(recording).status is JobStatus.QUEUED)
+    present = scene.store.documents[recording.id]
+    scene.store.documents[recording.id] = msgspec.structs.replace(
+        present, job=msgspec.structs.replace(present.job, available_at=now())
+    )
+    await scene.until(lambda: scene.store.documents[recording.id].status is RecordingStatus.FAILED)
+    assert scene.store.documents[recording.id].failure.reason is FailureReason.PROCESSING_ERROR
+
+
+async def test_stopping_hands_running_work_back_uncounted(scene):
+    recording = await scene.queue()
+
+    async def endless(claimed):
+        await asyncio.Event().wait()
+
+    runner = scene.run(endless)
+    await scene.until(lambda: scene.job(recording).status is JobStatus.RUNNING)
+    await runner.stop(0.05)
+    assert (scene.job(recording).status, scene.job(recording).attempts) == (JobStatus.QUEUED, 0)
+
+
+async def test_stopping_lets_work_finish_within_the_grace_time(scene):
+    recording = await scene.queue()
+
+    async def brief(claimed):
+        await asyncio.sleep(0.1)
+        await scene.complete(claimed)
+
+    runner = scene.run(brief)
+    await scene.until(lambda: scene.job(recording).status is JobStatus.RUNNING)
+    await runner.stop(5)
+    assert scene.job(recording).status is JobStatus.COMPLETED
+
+
+async def test_a_queue_that_does_not_answer_is_asked_again(scene):
+    recording = await scene.queue()
+    scene.store.down = True
+    scene.run(scene.complete)
+    await asyncio.sleep(0.1)
+    scene.store.down = False
+    await scene.until(lambda: scene.job(recording).status is JobStatus.COMPLETED)

@@ -1,0 +1,73 @@
+"""Aggregates in memory: the same promises as `shared.storage.aggregates`, for component tests without MongoDB."""
+
+import msgspec
+
+from shared.domain.clock import now
+from shared.domain.errors import TransientFailure
+from shared.domain.job import JobStatus
+from shared.domain.transition import VersionConflict
+from shared.storage.aggregates import Unpublished
+from shared.storage.documents import AlreadyExists
+
+
+class FakeAggregates:
+    """One collection; `down` makes every call fail as an outage does."""
+
+    def __init__(self, name="recordings"):
+        self.name = name
+        self.documents = {}
+        self.outbox = {}
+        self.down = False
+
+    async def get(self, tenant, aggregate_id):
+        self._check()
+        found = self.documents.get(aggregate_id)
+        return found if found is not None and found.tenant == tenant and found.deleted_at is None else None
+
+    async def add(self, aggregate, *events):
+        self._check()
+        if aggregate.id in self.documents:
+            raise AlreadyExists(aggregate.id)
+        self.documents[aggregate.id] = aggregate
+        self.outbox.setdefault(aggregate.id, []).extend(events)
+        return aggregate
+
+    async def save(self, before, after, *events):
+        self._check()
+        present = self.documents.get(before.id)
+        if present is None or present.version != before.version:
+            raise VersionConflict(before.id)
+        keep = {} if after.job != before.job else {"job": present.job}
+        self.documents[after.id] = msgspec.structs.replace(after, **keep)
+        self.outbox.setdefault(after.id, []).extend(events)
+        return after
+
+    async def next_claimable(self, after_project):
+        self._check()
+        due = [doc for doc in self.documents.values() if doc.job and doc.job.available_at and doc.job.available_at <= now()]
+        due.sort(key=lambda doc: (doc.project_id <= after_project, doc.project_id, doc.job.available_at))
+        return due[0] if due else None
+
+    async def renew(self, aggregate, token, until):
+        self._check()
+        present = self.documents.get(aggregate.id)
+        if present is None or present.job.token != token or present.job.status is not JobStatus.RUNNING:
+            return False
+        self.documents[aggregate.id] = msgspec.structs.replace(
+            present, job=msgspec.structs.replace(present.job, available_at=until)
+        )
+        return True
+
+    async def unpublished(self, older_than, limit):
+        self._check()
+        waiting = [(key, tuple(events)) for key, events in self.outbox.items() if events and events[0].occurred_at <= older_than]
+        return [Unpublished(key, events) for key, events in waiting[:limit]]
+
+    async def remove_published(self, published):
+        self._check()
+        for key, event_ids in published.items():
+            self.outbox[key] = [event for event in self.outbox[key] if event.event_id not in set(event_ids)]
+
+    def _check(self):
+        if self.down:
+            raise TransientFailure(f"{self.name} is down")
