@@ -1,7 +1,7 @@
 """Where audio lies in the bucket: the only place that knows the layout of keys.
 
-`{project}/{recording}/chunks/{n:06d}` holds chunk n (from 1), `{project}/{recording}/{media}/{name}` a media file. Numbers are padded
-so that the order of keys is the order of chunks.
+`{project}/{recording}/chunks/{n:06d}` holds chunk n (from 1), `{project}/{recording}/{media}/{name}` a media file. Numbers are
+padded so that the order of keys is the order of chunks.
 """
 
 import re

@@ -1,9 +1,23 @@
 """The object store: one bucket of any S3 server, spoken to in objects, never in requests."""
 
-from collections.abc import AsyncIterable, Sequence
+import asyncio
+import base64
+import contextlib
+import hashlib
+from collections.abc import AsyncIterable, Mapping, Sequence
+from email.utils import parsedate_to_datetime
 from pathlib import Path
+from urllib.parse import quote
+
+from aiohttp import hdrs
 
 from shared.settings import S3Settings
+from shared.storage.minio_bucket import MinioBucket
+from shared.storage.object_bodies import MeasuredBody, bytes_body, file_body, gathered, stream_body
+from shared.storage.object_download import Download, not_found
+from shared.storage.s3_answers import content_md5, deletion, deletion_failures, fits_xml, listing
+from shared.storage.s3_connection import S3Answer, S3Connection, S3Request
+from shared.storage.signing import Endpoint, Signer, object_path
 from shared.storage.stored_object import (
     BodyMismatch,
     ObjectChanged,
@@ -23,63 +37,174 @@ __all__ = [
     "StoredObject",
 ]
 
+GATHERED_BYTES = 256 * 1024  # bodies up to here are sent in one write: replayable, and hashed before they leave
+MULTIPART_BYTES = 16 * 1024 * 1024
+CHECK_TIMEOUT_S = 2.0
+PAGE = 1000  # the S3 limit, of listings and of bulk deletions
+_NOT_FOUND, _UNSATISFIABLE = 404, 416
+
 
 class ObjectStore:
-    """One bucket of an S3 store; streams, never holds a whole object in memory."""
+    """One bucket of an S3 store; streams, never holds a whole object in memory.
+
+    No answer is `ObjectStoreUnavailable`, after bounded retries where the request can be sent again; a refusal is
+    `ObjectStoreRefused` and carries the store's own code. Keys are any text of up to 1024 bytes without empty, '.' or '..'
+    segments; another one is a ValueError.
+    """
 
     def __init__(self, settings: S3Settings) -> None:
-        self._settings = settings
+        self._bucket = settings.s3_bucket
+        self._public = Endpoint(settings.s3_public_endpoint or settings.s3_endpoint)
+        self._signer = Signer(settings.s3_access_key, settings.s3_secret_key, settings.s3_region)
+        self._connection = S3Connection(settings)
+        self._minio = MinioBucket(settings)
 
     async def start(self) -> None:
         """Open the connection pool; nothing is sent yet."""
-        raise NotImplementedError
+        await self._connection.start()
 
     async def stop(self) -> None:
-        """Close all connections; what runs ends with `ObjectStoreUnavailable`."""
-        raise NotImplementedError
+        """Close all connections; requests in flight end with `ObjectStoreUnavailable`. Once stopped, it stays so."""
+        await self._connection.stop()
+        await self._minio.stop()
 
     async def ensure_bucket(self) -> None:
         """Create the bucket unless it exists; safe when several processes do so at once."""
-        raise NotImplementedError
+        await self._minio.ensure()
 
     async def check(self) -> None:
-        """Ask once, without retries, whether the bucket can be used; raise when it can not (readiness)."""
-        raise NotImplementedError
+        """Ask once, without retries, whether the bucket can be used; raise within two seconds when it can not (readiness)."""
+        try:
+            async with asyncio.timeout(CHECK_TIMEOUT_S):
+                await self._connection.answer(S3Request("HEAD"), attempts=1)
+        except TimeoutError as error:
+            raise ObjectStoreUnavailable(f"no answer from the object store within {CHECK_TIMEOUT_S} s") from error
 
     async def put(self, key: str, body: bytes | AsyncIterable[bytes], size_bytes: int, content_type: str) -> StoredObject:
-        """Store exactly `size_bytes` of `body`; a body of another length stores nothing and raises `BodyMismatch`."""
-        raise NotImplementedError
+        """Store exactly `size_bytes` of `body`; a body of another length stores nothing and raises `BodyMismatch`.
+
+        Whatever the source of a streamed body raises comes out as it is, and nothing is stored.
+        """
+        if not isinstance(body, bytes) and size_bytes > GATHERED_BYTES:
+            return await self._put_measured(key, stream_body(body, size_bytes), content_type)
+        content = body if isinstance(body, bytes) else await gathered(body, size_bytes)
+        if len(content) != size_bytes:
+            raise BodyMismatch(f"the body has {len(content)} of the announced {size_bytes} bytes")
+        if size_bytes > GATHERED_BYTES:
+            return await self._put_measured(key, bytes_body(content), content_type)
+        return await self._put_small(key, content, content_type)
 
     async def stat(self, key: str) -> StoredObject | None:
         """Return what is stored under `key`, None when nothing is."""
-        raise NotImplementedError
+        answer = await self._connection.answer(S3Request("HEAD", key, accepts=frozenset({200, _NOT_FOUND})))
+        if answer.status == _NOT_FOUND:
+            await self.check()  # a HEAD does not say whether the object or the whole bucket is missing
+            return None
+        modified = answer.headers.get(hdrs.LAST_MODIFIED)
+        size_bytes = int(answer.headers[hdrs.CONTENT_LENGTH])
+        return StoredObject(key, size_bytes, _etag(answer.headers), parsedate_to_datetime(modified) if modified else None)
 
     async def read(self, key: str, start: int, length: int) -> bytes:
-        """Return the bytes from `start`, at most `length`; empty past the end."""
-        raise NotImplementedError
+        """Return the bytes from `start`, at most `length`; empty past the end. `ObjectMissing` when there is no object."""
+        if start < 0 or length <= 0:
+            raise ValueError(f"a range starts at 0 or later and has a length, not {start}+{length}")
+        headers: dict[str, str] = {hdrs.RANGE: f"bytes={start}-{start + length - 1}"}
+        accepted = frozenset({206, _NOT_FOUND, _UNSATISFIABLE})
+        answer = await self._connection.answer(S3Request("GET", key, headers=headers, accepts=accepted))
+        if answer.status == _NOT_FOUND:
+            raise not_found(key, answer.body)
+        return b"" if answer.status == _UNSATISFIABLE else answer.body
 
     async def download(self, key: str, path: Path, *, etag: str | None = None) -> None:
-        """Stream the object to `path`; with `etag` only if it still is that object, else `ObjectChanged`."""
-        raise NotImplementedError
+        """Stream the object to `path`; with `etag` only if it still is that object, else `ObjectChanged`.
+
+        A broken connection is resumed where it broke, of the same object; `path` appears only when everything has arrived.
+        """
+        partial = path.with_name(path.name + ".part")
+        try:
+            with await asyncio.to_thread(partial.open, "wb") as file:
+                await Download(self._connection, key, file, etag).run()
+            await asyncio.to_thread(partial.replace, path)
+        finally:
+            partial.unlink(missing_ok=True)
 
     async def upload(self, path: Path, key: str, content_type: str) -> StoredObject:
-        """Store the file; afterwards the object has its size and checksum."""
-        raise NotImplementedError
+        """Store the file, in parts above 16 MiB; what is returned has been compared with it by size and checksum."""
+        size_bytes = (await asyncio.to_thread(path.stat)).st_size
+        if size_bytes <= MULTIPART_BYTES:
+            return await self._put_measured(key, file_body(path, size_bytes), content_type)
+        etag = await self._minio.upload(path, key, content_type)
+        stored = await self.stat(key)
+        if stored is None or (stored.size_bytes, stored.etag) != (size_bytes, etag):
+            raise ObjectChanged(f"upload {key}: the object is not what was just uploaded")
+        return stored
 
     async def list(self, prefix: str) -> list[StoredObject]:
         """Return every object whose key starts with `prefix`, sorted by key."""
-        raise NotImplementedError
+        query = {"list-type": "2", "prefix": prefix, "max-keys": str(PAGE), "encoding-type": "url"}
+        found: list[StoredObject] = []
+        while True:
+            page = listing((await self._connection.answer(S3Request("GET", query=query))).body)
+            if page is None:
+                raise ObjectStoreUnavailable(f"list {prefix}: the answer is not a listing")
+            found += page[0]
+            if page[1] is None:
+                break
+            query["continuation-token"] = page[1]
+        return sorted(found, key=lambda stored: stored.key)
 
     async def delete(self, keys: Sequence[str]) -> None:
-        """Delete the objects; those that do not exist are fine."""
-        raise NotImplementedError
+        """Delete the objects; those that do not exist are fine. After a failure some may be gone: call it again."""
+        bulk = [key for key in dict.fromkeys(keys) if fits_xml(key)]
+        for start in range(0, len(bulk), PAGE):
+            body = deletion(bulk[start : start + PAGE])
+            headers = {"Content-MD5": _base64_md5(body), hdrs.CONTENT_TYPE: "application/xml"}
+            answer = await self._connection.answer(S3Request("POST", query={"delete": ""}, headers=headers, body=body))
+            if failures := list(deletion_failures(answer.body)):
+                raise ObjectStoreUnavailable(f"{len(failures)} objects were not deleted, the first: {failures[0]}")
+        for key in dict.fromkeys(keys):
+            if not fits_xml(key):
+                await self._delete_one(key)
 
     def presigned_put(self, key: str, expires_s: int, *, size_bytes: int | None = None) -> str:
         """Return a URL that stores the object by a plain PUT, of exactly `size_bytes` when given, of any content type."""
-        raise NotImplementedError
+        signed = {} if size_bytes is None else {"content-length": str(size_bytes)}
+        return self._signer.presign("PUT", (self._public, object_path(self._bucket, key), {}), signed, expires_s)
 
-    def presigned_get(
-        self, key: str, expires_s: int, *, filename: str | None = None, content_type: str | None = None
-    ) -> str:
-        """Return a URL that reads the object, offered as `filename` and `content_type` when given."""
-        raise NotImplementedError
+    def presigned_get(self, key: str, expires_s: int, *, filename: str | None = None, content_type: str | None = None) -> str:
+        """Return a URL that reads the object, saved as `filename` and served as `content_type` when given."""
+        query: dict[str, str] = {}
+        if filename is not None:
+            query["response-content-disposition"] = f"attachment; filename*=UTF-8''{quote(filename, safe='')}"
+        if content_type is not None:
+            query["response-content-type"] = content_type
+        return self._signer.presign("GET", (self._public, object_path(self._bucket, key), query), {}, expires_s)
+
+    async def _put_small(self, key: str, content: bytes, content_type: str) -> StoredObject:
+        digest = hashlib.md5(content, usedforsecurity=False)
+        md5_header = base64.b64encode(digest.digest()).decode()  # the store itself refuses a body that arrives damaged
+        headers = {hdrs.CONTENT_TYPE: content_type, hdrs.CONTENT_LENGTH: str(len(content)), "Content-MD5": md5_header}
+        answer = await self._connection.answer(S3Request("PUT", key, headers=headers, body=content))
+        return await self._confirmed(key, len(content), answer, digest.hexdigest())
+
+    async def _put_measured(self, key: str, body: MeasuredBody, content_type: str) -> StoredObject:
+        answer = await self._connection.answer(S3Request("PUT", key, headers={hdrs.CONTENT_TYPE: content_type}, body=body))
+        return await self._confirmed(key, body.size_bytes, answer, body.md5)
+
+    async def _confirmed(self, key: str, size_bytes: int, answer: S3Answer, md5: str) -> StoredObject:
+        if content_md5(answer.headers) not in (None, md5):
+            with contextlib.suppress(ObjectStoreUnavailable, ObjectStoreRefused):
+                await self._delete_one(key)
+            raise ObjectStoreUnavailable(f"PUT {key}: what the store holds is not what was sent (MD5)")
+        return StoredObject(key, size_bytes, _etag(answer.headers))
+
+    async def _delete_one(self, key: str) -> None:
+        await self._connection.answer(S3Request("DELETE", key))
+
+
+def _etag(headers: Mapping[str, str]) -> str:
+    return headers.get(hdrs.ETAG, "").strip('"')
+
+
+def _base64_md5(body: bytes) -> str:
+    return base64.b64encode(hashlib.md5(body, usedforsecurity=False).digest()).decode()

@@ -1,0 +1,134 @@
+"""S3 over aiohttp: pooled, signed, bounded retries; every failure of the store gets one of our names."""
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from datetime import UTC, datetime
+
+import aiohttp
+import msgspec
+from aiohttp import hdrs
+from yarl import URL
+
+from shared.settings import S3Settings
+from shared.storage.object_bodies import SILENCE_S, MeasuredBody
+from shared.storage.s3_answers import error_code
+from shared.storage.signing import UNSIGNED_PAYLOAD, Endpoint, Signer, object_path, query_string
+from shared.storage.stored_object import ObjectStoreRefused, ObjectStoreUnavailable
+
+OK = frozenset({200, 204, 206})
+ATTEMPTS = 3
+FIRST_DELAY_S = 0.1
+CONNECTIONS = 128
+CONNECT_TIMEOUT_S = 5.0
+KEEP_ALIVE_S = 10.0  # below the idle time of any store, so that a pooled connection is alive
+READ_BUFFER_BYTES = 512 * 1024
+_BUSY_STATUSES = frozenset({408, 429})
+_BUSY_CODES = ("SlowDown", "RequestTimeout", "OperationAborted", "ServiceUnavailable")  # some come with 400 or 409
+
+
+class S3Request(msgspec.Struct, frozen=True):
+    """One request; an empty `key` means the bucket. Any status outside `accepts` is a failure."""
+
+    method: str
+    key: str = ""
+    query: Mapping[str, str] = {}
+    headers: Mapping[str, str] = {}
+    body: bytes | MeasuredBody | None = None
+    accepts: frozenset[int] = OK
+
+    @property
+    def replayable(self) -> bool:
+        """Whether it can be sent again."""
+        return not isinstance(self.body, MeasuredBody) or self.body.replayable
+
+
+class S3Answer(msgspec.Struct, frozen=True):
+    """A small answer, read whole."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+class S3Connection:
+    """A pool of connections to one bucket; path-style, so it works wherever the store is."""
+
+    def __init__(self, settings: S3Settings) -> None:
+        self._endpoint = Endpoint(settings.s3_endpoint)
+        self._bucket = settings.s3_bucket
+        self._signer = Signer(settings.s3_access_key, settings.s3_secret_key, settings.s3_region)
+        self._session: aiohttp.ClientSession | None = None
+
+    async def start(self) -> None:
+        """Open the pool; connects to nothing yet."""
+        if self._session is None:
+            self._session = aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(limit=CONNECTIONS, keepalive_timeout=KEEP_ALIVE_S, ttl_dns_cache=30),
+                timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_TIMEOUT_S, sock_read=SILENCE_S),
+                cookie_jar=aiohttp.DummyCookieJar(),
+                skip_auto_headers=(hdrs.USER_AGENT, hdrs.ACCEPT, hdrs.ACCEPT_ENCODING, hdrs.CONTENT_TYPE),
+                auto_decompress=False,
+                read_bufsize=READ_BUFFER_BYTES,
+            )
+
+    async def stop(self) -> None:
+        """Close every connection; requests in flight end with `ObjectStoreUnavailable`."""
+        session, self._session = self._session, None
+        if session is not None:
+            await session.close()
+
+    async def answer(self, request: S3Request, attempts: int = ATTEMPTS) -> S3Answer:
+        """Return the accepted answer; `attempts` tries with growing, jittered pauses, as far as the body can be replayed."""
+        for attempt in range(1, attempts + 1):
+            try:
+                async with self.open(request) as response:
+                    body = await response.read()
+                    return S3Answer(response.status, response.headers, body)
+            except ObjectStoreUnavailable:
+                if attempt == attempts or not request.replayable:
+                    raise
+            await pause_before(attempt + 1)
+        raise AssertionError("at least one attempt")
+
+    @asynccontextmanager
+    async def open(self, request: S3Request) -> AsyncIterator[aiohttp.ClientResponse]:
+        """Send once and give the accepted response to be read; the body's own fault is raised as it is."""
+        what = f"{request.method} {request.key or self._bucket}"
+        try:
+            async with asyncio.timeout(2 * SILENCE_S if isinstance(request.body, bytes) else None) as limit:
+                if isinstance(request.body, MeasuredBody):
+                    request.body.limit = limit
+                async with self._send(request) as response:
+                    if response.status not in request.accepts:
+                        raise _failure(what, response.status, await response.read())
+                    yield response
+        except (aiohttp.ClientError, TimeoutError, ConnectionError) as error:
+            if isinstance(request.body, MeasuredBody) and request.body.fault is not None:
+                raise request.body.fault from None
+            raise ObjectStoreUnavailable(f"{what}: no answer from the object store ({error!r})") from error
+
+    def _send(self, request: S3Request) -> AbstractAsyncContextManager[aiohttp.ClientResponse]:
+        if self._session is None:
+            raise RuntimeError("the object store is not started")
+        path, query = object_path(self._bucket, request.key), query_string(request.query)
+        headers = self._signer.headers(self._endpoint.host, (request.method, path, query), UNSIGNED_PAYLOAD, datetime.now(UTC))
+        headers.update(request.headers)
+        if isinstance(request.body, MeasuredBody):
+            headers[hdrs.CONTENT_LENGTH] = str(request.body.size_bytes)
+        url = URL(f"{self._endpoint.origin}{path}?{query}" if query else self._endpoint.origin + path, encoded=True)
+        return self._session.request(request.method, url, headers=headers, data=request.body, allow_redirects=False)
+
+
+async def pause_before(attempt: int) -> None:
+    """Wait before try number `attempt` (from 2): 0.1 s, doubling fourfold, half of it by chance."""
+    await asyncio.sleep(FIRST_DELAY_S * 4 ** (attempt - 2) * random.uniform(0.5, 1))  # noqa: S311  # jitter, not a secret
+
+
+def _failure(what: str, status: int, body: bytes) -> Exception:
+    code = error_code(body) or "no reason given"
+    message = f"{what}: {status} {code}"
+    if status >= 500 or status in _BUSY_STATUSES or code.startswith(_BUSY_CODES):  # noqa: PLR2004  # the server's fault
+        return ObjectStoreUnavailable(message)
+    return ObjectStoreRefused(message)

@@ -1,0 +1,121 @@
+"""AWS Signature Version 4 for S3, with the signing key derived once a day.
+
+The canonical forms are those of the S3 API reference ("Authenticating Requests"): each key is percent-encoded once, by RFC 3986.
+Only the headers that must be signed are: a proxy may touch any other without breaking the request.
+"""
+
+import hashlib
+import hmac
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from urllib.parse import quote, urlsplit
+
+UNSIGNED_PAYLOAD = "UNSIGNED-PAYLOAD"
+LONGEST_EXPIRY_S = 7 * 24 * 3600  # a server refuses more
+_ALGORITHM = "AWS4-HMAC-SHA256"
+_SIGNED_HEADERS = "host;x-amz-content-sha256;x-amz-date"
+_DEFAULT_PORTS = {"http": 80, "https": 443}
+
+
+class Endpoint:
+    """Where a store is reached: `http(s)://host[:port]`, anything else is a ValueError; `host` is what clients send as Host."""
+
+    def __init__(self, url: str) -> None:
+        parts = urlsplit(url)
+        if (
+            parts.scheme not in _DEFAULT_PORTS
+            or not parts.hostname
+            or parts.path.strip("/")
+            or parts.query
+            or "@" in parts.netloc
+        ):
+            raise ValueError("an S3 endpoint must have the form http://host:port or https://host:port")
+        self.secure = parts.scheme == "https"
+        name = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+        self.host = name if parts.port in (None, _DEFAULT_PORTS[parts.scheme]) else f"{name}:{parts.port}"
+        self.origin = f"{parts.scheme}://{self.host}"
+
+
+class Signer:
+    """Signs requests and URLs with one pair of keys; pure apart from the clock it is given."""
+
+    def __init__(self, access_key: str, secret_key: str, region: str) -> None:
+        self._access_key = access_key
+        self._secret_key = secret_key
+        self._region = region
+        self._day = ""
+        self._key = b""
+
+    def headers(self, host: str, target: tuple[str, str, str], payload_hash: str, now: datetime) -> dict[str, str]:
+        """Return the headers that authorize `target` (method, encoded path, canonical query) at `now`."""
+        moment = _timestamp(now)
+        canonical = (
+            f"{target[0]}\n{target[1]}\n{target[2]}\n"
+            f"host:{host}\nx-amz-content-sha256:{payload_hash}\nx-amz-date:{moment}\n\n"
+            f"{_SIGNED_HEADERS}\n{payload_hash}"
+        )
+        credential = f"{self._access_key}/{self._scope(moment)}"
+        signature = self._signature(canonical, moment)
+        return {
+            "x-amz-content-sha256": payload_hash,
+            "x-amz-date": moment,
+            "Authorization": f"{_ALGORITHM} Credential={credential}, SignedHeaders={_SIGNED_HEADERS}, Signature={signature}",
+        }
+
+    def presign(
+        self, method: str, url: tuple[Endpoint, str, Mapping[str, str]], signed: Mapping[str, str], expires_s: int
+    ) -> str:
+        """Return `url` (endpoint, encoded path, query) made usable for `expires_s`; the caller must send the `signed` headers."""
+        if not 1 <= expires_s <= LONGEST_EXPIRY_S:
+            raise ValueError(f"a URL lives 1 to {LONGEST_EXPIRY_S} seconds, not {expires_s}")
+        endpoint, path, query = url
+        moment = _timestamp(datetime.now(UTC))
+        headers = sorted({**signed, "host": endpoint.host}.items())
+        names = ";".join(name for name, _ in headers)
+        canonical_query = query_string(
+            {
+                **query,
+                "X-Amz-Algorithm": _ALGORITHM,
+                "X-Amz-Credential": f"{self._access_key}/{self._scope(moment)}",
+                "X-Amz-Date": moment,
+                "X-Amz-Expires": str(expires_s),
+                "X-Amz-SignedHeaders": names,
+            }
+        )
+        lines = "".join(f"{name}:{value}\n" for name, value in headers)
+        canonical = f"{method}\n{path}\n{canonical_query}\n{lines}\n{names}\n{UNSIGNED_PAYLOAD}"
+        return f"{endpoint.origin}{path}?{canonical_query}&X-Amz-Signature={self._signature(canonical, moment)}"
+
+    def _scope(self, moment: str) -> str:
+        return f"{moment[:8]}/{self._region}/s3/aws4_request"
+
+    def _signature(self, canonical: str, moment: str) -> str:
+        digest = hashlib.sha256(canonical.encode()).hexdigest()
+        text = f"{_ALGORITHM}\n{moment}\n{self._scope(moment)}\n{digest}"
+        return hmac.digest(self._key_of(moment[:8]), text.encode(), "sha256").hex()
+
+    def _key_of(self, day: str) -> bytes:
+        if day != self._day:
+            key = b"AWS4" + self._secret_key.encode()
+            for part in (day, self._region, "s3", "aws4_request"):
+                key = hmac.digest(key, part.encode(), "sha256")
+            self._day, self._key = day, key
+        return self._key
+
+
+def object_path(bucket: str, key: str) -> str:
+    """Return the encoded path of `key` (of the bucket itself when empty); a ValueError for a key a path cannot carry."""
+    if not key:
+        return f"/{bucket}"
+    if len(key.encode()) > 1024 or any(segment in ("", ".", "..") for segment in key.split("/")):  # noqa: PLR2004  # the S3 limit
+        raise ValueError("a key has up to 1024 bytes and no empty, '.' or '..' segment")
+    return f"/{bucket}/{quote(key, safe='/')}"
+
+
+def query_string(query: Mapping[str, str]) -> str:
+    """Return `query` in its canonical form: RFC 3986, sorted by name."""
+    return "&".join(f"{name}={value}" for name, value in sorted((quote(n, safe=""), quote(v, safe="")) for n, v in query.items()))
+
+
+def _timestamp(now: datetime) -> str:
+    return f"{now.year:04d}{now.month:02d}{now.day:02d}T{now.hour:02d}{now.minute:02d}{now.second:02d}Z"
