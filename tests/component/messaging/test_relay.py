@@ -9,8 +9,8 @@ from shared.domain.errors import TransientFailure
 from shared.domain.ids import new_id
 from shared.domain.recording import Recording, RecordingStatus
 from shared.domain.tenant import Mode
-from shared.domain.transition import TransitionRefused
 from shared.domain.transcription import TranscriptionRequest, queued_transcription
+from shared.domain.transition import TransitionRefused
 from shared.events.recording import RecordingCreated, recording_event, recording_uploaded
 from shared.events.transcription import TranscriptionQueued, transcription_event
 from shared.messaging.relay import Relay
