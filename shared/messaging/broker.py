@@ -1,0 +1,101 @@
+"""The connection to Kafka: one FastStream broker a process, made here and nowhere else, and how it is opened again."""
+
+import asyncio
+import logging
+from typing import Any
+
+from aiokafka.errors import KafkaError  # type: ignore[import-untyped]  # aiokafka ships no types
+from faststream.kafka import KafkaBroker
+
+from shared.domain.errors import TransientFailure
+from shared.settings import KafkaSettings
+
+REQUEST_TIMEOUT_MS = 10_000
+RETRY_BACKOFF_MS = 100
+METADATA_MAX_AGE_MS = 1_000
+MAX_BATCH_BYTES = 256 * 1024
+CONNECT_TIMEOUT_S = 5.0
+
+_SETTINGS = "kafka_settings"
+_OPENING = "kafka_opening"
+
+
+class BrokerUnavailable(TransientFailure):
+    """Kafka did not answer in time, or not as it should; what was asked may succeed later."""
+
+
+def kafka_broker(settings: KafkaSettings, client_id: str) -> KafkaBroker:
+    """Return the broker, not connected: whoever needs it first calls `connect`.
+
+    `acks=all` loses nothing that was acknowledged. Metadata is a second old at most: a client whose broker came back empty would
+    otherwise go on writing to topics that are gone (Tansu, the in-memory broker, acknowledges that). Idempotence is a setting,
+    for Tansu has none. Topics are made by `topology.py`, with our partitions, not by FastStream or the broker.
+    """
+    broker = KafkaBroker(
+        list(settings.kafka_servers),
+        client_id=client_id,
+        acks="all",
+        enable_idempotence=settings.kafka_idempotent,
+        request_timeout_ms=REQUEST_TIMEOUT_MS,
+        retry_backoff_ms=RETRY_BACKOFF_MS,
+        metadata_max_age_ms=METADATA_MAX_AGE_MS,
+        max_batch_size=MAX_BATCH_BYTES,
+        linger_ms=0,  # what waits while a request is under way is sent as one batch anyway
+        allow_auto_create_topics=False,
+        apply_types=False,
+        logger=logging.getLogger("faststream"),  # its records come out through our own handler
+        log_level=logging.DEBUG,
+    )
+    broker.context.set_global(_SETTINGS, settings)
+    broker.context.set_global(_OPENING, asyncio.Lock())
+    return broker
+
+
+def settings_of(broker: KafkaBroker) -> KafkaSettings:
+    """Return the settings `broker` was made from."""
+    settings: KafkaSettings = broker.context.get(_SETTINGS)
+    return settings
+
+
+async def connect(broker: KafkaBroker) -> None:
+    """Connect producer and admin client unless they are; raise `BrokerUnavailable` when that takes too long or fails."""
+    async with _opening(broker):
+        try:
+            async with asyncio.timeout(CONNECT_TIMEOUT_S):
+                await broker.connect()
+        except (KafkaError, OSError, TimeoutError) as error:
+            await _forget(broker)
+            raise BrokerUnavailable(f"no connection to Kafka: {error!r}") from error
+
+
+async def reopen(broker: KafkaBroker) -> None:
+    """Close a connection that cannot recover; the next `connect` opens a new one, and consumers notice and come back."""
+    async with _opening(broker):
+        await _forget(broker)
+
+
+async def check_broker(broker: KafkaBroker) -> None:
+    """Return when Kafka answers a metadata request; raise `BrokerUnavailable` when it does not (readiness)."""
+    await connect(broker)
+    try:
+        async with asyncio.timeout(CONNECT_TIMEOUT_S):
+            await broker.config.broker_config.admin_client.describe_cluster()
+    except (KafkaError, OSError, TimeoutError) as error:
+        raise BrokerUnavailable(f"Kafka does not answer: {error!r}") from error
+
+
+def _opening(broker: KafkaBroker) -> asyncio.Lock:
+    lock: asyncio.Lock = broker.context.get(_OPENING)
+    return lock
+
+
+async def _forget(broker: KafkaBroker) -> None:
+    """Close what is open, however far the opening came."""
+    parts: tuple[Any, ...] = (broker.config.broker_config.admin, broker.config.broker_config.producer)
+    for part in parts:
+        try:
+            async with asyncio.timeout(CONNECT_TIMEOUT_S):
+                await part.disconnect()
+        except (KafkaError, OSError, TimeoutError):
+            continue
+    broker._connection = None  # noqa: SLF001  # `broker.stop` would stop every consumer and wait for what they are handling

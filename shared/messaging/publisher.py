@@ -1,0 +1,104 @@
+"""Publishing: every message acknowledged by all in-sync replicas, or an error within a bounded time."""
+
+import asyncio
+from collections.abc import Sequence
+
+import msgspec
+from aiokafka.errors import KafkaError, MessageSizeTooLargeError, UnknownError  # type: ignore[import-untyped]  # no types
+from faststream.kafka import KafkaBroker
+
+from shared.events.codec import encode
+from shared.events.event import Event
+from shared.messaging.broker import BrokerUnavailable, connect, reopen
+from shared.messaging.topology import ensure_topics
+
+PUBLISH_TIMEOUT_S = 5.0
+PATIENCE_S = 1.0
+RETRY_S = 0.005
+
+
+class Message(msgspec.Struct, frozen=True):
+    """What goes to Kafka; messages of one key keep their order within a topic."""
+
+    topic: str
+    key: bytes | None
+    value: bytes | None
+    headers: dict[str, str]
+
+
+class EventPublisher:
+    """Publishes events, each to the topic named by its type and keyed by its recording."""
+
+    def __init__(self, broker: KafkaBroker, timeout_s: float = PUBLISH_TIMEOUT_S) -> None:
+        self._broker = broker
+        self._timeout_s = timeout_s
+
+    async def publish(self, events: Sequence[Event]) -> None:
+        """Publish all, in order per recording; return once every one is acknowledged.
+
+        Raise `BrokerUnavailable` when that takes longer than the time limit. Some may have been published then, or will yet be:
+        publishing them again is right, for the ids stay the same.
+        """
+        await deliver(self._broker, [message_of(event) for event in events], self._timeout_s)
+
+
+def message_of(event: Event) -> Message:
+    """Return the message that carries `event`."""
+    return Message(event.type, event.recording_id.encode(), encode(event), {"event_id": event.event_id})
+
+
+async def deliver(broker: KafkaBroker, messages: Sequence[Message], timeout_s: float = PUBLISH_TIMEOUT_S) -> None:
+    """Send `messages` and return when all are acknowledged; raise `BrokerUnavailable` after `timeout_s`.
+
+    Topics that are missing (a broker that came back empty) are made on the way. A message larger than the broker takes raises
+    `MessageSizeTooLargeError`: no retry can help.
+    """
+    if not messages:
+        return
+    sending = asyncio.create_task(_send_all(broker, messages))
+    try:
+        async with asyncio.timeout(timeout_s):
+            await asyncio.wait({sending}, timeout=PATIENCE_S)
+            if not sending.done():
+                await ensure_topics(broker)
+            await sending
+    except TimeoutError as error:
+        raise BrokerUnavailable(f"{len(messages)} messages were not acknowledged within {timeout_s:g} s") from error
+    finally:
+        sending.cancel()
+
+
+async def _send_all(broker: KafkaBroker, messages: Sequence[Message]) -> None:
+    """Send until all are acknowledged, in order per key.
+
+    Tansu loses a partition's end when a topic is made after somebody wrote to it: it then answers `UnknownError` once for each
+    message written before, and works again after that. So that answer is worth another try, though Kafka's clients give up on it.
+    """
+    remaining = messages
+    while remaining:
+        await connect(broker)
+        try:
+            outcomes = await _send_once(broker, remaining)
+            for outcome in outcomes:
+                if outcome is not None and not isinstance(outcome, UnknownError):
+                    raise outcome
+        except MessageSizeTooLargeError:
+            raise
+        except KafkaError as error:
+            if not error.retriable:  # aiokafka's producer does not come back from these: it was fenced, or lost its producer id
+                await reopen(broker)
+            raise BrokerUnavailable(f"Kafka did not take the messages: {error!r}") from error
+        failed = {message.key for message, outcome in zip(remaining, outcomes, strict=True) if outcome is not None}
+        remaining = [message for message in remaining if message.key in failed]
+        if remaining:
+            await asyncio.sleep(RETRY_S)
+
+
+async def _send_once(broker: KafkaBroker, messages: Sequence[Message]) -> list[BaseException | None]:
+    """Send all without waiting in between, then wait for all; return what became of each."""
+    acknowledgements = [
+        await broker.publish(message.value, message.topic, key=message.key, headers=message.headers, no_confirm=True)
+        for message in messages
+    ]
+    outcomes = await asyncio.gather(*acknowledgements, return_exceptions=True)
+    return [outcome if isinstance(outcome, BaseException) else None for outcome in outcomes]
