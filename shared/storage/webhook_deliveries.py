@@ -1,0 +1,132 @@
+"""The `webhook_deliveries` collection: what is sent where, and the schedule of what is still to be sent."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+import msgspec
+from pymongo import ASCENDING, DESCENDING, IndexModel
+
+from shared.domain.clock import now
+from shared.domain.delivery import Delivery, DeliveryStatus
+from shared.domain.tenant import Mode, Tenant
+from shared.storage.documents import Documents, to_builtins
+from shared.storage.mongo import Mongo
+
+_PENDING = DeliveryStatus.PENDING.value
+_WAITING = {"status": _PENDING}
+_NEWEST_FIRST = (("_id", DESCENDING),)
+_BY_ENDPOINT = (("endpoint_id", ASCENDING), ("next_attempt_at", ASCENDING))
+
+
+class DueDelivery(msgspec.Struct, frozen=True, kw_only=True, rename={"id": "_id"}):
+    """Enough of a delivery to claim it."""
+
+    id: str
+    endpoint_id: str
+    project_id: str
+    mode: Mode
+    token: int
+
+    @property
+    def tenant(self) -> Tenant:
+        """Whose delivery it is."""
+        return Tenant(self.project_id, self.mode)
+
+
+class WebhookDeliveries:
+    """Deliveries by tenant, one per event and endpoint; the queue methods, for the webhook stage, see all tenants."""
+
+    def __init__(self, mongo: Mongo, retention: timedelta = timedelta(days=30)) -> None:
+        self._documents = Documents(mongo.database["webhook_deliveries"], Delivery)
+        self._due = Documents(mongo.database["webhook_deliveries"], DueDelivery)
+        self._retention = retention
+
+    async def ensure_indexes(self) -> None:
+        """Create what is missing."""
+        owner = [("project_id", ASCENDING), ("mode", ASCENDING)]
+        await self._documents.ensure_indexes(
+            (
+                IndexModel([("event_id", ASCENDING), ("endpoint_id", ASCENDING)], name="one_per_endpoint", unique=True),
+                IndexModel([*owner, ("endpoint_id", ASCENDING), ("_id", DESCENDING)], name="list_of_endpoint"),
+                IndexModel(list(_BY_ENDPOINT), name="due_of_endpoint", partialFilterExpression=_WAITING),
+                IndexModel([("next_attempt_at", ASCENDING)], name="due", partialFilterExpression=_WAITING),
+                IndexModel([("created_at", ASCENDING)], name="expiry", expireAfterSeconds=int(self._retention.total_seconds())),
+            )
+        )
+
+    async def add_new(self, deliveries: Sequence[Delivery]) -> list[Delivery]:
+        """Store the deliveries that are not there yet and return them; the others stay as they are."""
+        if not deliveries:
+            return []
+        present = await self._documents.insert_new([to_builtins(delivery) for delivery in deliveries])
+        return [delivery for position, delivery in enumerate(deliveries) if position not in present]
+
+    async def get(self, tenant: Tenant, delivery_id: str) -> Delivery | None:
+        """Return the delivery unless it is another tenant's or not there."""
+        return await self._documents.find_one(_of(tenant) | {"_id": delivery_id})
+
+    async def page(
+        self, tenant: Tenant, endpoint_id: str, limit: int, *, before: str | None = None, offset: int = 0
+    ) -> list[Delivery]:
+        """Return an endpoint's deliveries newest first, those of ids below `before` if given."""
+        where = _of(tenant) | {"endpoint_id": endpoint_id}
+        if before is not None:
+            where["_id"] = {"$lt": before}
+        return await self._documents.find(where, _NEWEST_FIRST, limit, offset)
+
+    async def replay(self, tenant: Tenant, delivery_id: str) -> Delivery | None:
+        """Put an ended delivery back to the beginning of its schedule; None when it is not there.
+
+        Raises `TransitionRefused` when it is pending anyway.
+        """
+        before = await self.get(tenant, delivery_id)
+        if before is None:
+            return None
+        after = before.replayed()
+        await self._write(before, after, _of(tenant) | {"status": before.status.value})
+        return after
+
+    async def next_due(self, after_endpoint: str, busy: Sequence[str]) -> DueDelivery | None:
+        """Return the delivery due for longest at the first endpoint after `after_endpoint` that has one and is not `busy`."""
+        where = _WAITING | {"endpoint_id": {"$gt": after_endpoint, "$nin": list(busy)}, "next_attempt_at": {"$lte": now()}}
+        return await self._due.find_one(where, _BY_ENDPOINT)
+
+    async def due_of(self, endpoint_id: str, limit: int) -> list[DueDelivery]:
+        """Return what is due at an endpoint, the longest first."""
+        where = _WAITING | {"endpoint_id": endpoint_id, "next_attempt_at": {"$lte": now()}}
+        return await self._due.find(where, _BY_ENDPOINT, limit)
+
+    async def claim(self, due: DueDelivery, worker: str, until: datetime) -> Delivery | None:
+        """Take the delivery for `worker` until the lease ends; None when another was faster."""
+        where = _WAITING | {"_id": due.id, "token": due.token, "next_attempt_at": {"$lte": now()}}
+        change = {"$set": {"worker": worker, "next_attempt_at": until}, "$inc": {"token": 1}}
+        return await self._documents.change(where, change)
+
+    async def record(self, claimed: Delivery, after: Delivery) -> bool:
+        """Store what became of a claim; False when a newer claim holds the delivery or it has ended."""
+        return await self._write(claimed, after, _WAITING | {"token": claimed.token})
+
+    async def cancel_due(self, endpoint_id: str) -> int:
+        """Cancel what is due at an endpoint that is gone or disabled; return how many deliveries that were."""
+        where = _WAITING | {"endpoint_id": endpoint_id, "next_attempt_at": {"$lte": now()}}
+        change = {"status": DeliveryStatus.CANCELLED.value, "next_attempt_at": None, "worker": None, "updated_at": now()}
+        return await self._documents.update_many(where, {"$set": change, "$inc": {"token": 1}})
+
+    async def queue_state(self, limit: int = 10_000) -> tuple[int, float]:
+        """Return how many deliveries are due, counted up to `limit`, and for how long the oldest has been, in seconds."""
+        due = _WAITING | {"next_attempt_at": {"$lte": now()}}
+        oldest = await self._due.project(due, ["next_attempt_at"], (("next_attempt_at", ASCENDING),), 1)
+        if not oldest:
+            return 0, 0.0
+        age = (now() - oldest[0]["next_attempt_at"]).total_seconds()
+        return await self._due.count(due, limit), max(0.0, age)
+
+    async def _write(self, before: Delivery, after: Delivery, where: dict[str, Any]) -> bool:
+        fields = Delivery.__struct_fields__
+        changes = {name: to_builtins(getattr(after, name)) for name in fields if getattr(after, name) != getattr(before, name)}
+        return await self._documents.update(where | {"_id": before.id}, {"$set": changes})
+
+
+def _of(tenant: Tenant) -> dict[str, Any]:
+    return {"project_id": tenant.project_id, "mode": tenant.mode.value}
