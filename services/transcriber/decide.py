@@ -2,14 +2,15 @@
 
 from datetime import timedelta
 
-from services.transcriber.ports import Announcer, ProcessingConfigs, RecordingStore, TranscriptionStore
+from services.transcriber.ports import ProcessingConfigs, RecordingStore, TranscriptionStore
 from shared.domain.clock import now
 from shared.domain.ids import later_derived_id
 from shared.domain.recording import TRANSCRIBABLE, Recording
 from shared.domain.tenant import Tenant
-from shared.domain.transcription import ProviderName, TranscriptionRequest, queued_transcription
+from shared.domain.transcription import TranscriptionRequest, queued_transcription
 from shared.domain.transition import VersionConflict
 from shared.events.transcription import TranscriptionQueued, transcription_event
+from shared.workers.leases import Announcer
 
 _BATCH = 100
 
@@ -46,10 +47,10 @@ class DecideTranscription:
     async def _request(self, recording: Recording) -> TranscriptionRequest | None:
         if recording.status not in TRANSCRIBABLE or recording.audio is None:
             return None
-        auto = (await self._configs.processing(recording.tenant)).auto_transcription
+        auto = (await self._configs.processing(recording.project_id)).auto_transcription
         if not (recording.streaming or auto.enabled):
             return None
-        return TranscriptionRequest(provider=ProviderName(auto.provider or ProviderName.WHISPER), language=auto.language)
+        return TranscriptionRequest(provider=auto.provider, language=auto.language)
 
     async def _queue(self, recording: Recording, request: TranscriptionRequest) -> None:
         moment_ms = int(recording.updated_at.timestamp() * 1000)

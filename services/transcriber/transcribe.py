@@ -4,7 +4,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from services.transcriber.ports import AudioStore, Claims, Provider, RecordingStore, SpeechRequest, TranscriptStore
+from services.transcriber.ports import AudioStore, Claims, Progress, Provider, RecordingStore, SpeechRequest, TranscriptStore
 from shared.domain.clock import now
 from shared.domain.errors import FailureReason, PermanentFailure
 from shared.domain.job import JobStatus
@@ -49,7 +49,8 @@ class TranscribeRecording:
                     language=transcription.requested_language,
                     diarization=transcription.diarization,
                     duration_ms=recording.duration_ms,
-                )
+                ),
+                _unheard,
             )
         return await self._store_result(transcription, transcript)
 
@@ -71,3 +72,7 @@ class TranscribeRecording:
             return after, (transcription_event(TranscriptionCompleted, after),)
 
         return await self._claims.finish(transcription, completed)
+
+
+def _unheard(_progress: Progress) -> None:
+    """Take note of nothing: progress is not shown yet."""

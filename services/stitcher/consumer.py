@@ -1,0 +1,19 @@
+"""What the stitcher hears from Kafka: wake-ups, for the jobs themselves stand in MongoDB."""
+
+from collections.abc import Callable, Mapping
+
+from shared.events.event import Event
+from shared.events.recording import RecordingUploaded, UploadClaimed
+from shared.messaging.consumer import Handler
+
+
+def handlers(wake: Callable[[], None]) -> Mapping[type[Event], Handler]:
+    """Return what to do with each kind of event."""
+
+    async def on_recording_uploaded(_uploaded: RecordingUploaded) -> None:
+        wake()
+
+    async def on_upload_claimed(_claimed: UploadClaimed) -> None:
+        wake()
+
+    return {RecordingUploaded: on_recording_uploaded, UploadClaimed: on_upload_claimed}

@@ -1,0 +1,108 @@
+"""What the transcriber needs of a speech provider."""
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Protocol
+
+import msgspec
+
+from shared.domain.config import ProcessingConfig
+from shared.domain.recording import Recording
+from shared.domain.tenant import Tenant
+from shared.domain.transcript import Transcript
+from shared.domain.transcription import Transcription
+from shared.events.event import Event
+from shared.workers.leases import Change
+
+
+class SpeechRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """One recording to transcribe.
+
+    `language` is a base code (`en`), or absent to have it detected. `duration_ms` is what the probe said, for the progress
+    only: the transcript carries the duration of what was decoded.
+    """
+
+    audio_path: Path
+    language: str | None = None
+    diarization: bool = False
+    duration_ms: int | None = None
+
+
+class Progress(msgspec.Struct, frozen=True):
+    """How much of the audio is done, 0 to 1 and never falling, and what is being done to it."""
+
+    fraction: float
+    stage: str
+
+
+OnProgress = Callable[[Progress], None]
+
+
+class Provider(Protocol):
+    """Turns speech into a transcript; one that can be cancelled, and that never blocks the event loop."""
+
+    @property
+    def name(self) -> str:
+        """The provider's name on the wire."""
+        ...
+
+    async def transcribe(self, request: SpeechRequest, on_progress: OnProgress) -> Transcript:
+        """The transcript of `request`; silence gives an empty one.
+
+        Raises `PermanentFailure` (`audio_too_short`, `audio_corrupt`, `unsupported_format`) when the audio is at fault and
+        `TransientFailure` when the same request may succeed later. A cancelled request stops its work.
+        """
+        ...
+
+
+class AudioStore(Protocol):
+    """The object store."""
+
+    async def download(self, key: str, path: Path, *, etag: str | None = None) -> None:
+        """Stream an object to a file; raises when it is missing."""
+
+
+class RecordingStore(Protocol):
+    """The recordings."""
+
+    async def get(self, tenant: Tenant, aggregate_id: str) -> Recording | None:
+        """Return the recording, unless deleted."""
+
+    async def save(self, before: Recording, after: Recording, *events: Event) -> Recording:
+        """Replace `before` by `after` and queue `events`, in one write; raises `VersionConflict`."""
+
+    async def due_for_transcription(self, older_than: datetime, limit: int) -> Sequence[Recording]:
+        """Return recordings whose automatic transcription nobody has decided since `older_than`."""
+
+
+class TranscriptionStore(Protocol):
+    """The transcriptions."""
+
+    @property
+    def name(self) -> str:
+        """The collection's name, by which the relay knows its outboxes."""
+
+    async def start(self, transcription: Transcription, event: Event) -> bool:
+        """Store a new transcription with its event; False when it, or another active one of the recording, is there."""
+
+
+class TranscriptStore(Protocol):
+    """The transcripts."""
+
+    async def put(self, transcription: Transcription, transcript: Transcript) -> bool:
+        """Store the transcript; False when a newer claim has stored its own."""
+
+
+class ProcessingConfigs(Protocol):
+    """The `processing` section of the hierarchical configuration."""
+
+    async def processing(self, project_id: str) -> ProcessingConfig:
+        """Return what holds for a project."""
+
+
+class Claims(Protocol):
+    """The claimed jobs."""
+
+    async def finish(self, claimed: Transcription, change: Change[Transcription]) -> Transcription:
+        """Write the claim's result with its events; raises `LeaseLost`."""
