@@ -10,7 +10,7 @@ from faststream.kafka import KafkaBroker
 from shared.domain.errors import TransientFailure
 from shared.settings import KafkaSettings
 
-REQUEST_TIMEOUT_MS = 10_000
+REQUEST_TIMEOUT_MS = 15_000  # longer than a group takes to form, which is one request
 RETRY_BACKOFF_MS = 100
 METADATA_MAX_AGE_MS = 1_000
 MAX_BATCH_BYTES = 256 * 1024

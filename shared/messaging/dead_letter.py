@@ -1,0 +1,82 @@
+"""Dead letters: messages that no retry can help, kept whole with where they came from and what went wrong."""
+
+import time
+import traceback
+from collections import deque
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+from aiokafka.errors import MessageSizeTooLargeError  # type: ignore[import-untyped]  # aiokafka ships no types
+from faststream.kafka import KafkaBroker
+
+from shared.domain.clock import wire_time
+from shared.events.topics import DEAD_LETTER_TOPIC
+from shared.messaging.publisher import Message, deliver
+from shared.telemetry.logs import get_logger
+from shared.telemetry.metrics import dead_letters_total
+
+log = get_logger()
+
+STACK_LIMIT = 8_000
+MESSAGE_LIMIT = 1_000
+
+Record = Any  # aiokafka's ConsumerRecord, which has no type of its own
+
+
+class DeadLetterLimit(msgspec.Struct, frozen=True, kw_only=True):
+    """More than `most` dead letters within `window_s`: the fault is ours, not the messages', and consuming must stop."""
+
+    most: int = 100
+    window_s: float = 60
+
+
+class TooManyDeadLetters(Exception):
+    """The service gives up more messages than bad input explains; it stops before it has emptied the topics."""
+
+
+class DeadLetters:
+    """Gives up messages on behalf of one consumer group, and knows when there are too many of them."""
+
+    def __init__(self, broker: KafkaBroker, group: str, limit: DeadLetterLimit) -> None:
+        self._broker, self._group, self._limit = broker, group, limit
+        self._buried_at: deque[float] = deque()
+
+    @property
+    def flooded(self) -> bool:
+        """Whether more messages were given up within the window than the limit allows."""
+        horizon = time.monotonic() - self._limit.window_s
+        while self._buried_at and self._buried_at[0] < horizon:
+            self._buried_at.popleft()
+        return len(self._buried_at) > self._limit.most
+
+    async def bury(self, record: Record, error: BaseException, attempts: int) -> None:
+        """Publish `record` to the dead-letter topic, same key and value; once this returns its offset may move on.
+
+        Raise `BrokerUnavailable` when Kafka does not acknowledge it. A value too large to be sent beside its headers is left
+        out; the headers say so, and where it still stands.
+        """
+        headers = headers_of(record, error, attempts, self._group)
+        letter = Message(DEAD_LETTER_TOPIC, record.key, record.value, headers)
+        try:
+            await deliver(self._broker, [letter])
+        except MessageSizeTooLargeError:
+            await deliver(self._broker, [msgspec.structs.replace(letter, value=b"", headers={**headers, "x-value": "left out"})])
+        self._buried_at.append(time.monotonic())
+        dead_letters_total.labels(record.topic).inc()
+
+
+def headers_of(record: Record, error: BaseException, attempts: int, service: str) -> dict[str, str]:
+    """Say where `record` stands, what befell it and who gave it up, beside the headers it came with."""
+    return {
+        **{name: value.decode(errors="backslashreplace") for name, value in record.headers},
+        "x-original-topic": record.topic,
+        "x-original-partition": str(record.partition),
+        "x-original-offset": str(record.offset),
+        "x-error-type": f"{type(error).__module__}.{type(error).__qualname__}",
+        "x-error-message": str(error)[:MESSAGE_LIMIT],
+        "x-error-stack": "".join(traceback.format_exception(error))[-STACK_LIMIT:],
+        "x-attempts": str(attempts),
+        "x-service": service,
+        "x-failed-at": wire_time(datetime.now(UTC)),
+    }

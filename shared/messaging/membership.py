@@ -1,0 +1,213 @@
+"""Being a member of a consumer group: joining, reading, committing, and noticing when the broker has forgotten us."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import Any
+
+import msgspec
+from aiokafka import ConsumerRebalanceListener  # type: ignore[import-untyped]  # aiokafka ships no types
+from aiokafka.errors import CommitFailedError, ConsumerStoppedError, IllegalStateError, KafkaError  # type: ignore[import-untyped]
+from faststream import AckPolicy
+from faststream.kafka import KafkaBroker
+
+from shared.domain.errors import TransientFailure
+from shared.messaging.batch import Batch, Partition
+from shared.messaging.broker import settings_of
+from shared.messaging.dead_letter import Record
+from shared.messaging.topology import ensure_topics
+from shared.telemetry.logs import get_logger
+
+log = get_logger()
+
+JOIN_TIMEOUT_S = 60.0
+LEAVE_TIMEOUT_S = 5.0
+COMMIT_TIMEOUT_S = 5.0
+POLL_MS = 1_000
+WATCH_S = 2.0
+CERTAIN_AFTER = 3  # looks that found a partition out of order at the same position
+
+Records = Mapping[Partition, Sequence[Record]]
+
+_leaving: set[asyncio.Task[None]] = set()
+
+
+class MembershipLost(TransientFailure):
+    """The client cannot go on as a member; joining again may help."""
+
+
+class _Doubt(msgspec.Struct, frozen=True):
+    """A partition looks wrong at this position, and has for so many looks."""
+
+    position: int
+    looks: int
+
+
+class Membership(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ships no types
+    """One consumer's place in its group; may be left and joined again."""
+
+    def __init__(self, broker: KafkaBroker, group: str, topics: Sequence[str], most_records: int, rest_s: float) -> None:
+        settings = settings_of(broker)
+        self._broker, self._group, self._most_records, self._rest_s = broker, group, most_records, rest_s
+        self._drain_s = settings.kafka_session_timeout_ms / 2_000
+        self._subscriber = broker.subscriber(
+            *topics,
+            batch=True,
+            group_id=group,
+            group_instance_id=settings.kafka_group_instance,
+            ack_policy=AckPolicy.MANUAL,  # offsets are committed here, once a batch, after its last message is settled
+            auto_offset_reset="earliest",
+            fetch_max_wait_ms=settings.kafka_fetch_wait_ms,
+            session_timeout_ms=settings.kafka_session_timeout_ms,
+            heartbeat_interval_ms=max(100, settings.kafka_session_timeout_ms // 6),
+            listener=self,
+        )
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._epoch = 0
+        self._uncommitted: dict[Partition, int] = {}
+        self._doubts: dict[Partition, _Doubt] = {}
+        self._watch: asyncio.Task[None] | None = None
+
+    async def join(self) -> None:
+        """Make the topics that are missing and join the group; raise a `TransientFailure` when that does not work."""
+        await ensure_topics(self._broker)
+        try:
+            async with asyncio.timeout(JOIN_TIMEOUT_S):
+                await self._subscriber.start()
+        except (KafkaError, OSError, TimeoutError) as error:
+            raise MembershipLost(f"group {self._group} could not be joined: {error!r}") from error
+        self._watch = asyncio.create_task(self._keep_watch(), name=f"watch-{self._group}")
+
+    async def leave(self) -> None:
+        """Leave the group as far as the broker lets us, within seconds; what it makes us wait for ends in the background."""
+        if self._watch is not None:
+            self._watch.cancel()
+        client, self._subscriber.consumer = self._subscriber.consumer, None
+        if client is not None:
+            leaving = asyncio.create_task(client.stop(), name=f"leave-{self._group}")
+            _leaving.add(leaving)
+            leaving.add_done_callback(_leaving.discard)
+            await asyncio.wait({leaving}, timeout=LEAVE_TIMEOUT_S)
+        await self._subscriber.stop()
+        self._uncommitted.clear()
+        self._doubts.clear()
+
+    async def next_records(self) -> Records:
+        """Wait for messages, about a second at most; they are not committed before `handling` is through with them.
+
+        Raise `MembershipLost` when no more can come.
+        """
+        if self._watch is not None and self._watch.done():
+            self._watch.result()
+        try:
+            records: Records = await self._client.getmany(timeout_ms=POLL_MS, max_records=self._most_records)
+        except (KafkaError, ConsumerStoppedError) as error:
+            raise MembershipLost(f"group {self._group}: {error!r}") from error
+        if not records:
+            await self._commit()
+        return records
+
+    @contextlib.asynccontextmanager
+    async def handling(self, batch: Batch) -> AsyncIterator[None]:
+        """Have the batch handled; then commit what is settled in it, and read the rest again after a rest.
+
+        A rebalance waits for this, so that a partition's next owner starts where we ended. If it could not wait so long, nothing
+        is committed: the messages are delivered again, here or elsewhere.
+        """
+        epoch = self._epoch
+        self._idle.clear()
+        try:
+            yield
+            if epoch == self._epoch:
+                self._uncommitted |= batch.progress()
+                await self._commit()
+                self._hand_back(batch.stuck())
+        finally:
+            self._idle.set()
+
+    async def on_partitions_revoked(self, revoked: set[Partition]) -> None:
+        """Let the batch under way end before the group goes on without us, if it does so in time."""
+        if revoked:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._idle.wait(), self._drain_s)
+
+    async def on_partitions_assigned(self, assigned: set[Partition]) -> None:
+        """Forget what the last assignment left undone: all that was not committed will be delivered again."""
+        self._epoch += 1
+        self._uncommitted.clear()
+        self._doubts.clear()
+        log.info("consumer.assigned", group=self._group, partitions=len(assigned))
+
+    @property
+    def _client(self) -> Any:  # noqa: ANN401  # aiokafka's consumer, which has no type of its own
+        if self._subscriber.consumer is None:
+            raise MembershipLost(f"group {self._group} is not joined")
+        return self._subscriber.consumer
+
+    async def _commit(self) -> None:
+        """Commit what is settled; what Kafka does not take now is committed with the next batch, or in a quiet second."""
+        if not self._uncommitted:
+            return
+        offsets = dict(self._uncommitted)
+        try:
+            async with asyncio.timeout(COMMIT_TIMEOUT_S):
+                await self._client.commit(offsets)
+            self._uncommitted.clear()
+        except (CommitFailedError, IllegalStateError) as error:
+            self._uncommitted.clear()  # the partitions are no longer ours
+            log.warning("consumer.commit_refused", group=self._group, reason=str(error)[:200])
+        except (KafkaError, TimeoutError) as error:
+            log.warning("consumer.commit_deferred", group=self._group, reason=repr(error)[:200])
+
+    def _hand_back(self, stuck: Mapping[Partition, int]) -> None:
+        client = self._client
+        for partition, offset in stuck.items():
+            if partition in client.assignment():
+                client.seek(partition, offset)
+                client.pause(partition)
+                asyncio.get_running_loop().call_later(self._rest_s, _resume, client, partition)
+                log.warning("consumer.handed_back", group=self._group, topic=partition.topic, offset=offset)
+
+    async def _keep_watch(self) -> None:
+        """Make topics that have gone, doubt partitions; raise `MembershipLost` when only joining again helps."""
+        while True:
+            await asyncio.sleep(WATCH_S)
+            try:
+                await ensure_topics(self._broker)
+                async with asyncio.timeout(WATCH_S):
+                    await self._look()
+            except MembershipLost:
+                raise
+            except (KafkaError, IllegalStateError, TransientFailure, OSError, TimeoutError) as error:
+                log.debug("consumer.watch", group=self._group, reason=repr(error)[:200])
+
+    async def _look(self) -> None:
+        """Find partitions that stand still with messages before them, or stand beyond their end.
+
+        The latter is a broker that came back empty: Kafka says so when asked for messages, Tansu waits for the end to catch up.
+        """
+        client = self._client
+        watched = client.assignment() - client.paused()
+        positions = {partition: await client.position(partition) for partition in watched}
+        ends = await client.end_offsets(list(watched)) if watched else {}
+        for partition, position in positions.items():
+            beyond, behind = position > ends[partition], position < ends[partition] and self._idle.is_set()
+            if not beyond and not behind:
+                self._doubts.pop(partition, None)
+            elif self._certain(partition, position):
+                if behind:
+                    raise MembershipLost(f"group {self._group}: {partition} stands still")
+                log.warning("consumer.rewound", group=self._group, topic=partition.topic, offset=position, end=ends[partition])
+                await client.seek_to_beginning(partition)
+
+    def _certain(self, partition: Partition, position: int) -> bool:
+        doubt = self._doubts.get(partition)
+        looks = doubt.looks + 1 if doubt is not None and doubt.position == position else 1
+        self._doubts[partition] = _Doubt(position, looks)
+        return looks >= CERTAIN_AFTER
+
+
+def _resume(client: Any, partition: Partition) -> None:  # noqa: ANN401  # aiokafka's consumer
+    if partition in client.assignment():
+        client.resume(partition)
