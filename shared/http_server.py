@@ -98,6 +98,7 @@ class HttpServer(uvicorn.Server):
         super().__init__(
             uvicorn.Config(
                 app,
+                interface="asgi3",  # uvicorn's guess takes a bound method for the older interface
                 http=GuardedHttp,
                 ws="none",
                 lifespan="on",
