@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from datetime import timedelta
 
 from faststream.kafka import KafkaBroker
 
@@ -28,12 +27,12 @@ _DRAIN_S = 3.0
 class Platform:
     """The clients and background tasks that all four services share; nothing connects before `start`."""
 
-    def __init__(self, service: str, mongo: MongoSettings, kafka: KafkaSettings, *, events_kept: timedelta = timedelta(days=7)) -> None:
+    def __init__(self, service: str, mongo: MongoSettings, kafka: KafkaSettings) -> None:
         self.service = service
         self.mongo = Mongo(mongo)
         self.recordings = Recordings(self.mongo)
         self.transcriptions = Transcriptions(self.mongo)
-        self.events = Events(self.mongo, events_kept)
+        self.events = Events(self.mongo)
         self.broker: KafkaBroker = kafka_broker(kafka, service)
         self.publisher = EventPublisher(self.broker)
         self.relay = Relay((self.recordings, self.transcriptions), self.events, self.publisher, self.recordings)

@@ -55,7 +55,7 @@ class Stitcher:
         await asyncio.gather(self._pool.start(), self._store.start(), self._platform.start())
         background = self._platform.background
         background.start("jobs", self._runner.run)
-        background.start("consumer", self._consumer.run)
+        await self._consumer.start()
         background.start("chunk-sweep", lambda: every(_SWEEP_S, lambda: self._sweep.left_behind(_SWEEP_S)))
 
     async def stop(self) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 
 from shared.events.event import Event
 from shared.events.recording import RecordingUploaded, UploadClaimed
-from shared.messaging.consumer import Handler
+from shared.messaging.pipeline import Handler
 
 
 def handlers(wake: Callable[[], None]) -> Mapping[type[Event], Handler]:

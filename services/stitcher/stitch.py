@@ -2,7 +2,7 @@
 
 import asyncio
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import msgspec
@@ -38,7 +38,8 @@ class StitchRecording:
             return await self._probe(recording, Path(folder))
 
     async def _join(self, recording: Recording, finalization: Finalization, folder: Path) -> Recording:
-        chunks = await self._store.list(chunk_prefix(recording.project_id, recording.id))
+        stored = await self._store.list(chunk_prefix(recording.project_id, recording.id))
+        chunks = {number: item for item in stored if (number := chunk_number(item.key)) is not None}
         _check_numbers(chunks, finalization.total_chunks)
         files = await self._download(chunks, folder)
         output = folder / "joined"
@@ -66,33 +67,32 @@ class StitchRecording:
 
         return await self._claims.finish(recording, stitched)
 
-    async def _download(self, chunks: Sequence[StoredChunk], folder: Path) -> list[Path]:
+    async def _download(self, chunks: Mapping[int, StoredChunk], folder: Path) -> list[Path]:
         slots = asyncio.Semaphore(_DOWNLOADS)
 
-        async def fetch(chunk: StoredChunk) -> Path:
-            path = folder / f"{chunk_number(chunk.key):06d}"
+        async def fetch(number: int, chunk: StoredChunk) -> Path:
+            path = folder / f"{number:06d}"
             async with slots:
                 await self._store.download(chunk.key, path, etag=chunk.etag)
             return path
 
         try:
             async with asyncio.TaskGroup() as tasks:
-                fetches = [tasks.create_task(fetch(chunk)) for chunk in chunks]
+                fetches = [tasks.create_task(fetch(number, chunks[number])) for number in sorted(chunks)]
         except ExceptionGroup as group:
             raise group.exceptions[0] from None  # one chunk's failure is the recording's
         return [fetch.result() for fetch in fetches]
 
 
-def _check_numbers(chunks: Sequence[StoredChunk], total: int) -> None:
+def _check_numbers(chunks: Mapping[int, StoredChunk], total: int) -> None:
     """Refuse a gap, a chunk too many or an empty one; the store's listing is the truth."""
-    present = {chunk_number(chunk.key): chunk for chunk in chunks}
     for number in range(1, total + 1):
-        chunk = present.get(number)
+        chunk = chunks.get(number)
         if chunk is None:
             raise PermanentFailure(FailureReason.CHUNK_MISSING, f"chunk {number} of {total} is missing", chunk_number=number)
         if chunk.size_bytes == 0:
             raise PermanentFailure(FailureReason.CHUNK_EMPTY, f"chunk {number} is empty", chunk_number=number)
-    extra = sorted(set(present) - set(range(1, total + 1)))
+    extra = sorted(set(chunks) - set(range(1, total + 1)))
     if extra:
         message = f"chunk {extra[0]} was stored although the recording was finalized with {total}"
         raise PermanentFailure(FailureReason.CHUNKS_MIXED, message, chunk_number=extra[0])

@@ -6,7 +6,7 @@ from services.transcriber.decide import DecideTranscription
 from shared.events.event import Event
 from shared.events.recording import RecordingStitched
 from shared.events.transcription import TranscriptionQueued
-from shared.messaging.consumer import Handler
+from shared.messaging.pipeline import Handler
 
 
 def handlers(decide: DecideTranscription, wake: Callable[[], None]) -> Mapping[type[Event], Handler]:

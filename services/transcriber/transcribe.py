@@ -46,7 +46,7 @@ class TranscribeRecording:
             transcript = await provider.transcribe(
                 SpeechRequest(
                     audio_path=path,
-                    language=transcription.requested_language,
+                    language=_base_language(transcription.requested_language),
                     diarization=transcription.diarization,
                     duration_ms=recording.duration_ms,
                 ),
@@ -76,3 +76,8 @@ class TranscribeRecording:
 
 def _unheard(_progress: Progress) -> None:
     """Take note of nothing: progress is not shown yet."""
+
+
+def _base_language(code: str | None) -> str | None:
+    """Return `en` for `en-US`: Whisper knows languages, not regions (contract A15)."""
+    return code and code.replace("_", "-").partition("-")[0].lower()

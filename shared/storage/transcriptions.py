@@ -2,11 +2,12 @@
 
 from pymongo import ASCENDING, DESCENDING, IndexModel
 
+from shared.domain.errors import AlreadyExists
 from shared.domain.tenant import Tenant
 from shared.domain.transcription import Transcription
 from shared.events.event import Event
 from shared.storage.aggregates import AGGREGATE_INDEXES, Aggregates
-from shared.storage.documents import AlreadyExists, Documents
+from shared.storage.documents import Documents
 from shared.storage.mongo import Mongo
 
 _TENANT = [("project_id", ASCENDING), ("mode", ASCENDING)]

@@ -96,7 +96,7 @@ class Leases(Generic[A]):
         """
         for _ in range(_CONFLICT_TRIES):
             present = await self._store.get(claimed.tenant, claimed.id)
-            if not _still_held(present, claimed):
+            if present is None or not _still_held(present.job, claimed.job):
                 break
             after, events = change(present)
             try:
@@ -114,7 +114,5 @@ class Leases(Generic[A]):
             return
 
 
-def _still_held(present: A | None, claimed: A) -> bool:
-    if present is None or present.job is None:
-        return False
-    return present.job.token == claimed.job.token and present.job.status is JobStatus.RUNNING
+def _still_held(present: Job | None, claimed: Job) -> bool:
+    return present is not None and present.token == claimed.token and present.status is JobStatus.RUNNING

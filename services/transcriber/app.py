@@ -1,0 +1,92 @@
+"""Joins the transcriber's parts: the only place that builds its clients."""
+
+import asyncio
+import socket
+import tempfile
+from pathlib import Path
+
+from services.transcriber.consumer import handlers
+from services.transcriber.decide import DecideTranscription
+from services.transcriber.job_rules import TranscriptionJobRules
+from services.transcriber.models import ModelSource, default_folder, resolve_model
+from services.transcriber.providers.whisper import WhisperPool, WhisperProvider, WhisperSettings, whisper_pool
+from services.transcriber.settings import SpeechSettings, TranscriberSettings
+from services.transcriber.transcribe import TranscribeRecording
+from shared.domain.transcription import Transcription
+from shared.messaging.consumer import consume
+from shared.platform import Platform, every
+from shared.storage.config_overrides import ConfigOverrides
+from shared.storage.objects import ObjectStore
+from shared.storage.transcripts import Transcripts
+from shared.telemetry.health import operations_app
+from shared.telemetry.metrics import register_queue
+from shared.workers.job_runner import JobLimits, JobRunner
+from shared.workers.leases import Leases
+
+_RECONCILE_S = 5.0
+
+
+class Transcriber:
+    """The transcriber as a service."""
+
+    name = "transcriber"
+
+    def __init__(self, settings: TranscriberSettings, pool: WhisperPool) -> None:
+        self._grace_s = settings.runtime.shutdown_grace_s
+        self._platform = platform = Platform(self.name, settings.mongo, settings.kafka)
+        self._store = ObjectStore(settings.s3)
+        self._pool = pool
+        leases = Leases(platform.transcriptions, platform.relay, TranscriptionJobRules())
+        transcribe = TranscribeRecording(
+            recordings=platform.recordings,
+            store=self._store,
+            transcripts=Transcripts(platform.mongo),
+            claims=leases,
+            providers=(WhisperProvider(pool, time_limit_s=settings.speech.transcribe_time_limit_s),),
+            spool=settings.runtime.work_dir or Path(tempfile.gettempdir()),
+        )
+        limits = JobLimits(slots=settings.speech.transcribe_slots, lease_s=settings.speech.transcribe_lease_s)
+
+        async def work(transcription: Transcription) -> None:
+            await transcribe(transcription)
+
+        self._runner = JobRunner(leases, work, name="transcribe", worker=socket.gethostname(), limits=limits)
+        configs = ConfigOverrides(platform.mongo)
+        self._decide = DecideTranscription(platform.recordings, platform.transcriptions, configs, platform.relay)
+        self._consumer = consume(platform.broker, self.name, handlers(self._decide, self._runner.wake))
+        register_queue("transcribe", platform.transcriptions.queue_state)
+        self.failed = self._consumer.failed
+        self.app = operations_app({**platform.checks, "objects": self._store.check, "workers": self._check_workers})
+
+    async def start(self) -> None:
+        """Load the model into every worker, connect, and begin to claim jobs."""
+        await asyncio.gather(self._pool.start(), self._store.start(), self._platform.start())
+        background = self._platform.background
+        background.start("jobs", self._runner.run)
+        await self._consumer.start()
+        background.start("undecided", lambda: every(_RECONCILE_S, lambda: self._decide.left_behind(_RECONCILE_S)))
+
+    async def stop(self) -> None:
+        """Finish running jobs within the grace time or hand them back, then close."""
+        await self._consumer.stop()
+        await self._runner.stop(0.6 * self._grace_s)
+        await self._pool.stop()
+        await self._platform.stop()
+        await self._store.stop()
+
+    async def _check_workers(self) -> None:
+        if self._pool.warm == 0:
+            raise RuntimeError("no worker process is warm")
+
+
+async def build(settings: TranscriberSettings) -> Transcriber:
+    """Find the model, fetching it on first use, and build the service."""
+    speech = settings.speech
+    model = await asyncio.to_thread(resolve_model, _source(speech))
+    whisper = WhisperSettings(model_path=model, device=speech.whisper_device, beam_size=speech.whisper_beam_size)
+    return Transcriber(settings, whisper_pool(whisper, size=speech.transcribe_slots))
+
+
+def _source(speech: SpeechSettings) -> ModelSource:
+    folders = (speech.models_dir, default_folder()) if speech.models_dir else (default_folder(),)
+    return ModelSource(model=speech.whisper_model, folders=folders, hub_allowed=speech.whisper_hub_allowed)
