@@ -1,0 +1,1 @@
+"""How Earwitness is run: on a laptop, in containers, on Kubernetes."""
