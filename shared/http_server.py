@@ -112,6 +112,7 @@ class HttpServer(uvicorn.Server):
         )
         self._listener = _bind(host, port)
         self._ticking: asyncio.Task[None] | None = None
+        self._all_finished = False
 
     @property
     def port(self) -> int:
@@ -144,7 +145,7 @@ class HttpServer(uvicorn.Server):
         await asyncio.wait({self._ticking})
         self.config.timeout_graceful_shutdown = timeout_s  # type: ignore[assignment]  # only ever given to wait_for
         await self.shutdown(sockets=[self._listener])
-        return not (self.server_state.tasks or self.server_state.connections)
+        return self._all_finished
 
     async def on_tick(self, counter: int) -> bool:
         """Do what uvicorn does ten times a second, and once a second leave clients that keep us waiting."""
@@ -154,6 +155,10 @@ class HttpServer(uvicorn.Server):
                 if isinstance(connection, GuardedHttp) and connection.is_overdue(now):
                     connection.give_up()
         return await super().on_tick(counter)
+
+    async def _wait_tasks_to_complete(self) -> None:
+        await super()._wait_tasks_to_complete()
+        self._all_finished = True  # not reached when uvicorn's time limit cancels the wait
 
 
 def _bind(host: str, port: int) -> socket.socket:
