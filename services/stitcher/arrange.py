@@ -1,0 +1,124 @@
+"""Tells by reading what a row of chunks is: one file cut into byte ranges, or files of their own.
+
+In order:
+1. What does the concatenation begin with? Nothing known: the first chunk is no audio.
+2. Does any later chunk begin a file: an Ogg first page, RIFF, fLaC, ftyp, EBML, or the tag that opens an MP3 file? Frame sync
+   alone, MP3's or ADTS's, does not count: a cut at a frame's edge looks the same, and frames simply go on (`containers.frames`).
+3. None does: byte ranges. The container is walked over the concatenation; where it ends early or breaks names the chunk.
+4. Some do: byte ranges all the same if the file that begins in chunk 1 says it is as long as all chunks together (samples
+   may look like anything); else every chunk must be a file of the kind of the first.
+"""
+
+from typing import NamedTuple
+
+from services.stitcher.bytestream import ByteStream
+from services.stitcher.containers import flac, frames, mp4, ogg, opus, wav, webm
+from services.stitcher.containers.malformed import Malformed
+from services.stitcher.faults import locating, mixed, not_audio
+from services.stitcher.sniff import family, sniff
+from shared.domain.errors import FailureReason, PermanentFailure
+
+HEAD = 1 << 16
+_LATER_HEAD = 1 << 13
+_FRAMED = {"mpeg": frames.mp3_frame, "aac": frames.adts_frame}
+_SIZED = ("wav", "mp4", "webm", "x-matroska")
+
+
+class Arrangement(NamedTuple):
+    """The kind of file (the part of its MIME type after the slash) and whether the chunks are files of their own."""
+
+    kind: str
+    separate: bool
+    seamless: bool = True  # byte ranges whose Ogg pages are numbered through
+
+
+def arrange(stream: ByteStream) -> Arrangement:
+    """What the chunks are; raises `PermanentFailure` naming the chunk that fits nothing."""
+    for number, size in enumerate(stream.sizes, 1):
+        if size == 0:
+            raise PermanentFailure(FailureReason.CHUNK_EMPTY, f"chunk {number}: no bytes", chunk_number=number)
+    mime = sniff(stream.read_at(0, HEAD))
+    if mime is None or mime.startswith("image/"):
+        raise not_audio(1)
+    kind = family(mime)
+    later = [_begins(stream.read_at(start, _LATER_HEAD), kind) for start in stream.starts[1:]]
+    if not any(later) or _declares_all(stream, kind):
+        return Arrangement(kind, separate=False, seamless=_whole(stream, kind))
+    for number, begun in enumerate(later, 2):
+        if begun != kind:
+            head = stream.read_at(stream.starts[number - 1], HEAD)
+            other = begun or sniff(head)
+            if other is None or family(other) == kind:
+                raise not_audio(number)
+            raise mixed(number, f"{other} among {mime}")
+    return Arrangement(kind, separate=True)
+
+
+def _begins(head: bytes, kind: str) -> str | None:
+    """The kind of file that surely begins here."""
+    tag = frames.id3_size(head)
+    if kind == "mpeg" and tag == 0 and frames.has_tag_frame(head):
+        return kind
+    if tag == 0 and head[:1] == b"\xff":
+        return None  # frame sync at best; JPEG at worst, which no chunk between others is
+    mime = sniff(head)
+    return family(mime) if mime is not None and not mime.startswith("image/") else None
+
+
+def _declares_all(stream: ByteStream, kind: str) -> bool:
+    """Whether the first file is as long as all chunks together, and says so itself."""
+    if kind not in _SIZED:
+        return False
+    try:
+        if kind == "wav":
+            found = wav.scan(stream)
+            return found.sized and found.end == stream.size
+        return (mp4.walk if kind == "mp4" else webm.walk)(stream) == stream.size
+    except Malformed:
+        return False
+
+
+def _whole(stream: ByteStream, kind: str) -> bool:
+    """Check that the bytes are one file to the end; whether its Ogg pages are numbered through."""
+    seamless = True
+    with locating(stream):
+        if kind == "ogg" and opus.is_opus(stream):
+            found = opus.scan(stream)
+            end, seamless = found.end, found.contiguous
+        else:
+            end = check_file(stream, kind)
+    _no_chunk_beyond(stream, end)
+    return seamless
+
+
+def check_file(stream: ByteStream, kind: str) -> int:
+    """Where the file at the start of the bytes ends; raises `Malformed` when it is cut or broken."""
+    match kind:
+        case "mpeg" | "aac":
+            run = frames.walk(stream, _FRAMED[kind])
+            return next((start for start, stop in run.junk if _swallows(stream, start, stop)), stream.size)
+        case "ogg":
+            return ogg.walk(stream)
+        case "wav":
+            return wav.scan(stream).end
+        case "mp4":
+            return mp4.walk(stream)
+        case "webm" | "x-matroska":
+            return webm.walk(stream)
+        case "flac":
+            flac.scan(stream)  # the frames are read when the joined file is
+    return stream.size
+
+
+def _swallows(stream: ByteStream, start: int, stop: int) -> bool:
+    """Whether a run of junk holds all of a chunk."""
+    pairs = zip(stream.starts, stream.sizes, strict=True)
+    return any(start <= begin and begin + size <= stop for begin, size in pairs)
+
+
+def _no_chunk_beyond(stream: ByteStream, end: int) -> None:
+    """A little behind the end of a file is harmless; a whole chunk there is not audio, or of another kind."""
+    for number, start in enumerate(stream.starts, 1):
+        if start >= end:
+            other = sniff(stream.read_at(start, HEAD))
+            raise mixed(number, f"{other} behind the end of the first file") if other else not_audio(number)

@@ -1,0 +1,140 @@
+"""MPEG layer III and ADTS AAC: self-framed streams, walked header by header.
+
+Neither has a file header to tell a first chunk from a later one. An MP3 file of its own is recognised by the ID3 tag or the
+Xing/Info/VBRI frame every common encoder puts first; frames without either are taken as one stream going on, which is what
+the frames themselves say: with no gapless tag there is nothing an encoder's own decoder would trim either.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from services.stitcher.bytestream import ByteStream
+from services.stitcher.containers.malformed import Malformed, corrupt, truncated
+from shared.domain.errors import FailureReason
+
+_MPEG1_KBPS = (0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320)
+_MPEG2_KBPS = (0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160)
+_MPEG_RATES = {3: (44100, 48000, 32000), 2: (22050, 24000, 16000), 0: (11025, 12000, 8000)}
+_AAC_RATES = (96000, 88200, 64000, 48000, 44100, 32000, 24000, 22050, 16000, 12000, 11025, 8000, 7350)
+_RESYNC = 1 << 16  # how far junk between frames is tolerated
+_PROOF = 3  # so many frames in a row are no accident
+
+
+class Frame(NamedTuple):
+    """One frame's header: its size in bytes, and what must not change between frames."""
+
+    size: int
+    samples: int
+    rate: int
+    channels: int
+
+
+class Run(NamedTuple):
+    """What a walk over a whole stream found."""
+
+    rate: int
+    channels: int
+    samples: int
+    frame_bytes: int
+    junk: list[tuple[int, int]]
+
+
+Parse = Callable[[bytes], Frame | None]
+
+
+def mp3_frame(head: bytes) -> Frame | None:
+    """The layer III frame whose header these four bytes are."""
+    if len(head) < 4 or head[0] != 0xFF or head[1] & 0xE6 != 0xE2:  # noqa: PLR2004
+        return None
+    version, rate_index, kbps_index = head[1] >> 3 & 3, head[2] >> 2 & 3, head[2] >> 4
+    if version == 1 or rate_index == 3 or kbps_index in (0, 15):  # noqa: PLR2004 - reserved, or free format
+        return None
+    rate = _MPEG_RATES[version][rate_index]
+    samples, kbps = (1152, _MPEG1_KBPS[kbps_index]) if version == 3 else (576, _MPEG2_KBPS[kbps_index])  # noqa: PLR2004
+    return Frame(samples // 8 * kbps * 1000 // rate + (head[2] >> 1 & 1), samples, rate, 1 if head[3] >> 6 == 3 else 2)  # noqa: PLR2004
+
+
+def adts_frame(head: bytes) -> Frame | None:
+    """The ADTS frame whose header these six bytes are."""
+    if len(head) < 6 or head[0] != 0xFF or head[1] & 0xF6 != 0xF0:  # noqa: PLR2004
+        return None
+    rate_index, channels = head[2] >> 2 & 15, (head[2] & 1) << 2 | head[3] >> 6
+    size = (head[3] & 3) << 11 | head[4] << 3 | head[5] >> 5
+    if rate_index >= len(_AAC_RATES) or size < 8:  # noqa: PLR2004
+        return None
+    return Frame(size, 1024, _AAC_RATES[rate_index], channels)
+
+
+def id3_size(head: bytes) -> int:
+    """The length of the ID3v2 tag these bytes begin with; 0 for none."""
+    if head[:3] != b"ID3" or len(head) < 10 or head[3] == 0xFF or any(byte & 0x80 for byte in head[6:10]):  # noqa: PLR2004
+        return 0
+    size = head[6] << 21 | head[7] << 14 | head[8] << 7 | head[9]
+    return 10 + size + (10 if head[5] & 0x10 else 0)
+
+
+def has_tag_frame(head: bytes) -> bool:
+    """Whether the MP3 frame these bytes begin with carries a file's Xing, Info or VBRI tag instead of audio."""
+    frame = mp3_frame(head)
+    return frame is not None and any(tag in head[: min(frame.size, 64)] for tag in (b"Xing", b"Info", b"VBRI"))
+
+
+def proven(head: bytes, parse: Parse, *, at: int = 0) -> bool:
+    """Whether frames follow one another from `at`, as far as the bytes reach but at most three; one alone is no proof."""
+    seen, first = 0, parse(head[at : at + 8])
+    while (frame := parse(head[at : at + 8])) is not None and first is not None and frame.rate == first.rate:
+        seen, at = seen + 1, at + frame.size
+        if seen == _PROOF or (seen > 1 and at >= len(head)) or at == len(head):
+            return True
+    return False
+
+
+def walk(stream: ByteStream, parse: Parse) -> Run:
+    """Every frame of the stream in order; raises `Malformed` on a cut last frame or a change of format.
+
+    Tags between frames are passed over; other junk is noted, and a long run of it is corruption.
+    """
+    offset, first, samples, used = 0, None, 0, 0
+    junk: list[tuple[int, int]] = []
+    while offset < stream.size:
+        head = stream.read_at(offset, 10)
+        frame = parse(head)
+        if frame is None:
+            size = tag_size(head, stream.size - offset)
+            end = offset + size if size else _resync(stream, offset, parse)
+            junk += [] if size else [(offset, end)]
+            offset = end
+            continue
+        first = first or frame
+        if (frame.rate, frame.channels) != (first.rate, first.channels):
+            raise Malformed(FailureReason.CHUNKS_MIXED, offset, "the sample rate or channel count changes")
+        if offset + frame.size > stream.size:
+            raise truncated(stream.size, "the last frame")
+        samples, used, offset = samples + frame.samples, used + frame.size, offset + frame.size
+    if first is None:
+        raise corrupt(0, "no audio frames")
+    return Run(first.rate, first.channels, samples, used, junk)
+
+
+def tag_size(head: bytes, left: int) -> int:
+    """The length of a tag (ID3v2, ID3v1, APE) or of zero padding at the head; 0 when it is none of these."""
+    if size := id3_size(head):
+        return size
+    if head[:3] == b"TAG" and left == 128:  # noqa: PLR2004 - ID3v1 is the last 128 bytes
+        return left
+    if head[:8] == b"APETAGEX":
+        return left
+    return len(head) if not any(head) else 0
+
+
+def _resync(stream: ByteStream, offset: int, parse: Parse) -> int:
+    """The offset of the next frames after junk; the end of the stream when only a little junk is left."""
+    window = stream.read_at(offset, _RESYNC + (1 << 13))
+    at = window.find(b"\xff", 1)
+    while 0 <= at < _RESYNC:
+        if proven(window, parse, at=at):
+            return offset + at
+        at = window.find(b"\xff", at + 1)
+    if len(window) < _RESYNC:
+        return offset + len(window)
+    raise corrupt(offset, "no audio frame where the next one should begin")

@@ -1,0 +1,60 @@
+"""EBML elements of WebM and Matroska: enough to see where a file ends, live ones of unknown size included."""
+
+from services.stitcher.bytestream import ByteStream
+from services.stitcher.containers.malformed import corrupt, truncated
+
+_EBML, _SEGMENT, _CLUSTER = 0x1A45DFA3, 0x18538067, 0x1F43B675
+_MAX_LENGTH = 8
+
+
+def starts(head: bytes) -> bool:
+    """Whether a WebM or Matroska file begins here."""
+    return head.startswith(b"\x1aE\xdf\xa3") and (b"webm" in head[:64] or b"matroska" in head[:64])
+
+
+def mime(head: bytes) -> str:
+    """WebM or Matroska, audio or video, as far as the head shows its tracks."""
+    kind = "video" if b"\x86\x85V_" in head or b"V_VP" in head or b"V_AV1" in head or b"V_MPEG" in head else "audio"
+    return f"{kind}/webm" if b"webm" in head[:64] else f"{kind}/x-matroska"
+
+
+def walk(stream: ByteStream) -> int:
+    """The offset at which the file that starts at 0 ends.
+
+    Segments and clusters of unknown size (what browsers record) are entered; every other element must fit whole.
+    """
+    offset = 0
+    while offset < stream.size:
+        element, size, body = _element(stream, offset)
+        if element == _EBML and offset:
+            return offset
+        if element == _SEGMENT or (element == _CLUSTER and size is None):
+            if size is not None and body + size > stream.size:
+                raise truncated(stream.size, "the WebM segment")
+            offset = body
+            continue
+        if size is None:
+            raise corrupt(offset, "a WebM element without a size")
+        if body + size > stream.size:
+            raise truncated(stream.size, "a WebM element")
+        offset = body + size
+    return offset
+
+
+def _element(stream: ByteStream, offset: int) -> tuple[int, int | None, int]:
+    """Id, size (None: unknown) and body offset of the element at `offset`."""
+    head = stream.read_at(offset, 4 + _MAX_LENGTH)
+    id_length = _MAX_LENGTH + 1 - head[0].bit_length()
+    if id_length > 4:  # noqa: PLR2004 - the longest id Matroska allows
+        raise corrupt(offset, "no WebM element where the next one should begin")
+    if len(head) <= id_length:
+        raise truncated(stream.size, "a WebM element header")
+    length = _MAX_LENGTH + 1 - head[id_length].bit_length()
+    if length > _MAX_LENGTH:
+        raise corrupt(offset, "a WebM element with a broken size")
+    end = id_length + length
+    if len(head) < end:
+        raise truncated(stream.size, "a WebM element header")
+    size = int.from_bytes(head[id_length:end], "big") & ((1 << 7 * length) - 1)
+    unknown = size == (1 << 7 * length) - 1
+    return int.from_bytes(head[:id_length], "big"), None if unknown else size, offset + end

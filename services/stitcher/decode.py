@@ -1,0 +1,112 @@
+"""Decoding through PyAV: each chunk with a demuxer and decoder of its own, clipped to its true length."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import av
+from av.audio.frame import AudioFrame
+from av.audio.stream import AudioStream
+from av.container import InputContainer
+from av.packet import Packet
+
+from services.stitcher.containers.malformed import Malformed, corrupt, truncated
+from shared.domain.errors import FailureReason
+
+_LOSSLESS = ("flac", "alac", "wavpack", "tta", "ape")
+
+
+class Format(NamedTuple):
+    """What all chunks of a recording must have in common to be joined."""
+
+    codec: str
+    rate: int
+    channels: int
+    bits: int  # 0 where the codec has no such thing
+
+    @property
+    def lossless(self) -> bool:
+        """Whether the samples are the recorded ones."""
+        return self.codec in _LOSSLESS or self.codec.startswith("pcm_")
+
+
+class Measured(NamedTuple):
+    """How a stream's packets span time, in samples, and how many bytes they hold."""
+
+    samples: int
+    packet_bytes: int
+
+
+def open_audio(path: Path) -> tuple[InputContainer, AudioStream]:
+    """The file and its first audio stream; raises `av.FFmpegError`, or `Malformed` where there is no audio."""
+    container = av.open(str(path), metadata_errors="ignore")
+    if not container.streams.audio:
+        container.close()
+        raise Malformed(FailureReason.CHUNK_NOT_AUDIO, 0, "holds no audio")
+    return container, container.streams.audio[0]
+
+
+def read_format(path: Path) -> Format:
+    """Codec and layout of a file's audio."""
+    container, stream = open_audio(path)
+    with container:
+        context = stream.codec_context
+        bits = stream.format.bits if context.name in _LOSSLESS else 0
+        return Format(context.codec.canonical_name, context.sample_rate, context.channels, bits)
+
+
+def measure(path: Path) -> Measured:
+    """The true length by the packets' times, which the container's own word for its length may only confirm.
+
+    Without it AAC in MP4 would keep the padding of its last frame: 13 ms more with every chunk.
+    """
+    container, stream = open_audio(path)
+    with container:
+        end, size = 0, 0
+        for packet in container.demux(stream):
+            if packet.size and packet.pts is not None:
+                end = max(end, packet.pts + (packet.duration or 0))
+                size += packet.size
+        one_frame = 2 * (stream.codec_context.frame_size or 1024)
+        assert stream.time_base is not None
+        clock = stream.time_base * stream.codec_context.sample_rate
+        samples = round((end - max(0, stream.start_time or 0)) * clock)
+        stated = round((stream.duration or 0) * clock)
+        return Measured(stated if 0 < samples - stated <= one_frame else samples, size)
+
+
+def frames(path: Path, limit: int | None) -> Iterator[AudioFrame]:
+    """The decoded frames, at most `limit` samples of them, the last one cut short.
+
+    A packet that cannot be decoded raises `Malformed`: cut off when it is the last one, corrupt when more follow.
+    """
+    container, stream = open_audio(path)
+    with container:
+        left = limit if limit is not None else 1 << 62
+        packets = container.demux(stream)
+        packet = next(packets, None)
+        while packet is not None:
+            following = next(packets, None)
+            for frame in _decoded(packet, following):
+                if left <= 0:
+                    break
+                yield frame if frame.samples <= left else _cut(frame, left)
+                left -= frame.samples
+            packet = following
+
+
+def _decoded(packet: "Packet[AudioStream]", following: "Packet[AudioStream] | None") -> list[AudioFrame]:
+    try:
+        return packet.decode()
+    except av.FFmpegError as fault:
+        if following is None or not following.size:
+            raise truncated(packet.pos or 0, "the last packet") from fault
+        raise corrupt(packet.pos or 0, f"a packet cannot be decoded ({fault})") from fault
+
+
+def _cut(frame: AudioFrame, samples: int) -> AudioFrame:
+    planar = frame.format.is_planar
+    kept = frame.to_ndarray()[:, : samples if planar else samples * len(frame.layout.channels)]
+    cut = AudioFrame.from_ndarray(kept, format=frame.format.name, layout=frame.layout.name)
+    cut.sample_rate = frame.sample_rate
+    return cut

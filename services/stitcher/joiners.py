@@ -1,0 +1,161 @@
+"""The ways chunks can be joined, and which one their contents ask for."""
+
+from collections.abc import Callable
+from itertools import pairwise
+from pathlib import Path
+from typing import TypeVar
+
+import msgspec
+
+from services.stitcher import libopus
+from services.stitcher.arrange import Arrangement, check_file
+from services.stitcher.bytestream import ByteStream
+from services.stitcher.containers import flac, opus, wav, webm_opus
+from services.stitcher.containers.malformed import truncated
+from services.stitcher.containers.opus import CLOCK, OpusStream
+from services.stitcher.containers.wav import Wav
+from services.stitcher.decode import Format, frames, read_format
+from services.stitcher.digest import Digests, digest
+from services.stitcher.faults import blaming, chunk_failure, locating, mixed
+from services.stitcher.lossless import pcm_blocks, remux_opus, renumber, to_flac
+from services.stitcher.probe import Inspected, inspect
+from services.stitcher.reencode import OpusSource, any_to_opus, from_ogg, from_webm, opus_to_opus
+from shared.domain.errors import FailureReason, PermanentFailure
+
+T = TypeVar("T")
+_MAX_CHANNELS = 2  # what Opus holds without a channel mapping
+_ONE_PACKET = CLOCK // 50
+
+
+class Written(msgspec.Struct):
+    """A joined file, and its digests where writing it gave them."""
+
+    path: Path
+    found: Inspected
+    method: str
+    digests: Digests | None = None
+
+
+def concatenate(stream: ByteStream, kind: str, path: Path) -> tuple[Written, Digests]:
+    """The bytes one after the other, hashed while they are copied."""
+    with path.open("wb") as file:
+        digests = digest(stream.blocks(), file)
+    try:
+        found = inspect(path)
+    except PermanentFailure as failure:
+        raise chunk_failure(FailureReason.CHUNK_CORRUPT, 1, failure.message) from failure
+    if kind == "flac":
+        _check_flac(stream, path)
+    return Written(path, found, "concatenate", digests), digests
+
+
+def join_separate(stream: ByteStream, arrangement: Arrangement, path: Path, *, threads: int) -> Written:
+    """Chunks that are files of their own (or pages of one Ogg stream each chunk numbers anew) to one file."""
+    if not arrangement.separate:
+        renumber(stream, path)
+        return Written(path, inspect(path), "remux")
+    if arrangement.kind == "ogg" and all(_each(stream, opus.is_opus)):
+        return _join_opus(stream, path, threads)
+    if arrangement.kind == "wav":
+        found = _each(stream, wav.scan)
+        _same(list(map(_wav_format, found)))
+        if found[0].codec is not None:
+            return _join_pcm(stream, found, path)
+    return _join_any(stream, arrangement.kind, path, threads)
+
+
+def _join_opus(stream: ByteStream, path: Path, threads: int) -> Written:
+    found = _each(stream, opus.scan)
+    for number, one in enumerate(found, 1):
+        if one.channels != found[0].channels:
+            raise mixed(number, f"{one.channels} channels among {found[0].channels}")
+        if one.packet_samples == 0:
+            raise chunk_failure(FailureReason.CHUNK_EMPTY, number, "headers without audio")
+        if one.end < stream.sizes[number - 1]:
+            raise chunk_failure(FailureReason.CHUNK_CORRUPT, number, "more than one stream in the chunk")
+    if _goes_on(found):
+        remux_opus(stream, found, path)
+        return Written(path, inspect(path), "remux")
+    sources = [from_ogg(chunk, one) for chunk, one in zip(stream.paths, found, strict=True)]
+    return _opus_runs(sources, path, threads) or _join_any(stream, "ogg", path, threads)
+
+
+def _opus_runs(sources: list[OpusSource], path: Path, threads: int) -> Written | None:
+    """Opus to Opus by libopus itself; None where it is not at hand or the channels need a mapping."""
+    library, found = libopus.load(), [source.stream for source in sources]
+    if library is None or any(one.family or one.channels > _MAX_CHANNELS for one in found):
+        return None
+    samples = opus_to_opus(sources, path, threads=threads, library=library)
+    return Written(path, _described("opus", CLOCK, found[0].channels, samples / CLOCK), "reencode")
+
+
+def _goes_on(found: list[OpusStream]) -> bool:
+    """Whether every chunk's granules begin where the one before ends: one encoder ran through all of them."""
+    return all(after.first > _ONE_PACKET and abs(after.first - before.last) <= _ONE_PACKET for before, after in pairwise(found))
+
+
+def _join_pcm(stream: ByteStream, found: list[Wav], path: Path) -> Written:
+    for number, one in enumerate(found, 1):
+        if one.data_size == 0:
+            raise chunk_failure(FailureReason.CHUNK_EMPTY, number, "a header without samples")
+    with path.open("wb") as file:
+        digests = digest(pcm_blocks(stream, found), file)
+    seconds = sum(one.samples for one in found) / found[0].rate
+    return Written(path, _described(found[0].codec or "", found[0].rate, found[0].channels, seconds), "pcm", digests)
+
+
+def _join_any(stream: ByteStream, kind: str, path: Path, threads: int) -> Written:
+    _each(stream, lambda chunk: check_file(chunk, kind))
+    formats = _each(stream, lambda chunk: read_format(chunk.paths[0]))
+    _same(formats)
+    layout = formats[0]
+    if layout.codec == "opus" and kind in ("webm", "x-matroska"):
+        found = _each(stream, lambda chunk: webm_opus.scan(chunk.paths[0]))
+        sources = [from_webm(chunk, one) for chunk, one in zip(stream.paths, found, strict=True)]
+        if (written := _opus_runs(sources, path, threads)) is not None:
+            return written
+    if layout.lossless or layout.channels > _MAX_CHANNELS:
+        samples, rate = to_flac(stream, layout, path), layout.rate
+        return Written(path, _described("flac", rate, layout.channels, samples / rate), "reencode")
+    samples, rate = any_to_opus(stream, layout, path, threads=threads, library=libopus.load())
+    return Written(path, _described("opus", CLOCK, layout.channels, samples / rate), "reencode")
+
+
+def _each(stream: ByteStream, read: Callable[[ByteStream], T]) -> list[T]:
+    """What `read` makes of every chunk by itself; what it finds wrong is that chunk's fault."""
+    results = []
+    for index in range(len(stream.paths)):
+        with stream.only(index) as chunk, blaming(index + 1):
+            results.append(read(chunk))
+    return results
+
+
+def _wav_format(one: Wav) -> Format:
+    return Format(one.codec or f"wav format {one.tag}", one.rate, one.channels, one.bits)
+
+
+def _same(formats: list[Format]) -> None:
+    """All like the first, or the first that is not is named."""
+    for number, one in enumerate(formats, 1):
+        if one != formats[0]:
+            raise mixed(number, f"{_words(one)} among {_words(formats[0])}")
+
+
+def _words(one: Format) -> str:
+    return f"{one.codec} of {one.rate} Hz, {one.channels} channels" + (f", {one.bits} bits" if one.bits else "")
+
+
+def _described(codec: str, rate: int, channels: int, seconds: float) -> Inspected:
+    mime = {"opus": "audio/ogg", "flac": "audio/flac"}.get(codec, "audio/wav")
+    return Inspected(
+        content_type=mime, codec=codec, sample_rate_hz=rate, channels=channels, duration_ms=round(seconds * 1000), has_video=False
+    )
+
+
+def _check_flac(stream: ByteStream, path: Path) -> None:
+    """Decode the joined FLAC: its frames say nothing about their end, only the header promises how many samples come."""
+    with locating(stream):
+        promised = flac.scan(stream).samples
+        samples = sum(frame.samples for frame in frames(path, None))
+        if samples < promised:
+            raise truncated(stream.size, "the FLAC audio")

@@ -1,0 +1,149 @@
+"""What a media file is and how long it really lasts; a header's word counts only where the packets confirm it."""
+
+from pathlib import Path
+from typing import Any
+
+import av
+import msgspec
+from av.container import InputContainer
+from av.packet import Packet
+from av.stream import Disposition, Stream
+
+from services.stitcher.bytestream import ByteStream
+from services.stitcher.containers import webm_opus
+from services.stitcher.containers.malformed import Malformed
+from services.stitcher.containers.opus import CLOCK, is_opus, scan
+from services.stitcher.digest import digest_file
+from services.stitcher.sniff import family, sniff
+from shared.domain.errors import FailureReason, PermanentFailure
+
+__all__ = ["Inspected", "Probed", "inspect", "probe", "sniff"]
+
+_HEAD = 1 << 16
+_CONFIRMED_SECONDS = 0.15  # a header may differ from the packets by padding, not by more
+_PROOF = 32  # packets among which one must decode
+
+
+class Inspected(msgspec.Struct, frozen=True, kw_only=True):
+    """What is in a media file. `duration_ms` is measured; without audio, `codec` names the video's and the rest is 0."""
+
+    content_type: str
+    codec: str
+    sample_rate_hz: int
+    channels: int
+    duration_ms: int
+    has_video: bool
+
+
+class Probed(Inspected, frozen=True, kw_only=True):
+    """What is in a media file, and the file itself."""
+
+    size_bytes: int
+    sha256: str
+    md5: str
+
+
+def probe(path: Path) -> Probed:
+    """Inspect and hash a whole file; raises `PermanentFailure` (audio_corrupt, unsupported_format) when it is no media."""
+    found = inspect(path)
+    digests = digest_file(path)
+    return Probed(**msgspec.structs.asdict(found), size_bytes=digests.size, sha256=digests.sha256, md5=digests.md5)
+
+
+def inspect(path: Path) -> Inspected:
+    """What is in the file, read to its end; raises as `probe` does."""
+    with ByteStream([path]) as stream:
+        mime = sniff(stream.read_at(0, _HEAD))
+        if mime is not None and mime.startswith("image/"):
+            raise PermanentFailure(FailureReason.UNSUPPORTED_FORMAT, f"{mime} is not a recording")
+        if mime is not None and (opus := _opus(stream)) is not None:
+            return opus
+    try:
+        with av.open(str(path), metadata_errors="ignore") as container:
+            return _demuxed(container, mime)
+    except (av.FFmpegError, Malformed, ValueError) as fault:
+        reason = FailureReason.UNSUPPORTED_FORMAT if mime is None else FailureReason.AUDIO_CORRUPT
+        raise PermanentFailure(reason, f"cannot be read as {mime or 'any format we know'} ({fault})") from fault
+
+
+def _opus(stream: ByteStream) -> Inspected | None:
+    """Ogg-Opus by its granules; None for anything else and for a damaged file, of which PyAV may save a part."""
+    try:
+        if not is_opus(stream):
+            return None
+        found = scan(stream)
+    except Malformed:
+        return None
+    if found.end < stream.size:
+        return None
+    return Inspected(
+        content_type="audio/ogg",
+        codec="opus",
+        sample_rate_hz=CLOCK,
+        channels=found.channels,
+        duration_ms=round(found.samples * 1000 / CLOCK),
+        has_video=False,
+    )
+
+
+def _demuxed(container: InputContainer, mime: str | None) -> Inspected:
+    audio = next(iter(container.streams.audio), None)
+    videos = [one for one in container.streams.video if not one.disposition & Disposition.attached_pic]
+    if audio is None and not videos:
+        raise Malformed(FailureReason.AUDIO_CORRUPT, 0, "neither audio nor video in it")
+    main = audio or videos[0]
+    seconds = _duration(container, main.index)
+    context = main.codec_context
+    return Inspected(
+        content_type=_content_type(mime, container.format.name, video=bool(videos)),
+        codec=context.codec.canonical_name,
+        sample_rate_hz=audio.codec_context.sample_rate if audio is not None else 0,
+        channels=audio.codec_context.channels if audio is not None else 0,
+        duration_ms=round(seconds * 1000),
+        has_video=bool(videos),
+    )
+
+
+def _duration(container: InputContainer, index: int) -> float:
+    """Seconds by the packets of the stream; by its header when that differs by no more than padding explains."""
+    stream = container.streams[index]
+    assert stream.time_base is not None
+    begin: int | None = None
+    end, last, step, proven, count = 0, 0, 0, False, 0
+    for packet in container.demux(stream):
+        if packet.size == 0 or packet.pts is None:
+            continue
+        count += 1
+        if not proven and count <= _PROOF:
+            proven = _decodes(packet)
+        step = packet.duration or (packet.pts - last if count > 1 else 0) or step
+        last = packet.pts
+        begin = packet.pts if begin is None else min(begin, packet.pts)
+        end = max(end, packet.pts + step)
+    if not proven:
+        raise Malformed(FailureReason.AUDIO_CORRUPT, 0, "nothing in it can be decoded")
+    measured = float((end - max(0, begin or 0)) * stream.time_base)
+    stated = _stated(container, stream)
+    return stated if abs(stated - measured) <= _CONFIRMED_SECONDS else measured
+
+
+def _stated(container: InputContainer, stream: Stream) -> float:
+    """What the stream says of its own length, in seconds; Opus in WebM says it with its packets."""
+    if stream.codec_context.name == "opus" and "matroska" in container.format.name:
+        return webm_opus.scan(Path(container.name)).samples / CLOCK
+    return float((stream.duration or 0) * (stream.time_base or 0))
+
+
+def _decodes(packet: "Packet[Any]") -> bool:
+    try:
+        return bool(packet.decode())
+    except av.FFmpegError:
+        return False
+
+
+def _content_type(mime: str | None, container: str, *, video: bool) -> str:
+    """The sniffed type with what is really in it: audio or video."""
+    kind = family(mime) if mime is not None else f"x-{container.partition(',')[0]}"
+    if kind in ("mp4", "webm", "ogg", "x-matroska") or mime is None:
+        return f"{'video' if video else 'audio'}/{kind}"
+    return f"audio/{kind}"

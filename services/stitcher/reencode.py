@@ -1,0 +1,146 @@
+"""Joins chunks that were each an encoder run of their own: every one decoded by itself and clipped, one stream encoded.
+
+Lossy sources become Opus whatever they were: its granules carry the duration to the sample, players, libopusfile and
+libsndfile read it whole and seek in it, and it is the one codec here that can be encoded on all cores. MP3 and AAC would
+lose a sample-exact length in half of all readers. Lossless sources become FLAC.
+"""
+
+import ctypes
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple, cast
+
+import av
+import numpy as np
+from av.audio.frame import AudioFrame
+
+from services.stitcher.bytestream import ByteStream
+from services.stitcher.containers import flac, mp4, wav, webm_opus
+from services.stitcher.containers.malformed import truncated
+from services.stitcher.containers.opus import CLOCK, OpusStream, audio_pages, packets
+from services.stitcher.decode import Format, frames, measure
+from services.stitcher.encode import Target, encode_opus, fitting_bitrate
+from services.stitcher.faults import blaming
+from services.stitcher.libopus import Decoder, Samples
+
+_OPUS_RATES = (8000, 12000, 16000, 24000, 48000)
+_LONGEST_PACKET = 5760
+
+
+class OpusSource(NamedTuple):
+    """One chunk's Opus stream: what it holds, and a way to read its packets."""
+
+    stream: OpusStream
+    packets: Callable[[], Iterator[bytes]]
+
+
+def from_ogg(path: Path, stream: OpusStream) -> OpusSource:
+    """A scanned Ogg-Opus chunk."""
+
+    def read() -> Iterator[bytes]:
+        with ByteStream([path]) as chunk:
+            yield from packets(audio_pages(chunk, stream))
+
+    return OpusSource(stream, read)
+
+
+def from_webm(path: Path, stream: OpusStream) -> OpusSource:
+    """A scanned chunk of Opus in WebM or Matroska."""
+    return OpusSource(stream, partial(webm_opus.packets, path))
+
+
+def opus_to_opus(sources: list[OpusSource], path: Path, *, threads: int, library: ctypes.CDLL) -> int:
+    """Independent Opus chunks to one; the length in samples at 48 kHz.
+
+    Works at the lowest rate that holds all of the packets' bandwidth: most speech is wide band, a third of the samples.
+    """
+    found = [source.stream for source in sources]
+    total = sum(one.samples for one in found)
+    rate = max(one.rate for one in found)
+    bitrate = fitting_bitrate(sum(one.packet_bytes for one in found), total / CLOCK, found[0].channels)
+    target = Target(rate, found[0].channels, bitrate)
+    encode_opus(_opus_pcm(sources, rate, library), target, path, threads=threads, library=library)
+    return total
+
+
+def _opus_pcm(sources: list[OpusSource], rate: int, library: ctypes.CDLL) -> Iterator[Samples]:
+    """The chunks' samples; places on the time line are rounded, lengths never, so nothing drifts."""
+    position = 0
+    for number, source in enumerate(sources, 1):
+        begin, end = (round(at * rate / CLOCK) for at in (position, position + source.stream.samples))
+        position += source.stream.samples
+        with blaming(number):
+            yield from _decoded(source, Decoder(library, rate, source.stream.channels), rate, end - begin)
+
+
+def _decoded(source: OpusSource, decoder: Decoder, rate: int, left: int) -> Iterator[Samples]:
+    """The next `left` samples at `rate`: pre-skip is dropped, and what end trimming cuts never comes."""
+    one = source.stream
+    skip, room = round(one.pre_skip * rate / CLOCK), 2 * rate
+    stride = 4 * one.channels
+    block, filled = np.empty((room, one.channels), np.float32), 0
+    for packet in source.packets():
+        if not packet:
+            continue
+        filled += decoder.decode(packet, block.ctypes.data + filled * stride, min(room - filled, _LONGEST_PACKET))
+        if room - filled < _LONGEST_PACKET:
+            ready = block[skip : min(filled, skip + left)]
+            skip, left = max(0, skip - filled), left - len(ready)
+            yield ready
+            block, filled = np.empty((room, one.channels), np.float32), 0
+    ready = block[skip : min(filled, skip + left)]
+    yield ready
+    if left > len(ready):  # rounding, or a header that promises a sample too many
+        yield np.zeros((left - len(ready), one.channels), np.float32)
+
+
+def any_to_opus(stream: ByteStream, layout: Format, path: Path, *, threads: int, library: ctypes.CDLL | None) -> tuple[int, int]:
+    """Chunks of any lossy codec to Ogg-Opus; the length in samples, and their rate."""
+    with blaming(1):
+        sample = measure(stream.paths[0])
+    rate = layout.rate if layout.rate in _OPUS_RATES else CLOCK
+    bitrate = fitting_bitrate(sample.packet_bytes, sample.samples / layout.rate, layout.channels)
+    target = Target(rate, layout.channels, bitrate)
+    samples = encode_opus(_resampled(stream, target), target, path, threads=threads, library=library)
+    return samples, rate
+
+
+def _resampled(stream: ByteStream, target: Target) -> Iterator[Samples]:
+    """One resampler over all chunks, so that a join leaves no mark of its own."""
+    layout = "mono" if target.channels == 1 else "stereo"
+    resampler = av.AudioResampler(format="flt", layout=layout, rate=target.rate)
+    for frame in clipped_frames(stream):
+        for ready in resampler.resample(frame):
+            yield _interleaved(ready, target.channels)
+    for ready in resampler.resample(None):
+        yield _interleaved(ready, target.channels)
+
+
+def _interleaved(frame: AudioFrame, channels: int) -> Samples:
+    return cast("Samples", frame.to_ndarray().reshape(-1, channels))
+
+
+def clipped_frames(stream: ByteStream) -> Iterator[AudioFrame]:
+    """The decoded frames of all chunks in order, their times forgotten."""
+    for number, path in enumerate(stream.paths, 1):
+        with blaming(number):
+            most, least = _lengths(path)
+            samples = 0
+            for frame in frames(path, most):
+                samples += frame.samples
+                frame.pts = None
+                yield frame
+            if samples < least:
+                raise truncated(0, f"the audio, {least - samples} samples")
+
+
+def _lengths(path: Path) -> tuple[int | None, int]:
+    """At most how many samples a file holds (MP4 and ADPCM, whose decoders keep the padding), and at least (FLAC's promise)."""
+    with ByteStream([path]) as chunk:
+        head = chunk.read_at(0, 64)
+        if wav.starts(head):
+            return wav.scan(chunk).fact or None, 0
+        if mp4.starts(head):
+            return measure(path).samples, 0
+        return None, flac.scan(chunk).samples if flac.starts(head) else 0
