@@ -1,0 +1,174 @@
+"""The HTTP server against clients that are slow, greedy or wrong, over raw sockets."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import msgspec
+import pytest
+
+from shared import http_server
+from shared.http_server import HEAD_LIMIT_BYTES, HttpServer
+
+DEADLINE_S = 10
+
+
+async def echo_length(scope, receive, send) -> None:
+    """Answer with the number of bytes in the body; `/early` answers before reading it."""
+    if scope["type"] == "lifespan":
+        for phase in ("startup", "shutdown"):
+            await receive()
+            await send({"type": f"lifespan.{phase}.complete"})
+        return
+    length = 0
+    message = {"more_body": scope["path"] != "/early"}
+    while message.get("more_body"):
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            return
+        length += len(message["body"])
+    body = str(length).encode()
+    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", str(len(body)).encode())]})
+    await send({"type": "http.response.body", "body": body})
+
+
+class Client:
+    """A raw connection."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.reader, self.writer = reader, writer
+
+    async def send(self, data: bytes) -> None:
+        self.writer.write(data)
+        await self.writer.drain()
+
+    async def answer(self) -> tuple[bytes, bytes]:
+        """Read one answer: its head and its body."""
+        async with asyncio.timeout(DEADLINE_S):
+            head = await self.reader.readuntil(b"\r\n\r\n")
+            length = int(head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0])
+            return head, await self.reader.readexactly(length)
+
+    async def closed(self) -> bytes:
+        """Read to the end of the connection, which has to come."""
+        async with asyncio.timeout(DEADLINE_S):
+            try:
+                return await self.reader.read()
+            except ConnectionResetError:
+                return b""
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[HttpServer]:
+    server = HttpServer(echo_length, "127.0.0.1", 0)
+    await server.start()
+    yield server
+    assert await server.drain(5)
+
+
+@pytest.fixture
+async def client(server) -> AsyncIterator[Client]:
+    client = Client(*await asyncio.open_connection("127.0.0.1", server.port))
+    yield client
+    client.writer.close()
+
+
+async def test_requests_follow_each_other_on_one_connection(client):
+    for length in (0, 5, 300_000):
+        await client.send(b"PUT / HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % length + bytes(length))
+        assert (await client.answer())[1] == str(length).encode()
+
+
+async def test_pipelined_requests_are_all_answered(client):
+    await client.send(b"PUT / HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabc" * 5)
+    assert [(await client.answer())[1] for _ in range(5)] == [b"3"] * 5
+
+
+async def test_a_head_that_never_ends_is_refused_when_it_is_too_large(client):
+    await client.send(b"GET / HTTP/1.1\r\nX-Long: " + b"a" * HEAD_LIMIT_BYTES)
+    head, body = await client.answer()
+    assert head.startswith(b"HTTP/1.1 431 ")
+    assert msgspec.json.decode(body)["error"]["code"] == "headers_too_large"
+    await client.closed()
+
+
+async def test_what_is_not_http_is_refused_in_the_error_envelope(client):
+    await client.send(b"\x16\x03\x01 hello\r\n\r\n")
+    head, body = await client.answer()
+    error = msgspec.json.decode(body)["error"]
+    assert head.startswith(b"HTTP/1.1 400 ")
+    assert error["code"] == "invalid_request"
+    assert f"x-request-id: {error['request_id']}".encode() in head
+
+
+@pytest.mark.parametrize("begin", [b"", b"GET / HTTP/1.1\r\nHost:", b"\r\n\r\n"])
+async def test_a_head_that_does_not_come_in_time_closes_the_connection(client, monkeypatch, begin):
+    monkeypatch.setattr(http_server, "HEAD_TIMEOUT_S", 0.05)
+    await client.send(begin)
+    assert await client.closed() == b""
+
+
+async def test_a_client_that_sends_its_next_head_byte_by_byte_is_left(client, monkeypatch):
+    await client.send(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+    await client.answer()
+    monkeypatch.setattr(http_server, "HEAD_TIMEOUT_S", 0.3)
+
+    async def drip() -> None:
+        await client.send(b"GET / HTTP/1.1\r\nX-Slow: ")
+        while not client.writer.is_closing():
+            await client.send(b"a")
+            await asyncio.sleep(0.02)
+
+    dripping = asyncio.create_task(drip())
+    await client.closed()
+    dripping.cancel()
+    await asyncio.wait({dripping})
+
+
+async def test_a_body_that_stops_coming_closes_the_connection(client, monkeypatch):
+    monkeypatch.setattr(http_server, "BODY_IDLE_TIMEOUT_S", 0.05)
+    await client.send(b"PUT / HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\npart")
+    assert await client.closed() == b""
+
+
+async def test_a_slow_body_that_keeps_coming_is_waited_for(client, server, monkeypatch):
+    monkeypatch.setattr(http_server, "BODY_IDLE_TIMEOUT_S", 0.5)
+    monkeypatch.setattr(http_server, "HEAD_TIMEOUT_S", 0.05)
+    await client.send(b"PUT / HTTP/1.1\r\nHost: x\r\nContent-Length: 20\r\n\r\n")
+    for _ in range(20):
+        await client.send(b"a")
+        await asyncio.sleep(0.1)
+    assert (await client.answer())[1] == b"20"
+
+
+async def test_an_idle_connection_between_requests_is_kept(client, server, monkeypatch):
+    await client.send(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+    await client.answer()
+    monkeypatch.setattr(http_server, "HEAD_TIMEOUT_S", 0.0)
+    monkeypatch.setattr(http_server, "BODY_IDLE_TIMEOUT_S", 0.0)
+    for _ in range(10):  # the sweeps that would have closed it
+        await server.on_tick(0)
+    monkeypatch.undo()
+    await client.send(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+    assert (await client.answer())[1] == b"0"
+
+
+async def test_an_answer_given_before_the_body_came_leaves_the_connection_usable(client):
+    await client.send(b"PUT /early HTTP/1.1\r\nHost: x\r\nContent-Length: 200000\r\n\r\n")
+    assert (await client.answer())[1] == b"0"
+    await client.send(bytes(200_000) + b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+    assert (await client.answer())[1] == b"0"
+
+
+async def test_an_application_that_cannot_start_is_an_error_and_no_exit():
+    async def broken(_scope, _receive, _send) -> None:
+        raise ConnectionError
+
+    server = HttpServer(broken, "127.0.0.1", 0)
+    with pytest.raises(RuntimeError, match="did not start"):
+        await server.start()
+    assert await server.drain(1)
+
+
+async def test_a_taken_port_is_an_error(server):
+    with pytest.raises(OSError, match="in use"):
+        HttpServer(echo_length, "127.0.0.1", server.port)
