@@ -8,6 +8,7 @@ from aiokafka.errors import KafkaError  # type: ignore[import-untyped]  # aiokaf
 from faststream.kafka import KafkaBroker
 
 from shared.domain.errors import TransientFailure
+from shared.messaging.client_logs import damp_client_logs
 from shared.settings import KafkaSettings
 
 REQUEST_TIMEOUT_MS = 15_000  # longer than a group takes to form, which is one request
@@ -31,6 +32,7 @@ def kafka_broker(settings: KafkaSettings, client_id: str) -> KafkaBroker:
     otherwise go on writing to topics that are gone (Tansu, the in-memory broker, acknowledges that). Idempotence is a setting,
     for Tansu has none. Topics are made by `topology.py`, with our partitions, not by FastStream or the broker.
     """
+    damp_client_logs()
     broker = KafkaBroker(
         list(settings.kafka_servers),
         client_id=client_id,
@@ -43,8 +45,7 @@ def kafka_broker(settings: KafkaSettings, client_id: str) -> KafkaBroker:
         linger_ms=0,  # what waits while a request is under way is sent as one batch anyway
         allow_auto_create_topics=False,
         apply_types=False,
-        logger=logging.getLogger("faststream"),  # its records come out through our own handler
-        log_level=logging.DEBUG,
+        logger=logging.getLogger("earwitness.faststream"),  # its own would not come out as our JSON lines
     )
     broker.context.set_global(_SETTINGS, settings)
     broker.context.set_global(_OPENING, asyncio.Lock())
