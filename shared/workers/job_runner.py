@@ -108,7 +108,7 @@ class JobRunner(Generic[A]):
     async def _run_one(self, claimed: A) -> None:
         with bind(job_id=claimed.job.id, attempt=claimed.job.attempts, project_id=claimed.project_id):
             try:
-                with wide_event(log, self._name, id=claimed.id, token=claimed.job.token):
+                with wide_event(log, self._name, id=claimed.id, claim=claimed.job.token):
                     await self._leased(claimed)
             except LeaseLost:
                 log.warning("jobs.lease_lost", queue=self._name, id=claimed.id)
