@@ -118,6 +118,21 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True, rename={"id": "_id"}):
         return self.changed(status=DeliveryStatus.PENDING, next_attempt_at=now(), worker=None, tries=0)
 
 
+class DueDelivery(msgspec.Struct, frozen=True, kw_only=True, rename={"id": "_id"}):
+    """Enough of a delivery to claim it."""
+
+    id: str
+    endpoint_id: str
+    project_id: str
+    mode: Mode
+    token: int
+
+    @property
+    def tenant(self) -> Tenant:
+        """Whose delivery it is."""
+        return Tenant(self.project_id, self.mode)
+
+
 def delivery_id(event_id: str, endpoint_id: str, occurred_at: datetime) -> str:
     """Derive the id of the one delivery of an event to an endpoint; it sorts by the time of the event."""
     return later_derived_id("whd", int(occurred_at.timestamp() * 1000), event_id, endpoint_id)

@@ -4,12 +4,11 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-import msgspec
 from pymongo import ASCENDING, DESCENDING, IndexModel
 
 from shared.domain.clock import now
-from shared.domain.delivery import Delivery, DeliveryStatus
-from shared.domain.tenant import Mode, Tenant
+from shared.domain.delivery import Delivery, DeliveryStatus, DueDelivery
+from shared.domain.tenant import Tenant
 from shared.storage.documents import Documents, to_builtins
 from shared.storage.mongo import Mongo
 
@@ -17,21 +16,6 @@ _PENDING = DeliveryStatus.PENDING.value
 _WAITING = {"status": _PENDING}
 _NEWEST_FIRST = (("_id", DESCENDING),)
 _BY_ENDPOINT = (("endpoint_id", ASCENDING), ("next_attempt_at", ASCENDING))
-
-
-class DueDelivery(msgspec.Struct, frozen=True, kw_only=True, rename={"id": "_id"}):
-    """Enough of a delivery to claim it."""
-
-    id: str
-    endpoint_id: str
-    project_id: str
-    mode: Mode
-    token: int
-
-    @property
-    def tenant(self) -> Tenant:
-        """Whose delivery it is."""
-        return Tenant(self.project_id, self.mode)
 
 
 class WebhookDeliveries:
@@ -105,7 +89,7 @@ class WebhookDeliveries:
 
     async def record(self, claimed: Delivery, after: Delivery) -> bool:
         """Store what became of a claim; False when a newer claim holds the delivery or it has ended."""
-        return await self._write(claimed, after, _WAITING | {"token": claimed.token})
+        return await self._write(claimed, after, _WAITING | {"token": claimed.token, "worker": claimed.worker})
 
     async def cancel_due(self, endpoint_id: str) -> int:
         """Cancel what is due at an endpoint that is gone or disabled; return how many deliveries that were."""

@@ -1,0 +1,142 @@
+"""Runs attempts: those of new deliveries at once, all others when the schedule kept in MongoDB says so."""
+
+import asyncio
+import contextlib
+import random
+from collections.abc import Callable, Coroutine
+from datetime import timedelta
+from typing import Any
+
+import msgspec
+
+from services.webhooks.ports import ClaimedDeliveries, DueDeliveries, Endpoints
+from services.webhooks.slots import Slots
+from shared.domain.clock import now
+from shared.domain.delivery import Delivery, DueDelivery
+from shared.domain.errors import TransientFailure
+from shared.domain.webhook import EndpointStatus, WebhookEndpoint
+from shared.telemetry.logs import get_logger
+
+log = get_logger()
+
+
+class Worker(msgspec.Struct, frozen=True):
+    """Who claims deliveries, and for how long: a lease outlasts the longest attempt, so it needs no renewal."""
+
+    name: str
+    lease_s: float
+
+
+class Dispatcher:
+    """Holds the attempts that run in this process."""
+
+    def __init__(
+        self,
+        attempt: Callable[[Delivery, WebhookEndpoint], Coroutine[Any, Any, None]],
+        deliveries: ClaimedDeliveries,
+        slots: Slots,
+        worker: Worker,
+    ) -> None:
+        self._attempt, self._deliveries, self._slots, self._worker = attempt, deliveries, slots, worker
+        self._running: dict[asyncio.Task[None], Delivery] = {}
+        self._draining = False
+
+    def claimed(self, delivery: Delivery, endpoint: WebhookEndpoint) -> Delivery:
+        """Return a delivery about to be stored as claimed by this worker if it has a slot for it, else as it is, for the queue.
+
+        The slot of a claimed one is held until `begin` or `forget`.
+        """
+        if self._draining or not self._slots.take(endpoint):
+            return delivery
+        until = now() + timedelta(seconds=self._worker.lease_s)
+        return delivery.changed(worker=self._worker.name, token=delivery.token + 1, next_attempt_at=until)
+
+    def begin(self, claimed: Delivery, endpoint: WebhookEndpoint) -> None:
+        """Attempt a stored claim, in the background."""
+        task = asyncio.create_task(self._attempt(claimed, endpoint), name=claimed.id)
+        self._running[task] = claimed
+        task.add_done_callback(self._ended)
+
+    def forget(self, claimed: Delivery) -> None:
+        """Give back the slot of a claim that was not stored."""
+        self._slots.give_back(claimed.endpoint_id)
+
+    async def drain(self, grace_s: float) -> None:
+        """Begin nothing new; let what runs finish within `grace_s` seconds, then hand the rest back."""
+        self._draining = True
+        if self._running:
+            await asyncio.wait(self._running, timeout=grace_s)
+        cut = dict(self._running)
+        for task in cut:
+            task.cancel()
+        await asyncio.gather(*cut, return_exceptions=True)
+        await asyncio.gather(*(self._hand_back(claimed) for task, claimed in cut.items() if task.cancelled()))
+
+    async def _hand_back(self, claimed: Delivery) -> None:
+        with contextlib.suppress(TransientFailure):  # the lease ends by itself
+            await self._deliveries.record(claimed, claimed.handed_back())
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        claimed = self._running.pop(task)
+        self._slots.give_back(claimed.endpoint_id)
+        if not task.cancelled() and task.exception() is not None:
+            log.error("webhook.dispatch_fault", delivery_id=claimed.id, exc_info=task.exception())
+
+
+class DueQueue:
+    """Claims deliveries whose time has come, endpoint by endpoint in turn, and has them attempted."""
+
+    def __init__(self, queue: DueDeliveries, endpoints: Endpoints, dispatcher: Dispatcher, slots: Slots, worker: Worker) -> None:
+        self._queue, self._endpoints = queue, endpoints
+        self._dispatcher, self._slots, self._worker = dispatcher, slots, worker
+        self._after = ""
+
+    async def run(self, poll_s: float) -> None:
+        """Look every `poll_s` seconds, and whenever a slot is freed that somebody waits for; until cancelled."""
+        while True:
+            try:
+                await self.begin_due()
+            except TransientFailure as failure:
+                log.warning("webhook.queue_deferred", error=type(failure).__name__, reason=str(failure)[:200])
+                await asyncio.sleep(poll_s)
+            with contextlib.suppress(TimeoutError):
+                wait_s = poll_s * random.uniform(0.75, 1.25)  # noqa: S311 - jitter, not a secret
+                await asyncio.wait_for(self._slots.freed.wait(), wait_s)
+
+    async def begin_due(self) -> None:
+        """Begin whatever is due while slots are free, going round the endpoints from where the last look ended."""
+        self._slots.freed.clear()
+        while self._slots.free:
+            full = self._slots.full()
+            if full:
+                self._slots.want()
+            due = await self._queue.next_due(self._after, full)
+            if due is not None:
+                self._after = due.endpoint_id
+                await self._begin_at(due)
+            elif self._after:
+                self._after = ""
+            else:
+                return
+        self._slots.want()
+
+    async def _begin_at(self, due: DueDelivery) -> None:
+        endpoint = await self._endpoints.get(due.tenant, due.endpoint_id)
+        if endpoint is None or endpoint.status is EndpointStatus.DISABLED:
+            cancelled = await self._queue.cancel_due(due.endpoint_id)
+            log.info("webhook.cancelled", endpoint_id=due.endpoint_id, deliveries=cancelled)
+        elif (free := self._slots.free_at(endpoint)) > 0:
+            waiting = await self._queue.due_of(endpoint.id, free)
+            await asyncio.gather(*(self._claim(one, endpoint) for one in waiting))
+
+    async def _claim(self, due: DueDelivery, endpoint: WebhookEndpoint) -> None:
+        if not self._slots.take(endpoint):
+            return
+        claimed = None
+        try:
+            claimed = await self._queue.claim(due, self._worker.name, now() + timedelta(seconds=self._worker.lease_s))
+        finally:
+            if claimed is None:
+                self._slots.give_back(endpoint.id)
+        if claimed is not None:
+            self._dispatcher.begin(claimed, endpoint)

@@ -1,0 +1,140 @@
+"""Posts over pooled aiohttp connections; whatever a receiver does is bounded in time and size."""
+
+import asyncio
+import ssl
+from collections.abc import Mapping
+from pathlib import Path
+from types import SimpleNamespace
+
+import aiohttp
+import msgspec
+from yarl import URL
+
+from services.webhooks.ports import Answer
+from services.webhooks.targets import AddressRefused, Targets
+from shared.domain.delivery import AttemptError
+
+USER_AGENT = "Earwitness-Webhooks/1.0"
+EXCERPT_BYTES = 1024
+READ_MOST_BYTES = 64 * 1024  # of a longer answer the rest is not read, and the connection is closed
+READ_MOST_S = 2.0
+KEEP_ALIVE_S = 30.0
+DNS_CACHE_S = 10  # addresses are checked when they are found, so what is cached is checked
+
+
+_ERRORS: dict[type[Exception], AttemptError] = {
+    AddressRefused: AttemptError.ADDRESS_REFUSED,
+    TimeoutError: AttemptError.TIMEOUT,
+    aiohttp.ClientSSLError: AttemptError.TLS_FAILED,
+    ssl.SSLError: AttemptError.TLS_FAILED,
+    aiohttp.ClientConnectorDNSError: AttemptError.DNS_FAILED,
+    aiohttp.InvalidURL: AttemptError.INVALID_URL,
+    aiohttp.ClientConnectionError: AttemptError.CONNECTION_FAILED,
+    aiohttp.ClientError: AttemptError.INVALID_RESPONSE,
+    OSError: AttemptError.CONNECTION_FAILED,
+    UnicodeError: AttemptError.DNS_FAILED,  # a name that no name can be
+    ValueError: AttemptError.INVALID_URL,
+}
+"""What our client raises, by the first kind that fits."""
+
+
+class SenderSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """How we connect; `ca_file` holds further certificate authorities to trust."""
+
+    timeout_s: float = 30.0
+    ca_file: Path | None = None
+
+
+class HttpSender:
+    """Holds the connections; one per process, opened by `start`."""
+
+    def __init__(self, settings: SenderSettings, targets: Targets) -> None:
+        self._settings, self._targets = settings, targets
+        self._session: aiohttp.ClientSession | None = None
+
+    async def start(self) -> None:
+        """Make the pool; nothing connects yet."""
+        trust = ssl.create_default_context()
+        if self._settings.ca_file is not None:
+            trust.load_verify_locations(self._settings.ca_file)
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(
+                resolver=self._targets,
+                ssl=trust,
+                limit=0,  # the dispatcher's slots are the limit
+                keepalive_timeout=KEEP_ALIVE_S,
+                ttl_dns_cache=DNS_CACHE_S,
+            ),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            timeout=aiohttp.ClientTimeout(total=None, sock_connect=None),
+            trace_configs=[_reuse_trace()],
+            auto_decompress=False,
+            trust_env=False,
+        )
+
+    async def close(self) -> None:
+        """Close every connection."""
+        if self._session is not None:
+            await self._session.close()
+        await self._targets.close()
+
+    async def post(self, url: str, headers: Mapping[str, str], body: bytes) -> Answer:
+        """Post once and return what came of it within the time limit; redirects are not followed."""
+        try:
+            async with asyncio.timeout(self._settings.timeout_s):
+                return await self._post(URL(url), headers, body)
+        except tuple(_ERRORS) as failure:
+            return Answer(error=next(error for kind, error in _ERRORS.items() if isinstance(failure, kind)))
+
+    async def _post(self, url: URL, headers: Mapping[str, str], body: bytes) -> Answer:
+        self._targets.check_literal(url)
+        use = SimpleNamespace(reused=False)
+        try:
+            return await self._exchange(url, headers, body, use)
+        except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError):
+            if not use.reused:
+                raise
+        # The receiver closed an idle connection while we took it from the pool: no answer of its own, so ask again.
+        return await self._exchange(url, headers, body, SimpleNamespace(reused=False))
+
+    async def _exchange(self, url: URL, headers: Mapping[str, str], body: bytes, use: SimpleNamespace) -> Answer:
+        if self._session is None:
+            raise RuntimeError("the sender is not started")
+        fixed = {"Content-Type": "application/json", "User-Agent": USER_AGENT, "Accept-Encoding": "identity"}
+        request = self._session.post(url, data=body, headers={**fixed, **headers}, allow_redirects=False, trace_request_ctx=use)
+        async with request as response:
+            return Answer(
+                status_code=response.status,
+                response=await _excerpt(response),
+                retry_after=response.headers.get("Retry-After"),
+            )
+
+
+async def _excerpt(response: aiohttp.ClientResponse) -> str:
+    """Return the beginning of the body. The status is what counts: a body that is slow, long or broken changes nothing."""
+    kept = b""
+    read = 0
+    try:
+        async with asyncio.timeout(READ_MOST_S):
+            async for piece in response.content.iter_any():
+                kept += piece[: EXCERPT_BYTES - len(kept)]
+                read += len(piece)
+                if read > READ_MOST_BYTES:
+                    response.close()
+                    break
+    except (TimeoutError, aiohttp.ClientError, OSError):
+        response.close()
+    return kept.decode(errors="replace")
+
+
+def _reuse_trace() -> aiohttp.TraceConfig:
+    """Note in a request's context that it went over a connection used before."""
+
+    async def on_reuse(
+        _session: aiohttp.ClientSession, context: SimpleNamespace, _params: aiohttp.TraceConnectionReuseconnParams
+    ) -> None:
+        context.trace_request_ctx.reused = True
+
+    trace = aiohttp.TraceConfig()
+    trace.on_connection_reuseconn.append(on_reuse)
+    return trace

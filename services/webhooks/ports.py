@@ -1,0 +1,100 @@
+"""What this service needs of the world outside it."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Protocol
+
+import msgspec
+
+from shared.domain.delivery import AttemptError, Delivery, DueDelivery
+from shared.domain.tenant import Tenant
+from shared.domain.transcript import Transcript
+from shared.domain.webhook import WebhookEndpoint
+from shared.events.event import Event
+
+
+class Answer(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of one POST: a status, or the error for which there was none."""
+
+    status_code: int | None = None
+    error: AttemptError | None = None
+    response: str = ""
+    retry_after: str | None = None
+
+    @property
+    def accepted(self) -> bool:
+        """Whether the receiver has taken the event."""
+        return self.status_code is not None and 200 <= self.status_code <= 299  # noqa: PLR2004 - every 2xx
+
+
+class Sender(Protocol):
+    """Posts to customers' servers."""
+
+    async def post(self, url: str, headers: Mapping[str, str], body: bytes) -> Answer:
+        """Post once; whatever the other side does is an answer, never an exception."""
+
+
+class Endpoints(Protocol):
+    """Where customers hear of events."""
+
+    async def subscribed(self, tenant: Tenant, event_type: str) -> Sequence[WebhookEndpoint]:
+        """Return the enabled endpoints that hear of this type of event."""
+
+    async def get(self, tenant: Tenant, endpoint_id: str) -> WebhookEndpoint | None:
+        """Return the endpoint unless it is deleted."""
+
+    async def disable(self, tenant: Tenant, endpoint_id: str, reason: str) -> bool:
+        """Stop sending to the endpoint; return whether it was enabled."""
+
+    async def note_failure(self, tenant: Tenant, endpoint_id: str, at: datetime) -> WebhookEndpoint | None:
+        """Note a failed attempt and return the endpoint; `failing_since` keeps the first of a run."""
+
+    async def note_success(self, tenant: Tenant, endpoint_id: str) -> None:
+        """End a run of failures, if there is one."""
+
+
+class NewDeliveries(Protocol):
+    """Where deliveries are made."""
+
+    async def add_new(self, deliveries: Sequence[Delivery]) -> Sequence[Delivery]:
+        """Store those that are not there yet and return them."""
+
+
+class ClaimedDeliveries(Protocol):
+    """Where the results of claims are kept."""
+
+    async def record(self, claimed: Delivery, after: Delivery) -> bool:
+        """Store what became of a claim; False when a newer claim holds the delivery."""
+
+
+class DueDeliveries(Protocol):
+    """The queue of deliveries whose time has come."""
+
+    async def next_due(self, after_endpoint: str, busy: Sequence[str]) -> DueDelivery | None:
+        """Return a due delivery of the first endpoint after `after_endpoint` that has one and is not `busy`."""
+
+    async def due_of(self, endpoint_id: str, limit: int) -> Sequence[DueDelivery]:
+        """Return what is due at an endpoint, the longest first."""
+
+    async def claim(self, due: DueDelivery, worker: str, until: datetime) -> Delivery | None:
+        """Take the delivery until the lease ends; None when another was faster."""
+
+    async def cancel_due(self, endpoint_id: str) -> int:
+        """Cancel what is due at an endpoint; return how many deliveries that were."""
+
+
+class TranscriptSource(Protocol):
+    """The texts of transcriptions."""
+
+    async def get(self, tenant: Tenant, transcription_id: str) -> Transcript | None:
+        """Return the transcript, if there is one."""
+
+
+class EventLog(Protocol):
+    """Every event kept, and of which this service has not yet heard."""
+
+    async def not_fanned_out(self, older_than: datetime, limit: int) -> Sequence[Event]:
+        """Return events without deliveries, oldest first."""
+
+    async def fanned_out(self, event_ids: Sequence[str]) -> None:
+        """Remember that the deliveries of these events are made."""

@@ -1,0 +1,53 @@
+"""What the webhook stage can be told."""
+
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+
+from shared.settings import HttpSettings, KafkaSettings, MongoSettings, RuntimeSettings
+
+Pause = Annotated[float, msgspec.Meta(ge=0, le=604_800)]
+Positive = Annotated[float, msgspec.Meta(gt=0)]
+
+
+class WebhookSettings(msgspec.Struct, frozen=True):
+    """How deliveries are made; the defaults are those of the contract (A20, A22)."""
+
+    webhooks_schedule_s: tuple[Pause, ...] = (0, 60, 300, 1800, 7200, 28800)  # the pause before each attempt
+    webhooks_timeout_s: Annotated[float, msgspec.Meta(gt=0, le=300)] = 30
+    webhooks_allow_private: bool = False  # also connect to addresses inside the network we run in
+    webhooks_header_prefix: Annotated[str, msgspec.Meta(pattern="^[A-Za-z][A-Za-z0-9-]*$")] = "X-Bota"
+    webhooks_ca_file: Path | None = None  # certificate authorities to trust beside the system's
+    webhooks_disable_after_s: Positive = 432_000  # five days without one success
+    webhooks_slots: Annotated[int, msgspec.Meta(ge=1)] = 128  # attempts at once
+    webhooks_slots_per_endpoint: Annotated[int, msgspec.Meta(ge=1)] = 8
+    webhooks_poll_s: Positive = 0.5  # between looks for deliveries that are due
+    webhooks_reconcile_s: Positive = 3  # between looks for events that the broker lost
+    webhooks_lease_s: Positive | None = None  # how long a dead worker's claims stay its own; None: a little over the time limit
+    webhooks_keep_days: Annotated[int, msgspec.Meta(ge=1)] = 30  # deliveries and their attempts
+
+    def __post_init__(self) -> None:
+        """Refuse a schedule that does not begin at once, and a lease that an attempt could outlast."""
+        if not self.webhooks_schedule_s or self.webhooks_schedule_s[0] != 0:
+            raise ValueError("EARWITNESS_WEBHOOKS_SCHEDULE_S must begin with 0: the first attempt is made at once")
+        if self.lease_s < self.webhooks_timeout_s + LEASE_MARGIN_S:
+            raise ValueError(f"EARWITNESS_WEBHOOKS_LEASE_S must be {LEASE_MARGIN_S} s above EARWITNESS_WEBHOOKS_TIMEOUT_S")
+
+    @property
+    def lease_s(self) -> float:
+        """The lease of a claim."""
+        return self.webhooks_lease_s or self.webhooks_timeout_s + 3 * LEASE_MARGIN_S
+
+
+LEASE_MARGIN_S = 5  # for recording an attempt after it ended
+
+
+class Settings(msgspec.Struct, frozen=True):
+    """Everything this service reads from the environment."""
+
+    mongo: MongoSettings
+    kafka: KafkaSettings
+    http: HttpSettings
+    runtime: RuntimeSettings
+    webhooks: WebhookSettings
