@@ -30,10 +30,14 @@ class FannedOutMarks:
         while True:
             await self._added.wait()
             await asyncio.sleep(PAUSE_S)
-            try:
-                await self.flush()
-            except TransientFailure as failure:
-                log.warning("webhook.marks_deferred", error=type(failure).__name__, reason=str(failure)[:200])
+            await self.store_last()
+
+    async def store_last(self) -> None:
+        """Store what was added so far if that can be done now."""
+        try:
+            await self.flush()
+        except TransientFailure as failure:
+            log.warning("webhook.marks_deferred", error=type(failure).__name__, reason=str(failure)[:200])
 
     async def flush(self) -> None:
         """Store what was added so far; when that fails it stays for the next time."""
