@@ -73,7 +73,7 @@ def _run(command: list[str]) -> None:
 def _unpack(distribution: Path, into: Path) -> None:
     if distribution.suffix == ".whl":
         with zipfile.ZipFile(distribution) as wheel:
-            wheel.extractall(into)
+            wheel.extractall(into)  # noqa: S202 - pinned bytes, and zipfile keeps members inside
     else:
         with tarfile.open(distribution) as source:
-            source.extractall(into, filter="data")  # noqa: S202 - pinned, and the filter keeps it inside
+            source.extractall(into, filter="data")

@@ -1,0 +1,1 @@
+"""The speech providers, one module each, named by what it wraps."""

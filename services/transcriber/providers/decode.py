@@ -1,0 +1,148 @@
+"""Any audio or video file as 16 kHz mono samples, in bounded blocks, true to the file's own clock."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+from av.audio.resampler import AudioResampler
+from numpy.typing import NDArray
+
+from shared.domain.errors import FailureReason, PermanentFailure
+
+RATE = 16_000
+BLOCK = 10 * RATE  # samples
+GAP_S = 0.1  # a hole in the timestamps from here on is filled with silence ...
+LARGEST_GAP_S = 600.0  # ... up to here; beyond it the clock was set anew, as in a cut transport stream
+MOST_DAMAGED_PACKETS = 1000
+
+Samples = NDArray[np.float32]
+
+
+def decoded(path: Path) -> Iterator[Samples]:
+    """Blocks of samples, each of `BLOCK` or fewer; holes in the timestamps (DTX, lost packets) become silence.
+
+    Damaged packets are skipped. Raises `PermanentFailure`: `audio_corrupt` when the file cannot be read or nothing in it
+    decodes, `unsupported_format` when it holds no audio. Uses memory for a few blocks, whatever the file's length.
+    """
+    try:
+        with av.open(str(path), metadata_errors="ignore") as container:
+            if not container.streams.audio:
+                raise PermanentFailure(FailureReason.UNSUPPORTED_FORMAT, "the file holds no audio")
+            yield from _blocks(_timed(container))
+    except (FileNotFoundError, PermissionError):
+        raise
+    except (av.error.FFmpegError, ValueError) as error:
+        raise PermanentFailure(FailureReason.AUDIO_CORRUPT, f"the audio cannot be decoded: {_plainly(error)}") from error
+
+
+def duration_s(path: Path) -> float | None:
+    """What the file's header says, if it says anything."""
+    try:
+        with av.open(str(path), metadata_errors="ignore") as container:
+            return container.duration / av.time_base if container.duration else None
+    except av.error.FFmpegError:
+        return None
+
+
+def _plainly(error: Exception) -> str:
+    """The error without the name of our file."""
+    return (error.strerror if isinstance(error, OSError) else None) or type(error).__name__
+
+
+def _blocks(pieces: Iterator[Samples]) -> Iterator[Samples]:
+    """Gather small arrays into blocks, and make every sample a number within -1 … 1."""
+    waiting: list[Samples] = []
+    length = 0
+    for piece in pieces:
+        waiting.append(piece)
+        length += len(piece)
+        if length >= BLOCK:
+            gathered = _sound(waiting)
+            whole = length - length % BLOCK
+            yield from np.split(gathered[:whole], whole // BLOCK)
+            waiting, length = [gathered[whole:]], length - whole
+    if length:
+        yield _sound(waiting)
+
+
+def _sound(waiting: list[Samples]) -> Samples:
+    return np.clip(np.nan_to_num(np.concatenate(waiting)), -1.0, 1.0)
+
+
+def _timed(container: Any) -> Iterator[Samples]:  # noqa: ANN401 - av is not typed for us
+    """The samples of the first audio stream, with silence where its clock jumps ahead."""
+    clock_s = _start_of(container)
+    resample: _Resampling | None = None
+    for frame in _frames(container):
+        if resample is None or not resample.takes(frame):
+            if resample is not None:
+                yield from resample.rest()
+            resample = _Resampling(frame)
+        if frame.time is not None:
+            gap_s = frame.time - clock_s
+            if GAP_S < gap_s <= LARGEST_GAP_S:
+                yield from resample.rest()
+                yield from _silence(gap_s)
+                resample = _Resampling(frame)
+            clock_s = frame.time
+        yield from resample(frame)
+        clock_s += frame.samples / frame.sample_rate
+    if resample is None:
+        raise PermanentFailure(FailureReason.AUDIO_CORRUPT, "nothing in the file decodes to audio")
+    yield from resample.rest()
+
+
+def _start_of(container: Any) -> float:  # noqa: ANN401 - av is not typed for us
+    """When the file's own clock begins, in seconds: a sound track may begin later than its pictures."""
+    return 0.0 if container.start_time is None else float(container.start_time / av.time_base)
+
+
+def _frames(container: Any) -> Iterator[Any]:  # noqa: ANN401 - av is not typed for us
+    """Every frame that decodes, as far as the file can be read."""
+    stream = container.streams.audio[0]
+    packets = container.demux(stream)
+    damaged = 0
+    while damaged < MOST_DAMAGED_PACKETS:
+        try:
+            packet = next(packets, None)
+            if packet is None:
+                return
+            yield from packet.decode()
+        except av.error.InvalidDataError:
+            damaged += 1
+            packets = container.demux(stream)  # an error ends the generator, not the file
+
+
+def _silence(length_s: float) -> Iterator[Samples]:
+    left = round(length_s * RATE)
+    while left > 0:
+        yield np.zeros(min(left, BLOCK), dtype=np.float32)
+        left -= BLOCK
+
+
+class _Resampling:
+    """Turns frames of one format into samples; a stream may change its format in the middle."""
+
+    def __init__(self, frame: Any) -> None:  # noqa: ANN401 - av is not typed for us
+        self._format = self._format_of(frame)
+        self._resampler = AudioResampler(format="flt", layout="mono", rate=RATE)
+
+    @staticmethod
+    def _format_of(frame: Any) -> tuple[str, str, int]:  # noqa: ANN401 - av is not typed for us
+        return frame.format.name, frame.layout.name, frame.sample_rate
+
+    def takes(self, frame: Any) -> bool:  # noqa: ANN401 - av is not typed for us
+        """Whether `frame` has the format this was made for."""
+        return self._format_of(frame) == self._format
+
+    def __call__(self, frame: Any) -> Iterator[Samples]:  # noqa: ANN401 - av is not typed for us
+        frame.pts = None  # the clock is ours
+        for resampled in self._resampler.resample(frame):
+            yield resampled.to_ndarray()[0]
+
+    def rest(self) -> Iterator[Samples]:
+        """What the resampler still holds."""
+        for resampled in self._resampler.resample(None):
+            yield resampled.to_ndarray()[0]
