@@ -64,6 +64,7 @@ class ServiceSettings(Protocol):
 
 
 S = TypeVar("S", bound=ServiceSettings)
+R = TypeVar("R")
 Build = Callable[[S], Service | Awaitable[Service]]
 
 
@@ -102,7 +103,9 @@ async def _run(build: Build[S], settings: S) -> int:
     signals = StopSignals(settings.runtime.shutdown_grace_s)
     try:
         built = build(settings)
-        service = await built if inspect.isawaitable(built) else built
+        service = await _unless(signals.stopping, built) if inspect.isawaitable(built) else built
+        if service is None:
+            return 0
         configure_logging(service.name, settings.runtime.log_level)
         return await serve(service, settings, signals.stopping)
     except Exception:  # the log, not a traceback, tells why a process ends
@@ -112,13 +115,14 @@ async def _run(build: Build[S], settings: S) -> int:
         signals.finish()
 
 
-async def _start(service: Service, server: HttpServer) -> None:
+async def _start(service: Service, server: HttpServer) -> HttpServer:
     await service.start()
     await server.start()
+    return server
 
 
-async def _unless(stopping: asyncio.Event, work: Awaitable[None]) -> bool:
-    """Do `work` and return True; cancel it and return False when the service is to stop first."""
+async def _unless(stopping: asyncio.Event, work: Awaitable[R]) -> R | None:
+    """Return what `work` returns; cancel it and return None when the service is to stop first."""
     task = asyncio.ensure_future(work)
     stop = asyncio.create_task(stopping.wait())
     await asyncio.wait({task, stop}, return_when=asyncio.FIRST_COMPLETED)
@@ -126,10 +130,7 @@ async def _unless(stopping: asyncio.Event, work: Awaitable[None]) -> bool:
     if not task.done():
         task.cancel()
         await asyncio.wait({task})
-    if task.cancelled():
-        return False
-    task.result()
-    return True
+    return None if task.cancelled() else task.result()
 
 
 async def _until_over(service: Service, server: HttpServer, stopping: asyncio.Event) -> None:

@@ -142,6 +142,13 @@ async def test_a_signal_while_starting_stops_without_having_served(run):
     await tiny.did("stopped")
 
 
+async def test_a_signal_while_being_built_ends_the_process_with_status_0(run):
+    tiny = await run("slow-build")
+    await tiny.did("build")
+    tiny.process.send_signal(signal.SIGTERM)
+    assert await tiny.ended() == (0, [], "")
+
+
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
 async def test_a_second_signal_ends_the_process_at_once(run, number, status):
     tiny = await run("slow-stop")

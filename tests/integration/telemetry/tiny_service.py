@@ -81,6 +81,9 @@ class TinyService:
 async def build(settings: TinySettings) -> TinyService:
     if settings.tiny_fault == "build":
         raise ConnectionError("cannot be built")
+    if settings.tiny_fault == "slow-build":
+        (settings.tiny_journal / "build").touch()
+        await asyncio.Event().wait()
     return TinyService(settings)
 
 
