@@ -56,14 +56,15 @@ class Cutter(msgspec.Struct, frozen=True, kw_only=True):
         """Where to cut what is longer than `longest`, leaving at least the shortest tail where there is room for it."""
         last = max(min(self.longest, len(held) - SHORTEST_TAIL), self.longest // 2, 1)
         first = max(last - self.search, self.longest // 4, 0)
-        return first + quietest(self.speech_probability(held[first:last]), held[first:last])
+        window = held[first:last]
+        return first + quietest(self.speech_probability(window), window)
 
 
 def quietest(speech: NDArray[np.float32], samples: Samples) -> int:
-    """The sample, never 0, in the middle of the pause that is surest to be one; among equals the quieter."""
+    """The middle of the pause that is surest to be one, among equals the quieter; the end, where all is too short to judge."""
     frames = min(len(speech), len(samples) // FRAME)
     if frames <= PAUSE_FRAMES:
-        return max(len(samples), 1)
+        return len(samples)
     loudness = np.sqrt(np.mean(np.square(samples[: frames * FRAME].reshape(frames, FRAME)), axis=1))
     unrest = np.convolve(speech[:frames] + loudness, np.ones(PAUSE_FRAMES), mode="valid")
     return (int(np.argmin(unrest)) + PAUSE_FRAMES // 2) * FRAME
