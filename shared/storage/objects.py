@@ -4,8 +4,8 @@ import asyncio
 import base64
 import contextlib
 import hashlib
-from collections.abc import AsyncIterable, Mapping, Sequence
-from email.utils import parsedate_to_datetime
+from collections.abc import AsyncIterable, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import quote
 
@@ -15,9 +15,9 @@ from shared.settings import S3Settings
 from shared.storage.minio_bucket import MinioBucket
 from shared.storage.object_bodies import MeasuredBody, bytes_body, file_body, gathered, stream_body
 from shared.storage.object_download import Download, not_found
-from shared.storage.s3_answers import content_md5, deletion, deletion_failures, fits_xml, listing
+from shared.storage.s3_answers import content_md5, deletion, deletion_failures, described, fits_xml, listing
 from shared.storage.s3_connection import S3Answer, S3Connection, S3Request
-from shared.storage.signing import Endpoint, Signer, object_path
+from shared.storage.signing import Endpoint, Grant, Signer, object_path
 from shared.storage.stored_object import (
     BodyMismatch,
     ObjectChanged,
@@ -48,8 +48,8 @@ class ObjectStore:
     """One bucket of an S3 store; streams, never holds a whole object in memory.
 
     No answer is `ObjectStoreUnavailable`, after bounded retries where the request can be sent again; a refusal is
-    `ObjectStoreRefused` and carries the store's own code. Keys are any text of up to 1024 bytes without empty, '.' or '..'
-    segments; another one is a ValueError.
+    `ObjectStoreRefused` and carries the store's own code. Keys are any text of up to 1024 bytes without backslashes
+    and without empty, '.' or '..' segments; another one is a ValueError.
     """
 
     def __init__(self, settings: S3Settings) -> None:
@@ -100,9 +100,7 @@ class ObjectStore:
         if answer.status == _NOT_FOUND:
             await self.check()  # a HEAD does not say whether the object or the whole bucket is missing
             return None
-        modified = answer.headers.get(hdrs.LAST_MODIFIED)
-        size_bytes = int(answer.headers[hdrs.CONTENT_LENGTH])
-        return StoredObject(key, size_bytes, _etag(answer.headers), parsedate_to_datetime(modified) if modified else None)
+        return described(key, answer.headers)
 
     async def read(self, key: str, start: int, length: int) -> bytes:
         """Return the bytes from `start`, at most `length`; empty past the end. `ObjectMissing` when there is no object."""
@@ -158,7 +156,7 @@ class ObjectStore:
         bulk = [key for key in dict.fromkeys(keys) if fits_xml(key)]
         for start in range(0, len(bulk), PAGE):
             body = deletion(bulk[start : start + PAGE])
-            headers = {"Content-MD5": _base64_md5(body), hdrs.CONTENT_TYPE: "application/xml"}
+            headers = {"Content-MD5": base64.b64encode(_md5(body)).decode(), hdrs.CONTENT_TYPE: "application/xml"}
             answer = await self._connection.answer(S3Request("POST", query={"delete": ""}, headers=headers, body=body))
             if failures := list(deletion_failures(answer.body)):
                 raise ObjectStoreUnavailable(f"{len(failures)} objects were not deleted, the first: {failures[0]}")
@@ -169,7 +167,8 @@ class ObjectStore:
     def presigned_put(self, key: str, expires_s: int, *, size_bytes: int | None = None) -> str:
         """Return a URL that stores the object by a plain PUT, of exactly `size_bytes` when given, of any content type."""
         signed = {} if size_bytes is None else {"content-length": str(size_bytes)}
-        return self._signer.presign("PUT", (self._public, object_path(self._bucket, key), {}), signed, expires_s)
+        grant = Grant("PUT", object_path(self._bucket, key), expires_s, headers=signed)
+        return self._signer.presign(self._public, grant, datetime.now(UTC))
 
     def presigned_get(self, key: str, expires_s: int, *, filename: str | None = None, content_type: str | None = None) -> str:
         """Return a URL that reads the object, saved as `filename` and served as `content_type` when given."""
@@ -178,14 +177,15 @@ class ObjectStore:
             query["response-content-disposition"] = f"attachment; filename*=UTF-8''{quote(filename, safe='')}"
         if content_type is not None:
             query["response-content-type"] = content_type
-        return self._signer.presign("GET", (self._public, object_path(self._bucket, key), query), {}, expires_s)
+        grant = Grant("GET", object_path(self._bucket, key), expires_s, query=query)
+        return self._signer.presign(self._public, grant, datetime.now(UTC))
 
     async def _put_small(self, key: str, content: bytes, content_type: str) -> StoredObject:
-        digest = hashlib.md5(content, usedforsecurity=False)
-        md5_header = base64.b64encode(digest.digest()).decode()  # the store itself refuses a body that arrives damaged
-        headers = {hdrs.CONTENT_TYPE: content_type, hdrs.CONTENT_LENGTH: str(len(content)), "Content-MD5": md5_header}
+        digest = _md5(content)
+        md5_header = base64.b64encode(digest).decode()  # the store itself refuses a body that arrives damaged
+        headers = {hdrs.CONTENT_TYPE: content_type, "Content-MD5": md5_header}
         answer = await self._connection.answer(S3Request("PUT", key, headers=headers, body=content))
-        return await self._confirmed(key, len(content), answer, digest.hexdigest())
+        return await self._confirmed(key, len(content), answer, digest.hex())
 
     async def _put_measured(self, key: str, body: MeasuredBody, content_type: str) -> StoredObject:
         answer = await self._connection.answer(S3Request("PUT", key, headers={hdrs.CONTENT_TYPE: content_type}, body=body))
@@ -196,15 +196,11 @@ class ObjectStore:
             with contextlib.suppress(ObjectStoreUnavailable, ObjectStoreRefused):
                 await self._delete_one(key)
             raise ObjectStoreUnavailable(f"PUT {key}: what the store holds is not what was sent (MD5)")
-        return StoredObject(key, size_bytes, _etag(answer.headers))
+        return described(key, answer.headers, size_bytes)
 
     async def _delete_one(self, key: str) -> None:
         await self._connection.answer(S3Request("DELETE", key))
 
 
-def _etag(headers: Mapping[str, str]) -> str:
-    return headers.get(hdrs.ETAG, "").strip('"')
-
-
-def _base64_md5(body: bytes) -> str:
-    return base64.b64encode(hashlib.md5(body, usedforsecurity=False).digest()).decode()
+def _md5(body: bytes) -> bytes:
+    return hashlib.md5(body, usedforsecurity=False).digest()

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
+from email.utils import parsedate_to_datetime
 from urllib.parse import unquote_plus
 from xml.etree import ElementTree as ET
 from xml.sax.saxutils import escape
@@ -21,6 +22,17 @@ def content_md5(headers: Mapping[str, str]) -> str | None:
     """Return the MD5 of the object's content in hex, where the headers state it; None for objects of several parts."""
     etag = headers.get("ETag", "").strip('"')
     return etag if len(etag) == _MD5_HEX_LENGTH and etag_is_md5(headers) else None
+
+
+def described(key: str, headers: Mapping[str, str], size_bytes: int | None = None) -> StoredObject:
+    """Return the object that these headers describe; after a PUT they do not say its size."""
+    modified = headers.get("Last-Modified")
+    return StoredObject(
+        key=key,
+        size_bytes=int(headers["Content-Length"]) if size_bytes is None else size_bytes,
+        etag=headers.get("ETag", "").strip('"'),
+        last_modified=parsedate_to_datetime(modified) if modified else None,
+    )
 
 
 def error_code(body: bytes) -> str:

@@ -25,7 +25,7 @@ CONNECT_TIMEOUT_S = 5.0
 KEEP_ALIVE_S = 10.0  # below the idle time of any store, so that a pooled connection is alive
 READ_BUFFER_BYTES = 512 * 1024
 _BUSY_STATUSES = frozenset({408, 429})
-_BUSY_CODES = ("SlowDown", "RequestTimeout", "OperationAborted", "ServiceUnavailable")  # some come with 400 or 409
+_BUSY_CODES = ("SlowDown", "RequestTimeout", "OperationAborted", "ServiceUnavailable", "BadDigest")  # some come with 400
 
 
 class S3Request(msgspec.Struct, frozen=True):

@@ -6,12 +6,17 @@ Only the headers that must be signed are: a proxy may touch any other without br
 
 import hashlib
 import hmac
+import re
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from urllib.parse import quote, urlsplit
+
+import msgspec
 
 UNSIGNED_PAYLOAD = "UNSIGNED-PAYLOAD"
 LONGEST_EXPIRY_S = 7 * 24 * 3600  # a server refuses more
+LONGEST_KEY_BYTES = 1024  # the S3 limit
+_UNFIT_KEY = re.compile(r"(^|/)\.{0,2}(/|\Z)|\\|\x00")  # SeaweedFS takes a backslash for a slash
 _ALGORITHM = "AWS4-HMAC-SHA256"
 _SIGNED_HEADERS = "host;x-amz-content-sha256;x-amz-date"
 _DEFAULT_PORTS = {"http": 80, "https": 443}
@@ -36,6 +41,16 @@ class Endpoint:
         self.origin = f"{parts.scheme}://{self.host}"
 
 
+class Grant(msgspec.Struct, frozen=True):
+    """What a URL allows: one method on one encoded path, with this query and these headers (lower case), for `expires_s`."""
+
+    method: str
+    path: str
+    expires_s: int
+    query: Mapping[str, str] = {}
+    headers: Mapping[str, str] = {}
+
+
 class Signer:
     """Signs requests and URLs with one pair of keys; pure apart from the clock it is given."""
 
@@ -47,7 +62,7 @@ class Signer:
         self._key = b""
 
     def headers(self, host: str, target: tuple[str, str, str], payload_hash: str, now: datetime) -> dict[str, str]:
-        """Return the headers that authorize `target` (method, encoded path, canonical query) at `now`."""
+        """Return the headers that authorize `target` (method, encoded path, canonical query) at `now` (UTC)."""
         moment = _timestamp(now)
         canonical = (
             f"{target[0]}\n{target[1]}\n{target[2]}\n"
@@ -62,29 +77,26 @@ class Signer:
             "Authorization": f"{_ALGORITHM} Credential={credential}, SignedHeaders={_SIGNED_HEADERS}, Signature={signature}",
         }
 
-    def presign(
-        self, method: str, url: tuple[Endpoint, str, Mapping[str, str]], signed: Mapping[str, str], expires_s: int
-    ) -> str:
-        """Return `url` (endpoint, encoded path, query) made usable for `expires_s`; the caller must send the `signed` headers."""
-        if not 1 <= expires_s <= LONGEST_EXPIRY_S:
-            raise ValueError(f"a URL lives 1 to {LONGEST_EXPIRY_S} seconds, not {expires_s}")
-        endpoint, path, query = url
-        moment = _timestamp(datetime.now(UTC))
-        headers = sorted({**signed, "host": endpoint.host}.items())
+    def presign(self, endpoint: Endpoint, grant: Grant, now: datetime) -> str:
+        """Return a URL that grants this much to whoever has it, from `now` (UTC) on."""
+        if not 1 <= grant.expires_s <= LONGEST_EXPIRY_S:
+            raise ValueError(f"a URL lives 1 to {LONGEST_EXPIRY_S} seconds, not {grant.expires_s}")
+        moment = _timestamp(now)
+        headers = sorted({**grant.headers, "host": endpoint.host}.items())
         names = ";".join(name for name, _ in headers)
         canonical_query = query_string(
             {
-                **query,
+                **grant.query,
                 "X-Amz-Algorithm": _ALGORITHM,
                 "X-Amz-Credential": f"{self._access_key}/{self._scope(moment)}",
                 "X-Amz-Date": moment,
-                "X-Amz-Expires": str(expires_s),
+                "X-Amz-Expires": str(grant.expires_s),
                 "X-Amz-SignedHeaders": names,
             }
         )
         lines = "".join(f"{name}:{value}\n" for name, value in headers)
-        canonical = f"{method}\n{path}\n{canonical_query}\n{lines}\n{names}\n{UNSIGNED_PAYLOAD}"
-        return f"{endpoint.origin}{path}?{canonical_query}&X-Amz-Signature={self._signature(canonical, moment)}"
+        canonical = f"{grant.method}\n{grant.path}\n{canonical_query}\n{lines}\n{names}\n{UNSIGNED_PAYLOAD}"
+        return f"{endpoint.origin}{grant.path}?{canonical_query}&X-Amz-Signature={self._signature(canonical, moment)}"
 
     def _scope(self, moment: str) -> str:
         return f"{moment[:8]}/{self._region}/s3/aws4_request"
@@ -107,8 +119,8 @@ def object_path(bucket: str, key: str) -> str:
     """Return the encoded path of `key` (of the bucket itself when empty); a ValueError for a key a path cannot carry."""
     if not key:
         return f"/{bucket}"
-    if len(key.encode()) > 1024 or any(segment in ("", ".", "..") for segment in key.split("/")):  # noqa: PLR2004  # the S3 limit
-        raise ValueError("a key has up to 1024 bytes and no empty, '.' or '..' segment")
+    if len(key.encode()) > LONGEST_KEY_BYTES or _UNFIT_KEY.search(key):
+        raise ValueError("a key has up to 1024 bytes, no backslash and no empty, '.' or '..' segment")
     return f"/{bucket}/{quote(key, safe='/')}"
 
 
