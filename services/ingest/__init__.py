@@ -1,0 +1,1 @@
+"""The HTTP API: credentials, resources, uploads and everything a client reads."""

@@ -1,0 +1,122 @@
+"""What the operator does: organizations, projects and API keys. HTTP and the command line both come here."""
+
+from collections.abc import Callable
+
+import msgspec
+
+from services.ingest.bodies import CreateKey
+from services.ingest.paging import Page, Pager, PageRequest
+from services.ingest.ports import KeyStore, OrganizationStore, ProjectStore
+from services.ingest.refusals import InvalidRequest, not_found
+from shared.domain.caller import SCOPES, ApiKey, KeyKind, new_secret, secret_hint, secret_sha256
+from shared.domain.clock import now
+from shared.domain.ids import new_id
+from shared.domain.project import Organization, Project
+from shared.domain.tenant import Tenant
+
+_NOBODY = Tenant("admin")  # cursors of admin lists belong to no project
+
+
+class NewKey(msgspec.Struct, frozen=True):
+    """A key with its secret, which is known at this moment and never again."""
+
+    key: ApiKey
+    secret: str
+
+
+class AdminStores(msgspec.Struct, frozen=True):
+    """What the operator's objects are kept in."""
+
+    organizations: OrganizationStore
+    projects: ProjectStore
+    keys: KeyStore
+
+
+class Administer:
+    """Creates, lists and revokes; `forget_key` is told of a revoked key so that this process drops it at once."""
+
+    def __init__(self, stores: AdminStores, pager: Pager, forget_key: Callable[[str], None]) -> None:
+        self._organizations, self._projects, self._keys = stores.organizations, stores.projects, stores.keys
+        self._pager, self._forget_key = pager, forget_key
+
+    async def create_organization(self, name: str) -> Organization:
+        """Create an organization."""
+        organization = Organization(id=new_id("org"), name=name, created_at=now())
+        await self._organizations.add(organization)
+        return organization
+
+    async def organization(self, organization_id: str) -> Organization:
+        """Return an organization; raises `NotFound`."""
+        organization = await self._organizations.get(organization_id)
+        if organization is None:
+            raise not_found("organization", organization_id)
+        return organization
+
+    async def organizations(self, request: PageRequest) -> Page[Organization]:
+        """Return a page of organizations."""
+
+        async def read(limit: int, before: str | None, offset: int) -> list[Organization]:
+            return await self._organizations.page(limit, before=before, offset=offset)
+
+        return await self._pager.page(_NOBODY, "organizations", request, read)
+
+    async def create_project(self, organization_id: str, name: str) -> Project:
+        """Create a project in an organization that exists."""
+        organization = await self.organization(organization_id)
+        project = Project(id=new_id("proj"), organization_id=organization.id, name=name, created_at=now())
+        await self._projects.add(project)
+        return project
+
+    async def project(self, project_id: str) -> Project:
+        """Return a project; raises `NotFound`."""
+        project = await self._projects.get(project_id)
+        if project is None:
+            raise not_found("project", project_id)
+        return project
+
+    async def projects(self, request: PageRequest, organization_id: str | None) -> Page[Project]:
+        """Return a page of projects, of one organization if given."""
+
+        async def read(limit: int, before: str | None, offset: int) -> list[Project]:
+            return await self._projects.page(organization_id, limit, before=before, offset=offset)
+
+        return await self._pager.page(_NOBODY, "projects", request, read)
+
+    async def create_key(self, project_id: str, body: CreateKey) -> NewKey:
+        """Create a key of a project that exists; restricted to `scopes` when they are given."""
+        project = await self.project(project_id)
+        unknown = [scope for scope in body.scopes or () if scope not in SCOPES]
+        if unknown:
+            raise InvalidRequest(f"there is no scope {unknown[0][:80]}", param="scopes", details={"scopes": list(SCOPES)})
+        kind = KeyKind.SECRET if body.scopes is None else KeyKind.RESTRICTED
+        secret = new_secret(kind, body.mode)
+        key = ApiKey(
+            id=new_id("key"),
+            project_id=project.id,
+            mode=body.mode,
+            kind=kind,
+            name=body.name,
+            scopes=SCOPES if body.scopes is None else tuple(dict.fromkeys(body.scopes)),
+            secret_sha256=secret_sha256(secret),
+            hint=secret_hint(secret),
+            created_at=now(),
+        )
+        await self._keys.add(key)
+        return NewKey(key, secret)
+
+    async def keys(self, request: PageRequest, project_id: str) -> Page[ApiKey]:
+        """Return a page of a project's keys, revoked ones too."""
+        project = await self.project(project_id)
+
+        async def read(limit: int, before: str | None, offset: int) -> list[ApiKey]:
+            return await self._keys.page(project.id, limit, before=before, offset=offset)
+
+        return await self._pager.page(_NOBODY, f"keys:{project.id}", request, read)
+
+    async def revoke_key(self, project_id: str, key_id: str) -> ApiKey:
+        """Make a key useless: here at once, on other replicas when they next ask; doing it again changes nothing."""
+        key = await self._keys.revoke(project_id, key_id, now())
+        if key is None:
+            raise not_found("API key", key_id)
+        self._forget_key(key.id)
+        return key

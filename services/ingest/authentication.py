@@ -1,0 +1,120 @@
+"""Who presents a credential: keys are recognised by their hash and remembered for a while."""
+
+import asyncio
+import hmac
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Protocol
+
+import msgspec
+
+from services.ingest.refusals import Unauthorized
+from shared.domain.caller import ApiKey, Caller, caller_of, is_key_secret, secret_sha256
+from shared.domain.clock import now
+from shared.domain.errors import TransientFailure
+from shared.telemetry.logs import get_logger
+
+log = get_logger()
+
+_MOST_REMEMBERED = 10_000
+_TOUCH_EVERY = timedelta(minutes=1)
+_BEARER = "bearer "
+
+
+class KeyLookup(Protocol):
+    """Where keys are kept."""
+
+    async def by_secret(self, secret_sha256: str) -> ApiKey | None:
+        """Return the key that is not revoked and whose secret hashes to this."""
+
+    async def touch(self, key_id: str, at: datetime) -> None:
+        """Note when the key was last used."""
+
+
+class _Remembered(msgspec.Struct, frozen=True):
+    caller: Caller | None
+    until: float
+
+
+class Authenticate:
+    """Turns an `Authorization` header into a caller, or raises `Unauthorized`.
+
+    What a lookup said holds for `cache_s` seconds, so a revocation is felt within that; the replica that revokes forgets at once.
+    Requests with the same key that come while it is looked up share the lookup.
+    """
+
+    def __init__(self, keys: KeyLookup, cache_s: float, clock: Callable[[], float] = time.monotonic) -> None:
+        self._keys, self._cache_s, self._clock = keys, cache_s, clock
+        self._remembered: OrderedDict[str, _Remembered] = OrderedDict()
+        self._lookups: dict[str, asyncio.Task[Caller | None]] = {}
+        self._touches: set[asyncio.Task[None]] = set()
+
+    async def __call__(self, authorization: str) -> Caller:
+        """Return who calls."""
+        secret = bearer(authorization)
+        if not is_key_secret(secret):
+            raise Unauthorized("the credential is not valid")
+        digest = secret_sha256(secret)
+        known = self._remembered.get(digest)
+        caller = known.caller if known is not None and known.until > self._clock() else await self._look_up(digest)
+        if caller is None:
+            raise Unauthorized("the credential is not valid")
+        return caller
+
+    def forget(self, key_id: str) -> None:
+        """Look the key up again when it comes next."""
+        for digest, known in list(self._remembered.items()):
+            if known.caller is not None and known.caller.credential_id == key_id:
+                del self._remembered[digest]
+
+    async def _look_up(self, digest: str) -> Caller | None:
+        lookup = self._lookups.get(digest)
+        if lookup is None:
+            lookup = self._lookups[digest] = asyncio.create_task(self._ask(digest))
+            lookup.add_done_callback(lambda _: self._lookups.pop(digest, None))
+        return await asyncio.shield(lookup)
+
+    async def _ask(self, digest: str) -> Caller | None:
+        key = await self._keys.by_secret(digest)
+        caller = None if key is None else caller_of(key)
+        self._remembered[digest] = _Remembered(caller, self._clock() + self._cache_s)
+        self._remembered.move_to_end(digest)
+        if len(self._remembered) > _MOST_REMEMBERED:
+            self._remembered.popitem(last=False)
+        if key is not None and (key.last_used_at is None or now() - key.last_used_at > _TOUCH_EVERY):
+            self._note_use(key)
+        return caller
+
+    def _note_use(self, key: ApiKey) -> None:
+        touch = asyncio.create_task(self._touch(key.id))
+        self._touches.add(touch)
+        touch.add_done_callback(self._touches.discard)
+
+    async def _touch(self, key_id: str) -> None:
+        try:
+            await self._keys.touch(key_id, now())
+        except TransientFailure as failure:
+            log.warning("key.use_not_noted", api_key_id=key_id, error=type(failure).__name__)
+
+
+class AdminGate:
+    """Knows the operator's token."""
+
+    def __init__(self, token: str) -> None:
+        self._token = token.encode()
+
+    def check(self, authorization: str) -> None:
+        """Raise `Unauthorized` unless the header carries the token."""
+        if not hmac.compare_digest(bearer(authorization).encode(), self._token):
+            raise Unauthorized("this needs the admin token: Authorization: Bearer <ADMIN_TOKEN>")
+
+
+def bearer(authorization: str) -> str:
+    """Return the credential in an `Authorization` header, empty when there is none."""
+    if not authorization:
+        raise Unauthorized("this needs a credential: Authorization: Bearer <key>")
+    if authorization[: len(_BEARER)].lower() != _BEARER:
+        raise Unauthorized("the Authorization header does not have the form: Bearer <key>")
+    return authorization[len(_BEARER) :].strip()

@@ -1,0 +1,78 @@
+"""`/v1/recordings/{id}/chunks`: the pieces of a streaming upload."""
+
+from collections.abc import AsyncIterator
+
+from litestar import Controller, get, post, put
+from litestar.di import NamedDependency
+from litestar.params import FromPath, FromQuery, JSONBody
+
+from services.ingest.api_request import ApiRequest, requires
+from services.ingest.bodies import RequestChunkUrls
+from services.ingest.read_recordings import ReadRecordings
+from services.ingest.receive_chunk import ReceiveChunk
+from services.ingest.recording_files import ChunkBody
+from services.ingest.request_upload import OfferChunkUrls
+from services.ingest.signatures import ChunkQuery
+from services.ingest.views import (
+    ChunkUrlsView,
+    ChunkView,
+    PageView,
+    StoredChunkView,
+    chunk_urls_view,
+    chunk_view,
+    stored_chunk_view,
+)
+
+
+class ChunkController(Controller):
+    """Chunks, numbered from 1."""
+
+    path = "/v1/recordings/{recording_id:str}"
+    tags = ("Chunks",)
+
+    @put("/chunks/{chunk_number:int}", request_max_body_size=None)
+    async def store(  # noqa: PLR0913, PLR0917 - the parts of the signed URL
+        self,
+        request: ApiRequest,
+        recording_id: FromPath[str],
+        chunk_number: FromPath[int],
+        receive_chunk: NamedDependency[ReceiveChunk],
+        project: FromQuery[str] = "",
+        mode: FromQuery[str] = "",
+        expires: FromQuery[str] = "",
+        signature: FromQuery[str] = "",
+    ) -> StoredChunkView:
+        """Store a chunk; the URL, made from the recording's template, is the credential."""
+        query = ChunkQuery(project=project, mode=mode, expires=expires, signature=signature)
+        tenant = receive_chunk.admit(recording_id, query)
+        request.context.note(project_id=tenant.project_id, mode=tenant.mode)
+        size = request.content_length
+        body = None if size is None else ChunkBody(pieces=_pieces(request), size_bytes=size)
+        stored = await receive_chunk(tenant, recording_id, chunk_number, body)
+        request.context.note(bytes=stored.size_bytes)
+        return stored_chunk_view(recording_id, chunk_number, stored)
+
+    @get("/chunks", guards=[requires("recordings:read")])
+    async def list_page(
+        self, request: ApiRequest, recording_id: FromPath[str], read_recordings: NamedDependency[ReadRecordings]
+    ) -> PageView[ChunkView]:
+        """List the chunks received, by number, all of them."""
+        chunks = await read_recordings.chunks(request.caller, recording_id)
+        return PageView(data=[chunk_view(chunk) for chunk in chunks], has_more=False, next_cursor=None)
+
+    @post("/chunk-urls", status_code=200, guards=[requires("recordings:write")])
+    async def offer_urls(
+        self,
+        request: ApiRequest,
+        recording_id: FromPath[str],
+        data: JSONBody[RequestChunkUrls],
+        offer_chunk_urls: NamedDependency[OfferChunkUrls],
+    ) -> ChunkUrlsView:
+        """Return URLs that store chunks without passing the API."""
+        return chunk_urls_view(await offer_chunk_urls(request.caller, recording_id, data))
+
+
+async def _pieces(request: ApiRequest) -> AsyncIterator[bytes]:
+    async for piece in request.stream():
+        if piece:
+            yield piece

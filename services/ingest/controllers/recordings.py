@@ -1,0 +1,73 @@
+"""`/v1/recordings`: open, read, finalize."""
+
+from litestar import Controller, get, post
+from litestar.di import NamedDependency
+from litestar.params import FromPath, FromQuery, JSONBody
+
+from services.ingest.api_request import ApiRequest, requires
+from services.ingest.bodies import CreateRecording, FinalizeRecording
+from services.ingest.finalize import Finalize
+from services.ingest.open_recording import OpenRecording
+from services.ingest.paging import DEFAULT_LIMIT, PageRequest
+from services.ingest.read_recordings import ReadRecordings
+from services.ingest.views import (
+    FinalizeView,
+    PageView,
+    finalize_view,
+    new_recording_view,
+    page_view,
+)
+from shared.domain.recording import RecordingStatus
+from shared.events.resources import RecordingResource, recording_resource
+
+
+class RecordingController(Controller):
+    """Recordings as a whole."""
+
+    path = "/v1/recordings"
+    tags = ("Recordings",)
+
+    @post("/", guards=[requires("recordings:write")])
+    async def create(
+        self, request: ApiRequest, data: JSONBody[CreateRecording], open_recording: NamedDependency[OpenRecording]
+    ) -> RecordingResource:
+        """Open a recording, to be uploaded whole or, with `streaming`, chunk by chunk."""
+        recording, template = await open_recording(request.caller, data)
+        request.context.note(recording_id=recording.id)
+        return new_recording_view(recording, template)
+
+    @get("/", guards=[requires("recordings:read")])
+    async def list_page(  # noqa: PLR0913, PLR0917 - the query parameters of the contract
+        self,
+        request: ApiRequest,
+        read_recordings: NamedDependency[ReadRecordings],
+        limit: FromQuery[int] = DEFAULT_LIMIT,
+        offset: FromQuery[int | None] = None,
+        cursor: FromQuery[str | None] = None,
+        status: FromQuery[RecordingStatus | None] = None,
+        device_id: FromQuery[str | None] = None,
+        end_user_id: FromQuery[str | None] = None,
+    ) -> PageView[RecordingResource]:
+        """List recordings, newest first."""
+        page = await read_recordings.page(
+            request.caller, PageRequest(limit, offset, cursor), status=status, device_id=device_id, end_user_id=end_user_id
+        )
+        return page_view(page, [recording_resource(recording) for recording in page.items])
+
+    @get("/{recording_id:str}", guards=[requires("recordings:read")])
+    async def read(
+        self, request: ApiRequest, recording_id: FromPath[str], read_recordings: NamedDependency[ReadRecordings]
+    ) -> RecordingResource:
+        """Read one recording, with its media and how far it is."""
+        return recording_resource(await read_recordings.get(request.caller, recording_id))
+
+    @post("/{recording_id:str}/finalize", status_code=200, guards=[requires("recordings:write")])
+    async def finalize(
+        self,
+        request: ApiRequest,
+        recording_id: FromPath[str],
+        data: JSONBody[FinalizeRecording],
+        finalize: NamedDependency[Finalize],
+    ) -> FinalizeView:
+        """Close a streaming upload and hand the recording to the pipeline."""
+        return finalize_view(recording_id, await finalize(request.caller, recording_id, data))

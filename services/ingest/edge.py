@@ -1,0 +1,123 @@
+"""The outermost layer of the API: request ids, the one log line of each request, metrics, and answers when all else failed."""
+
+import re
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from services.ingest.problems import ErrorEnvelope, ErrorView
+from services.ingest.request_context import RequestContext, place
+from shared.domain.ids import new_id
+from shared.telemetry import metrics
+from shared.telemetry.health import ASGIApp, Health
+from shared.telemetry.logs import bind, get_logger
+
+log = get_logger()
+
+_WELL_FORMED = re.compile(rb"[A-Za-z0-9_.:-]{1,128}")
+_QUIET = frozenset({"/health", "/health/live", "/health/ready", "/metrics"})  # asked all day long, logged only when they fail
+_FAULT = 500
+_CLIENT_GONE = 499
+
+
+class Edge:
+    """Wraps the application; `health` is what the runner drains."""
+
+    def __init__(self, app: ASGIApp, health: Health) -> None:
+        self._app = app
+        self.health = health
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:  # noqa: ANN401 - see ASGIApp
+        """Serve one request, or pass anything else through."""
+        if scope["type"] == "http":
+            context = RequestContext(_request_id(scope["headers"]))
+            place(scope, context)
+            with bind(request_id=context.request_id):
+                await _Exchange(scope, send, context).run(self._app, receive)
+        else:
+            await self._app(scope, receive, send)
+
+
+class _Exchange:
+    """One request and its answer, as the outside saw them."""
+
+    def __init__(self, scope: Any, send: Any, context: RequestContext) -> None:  # noqa: ANN401 - see ASGIApp
+        self._scope, self._forward, self._context = scope, send, context
+        self._method: str = scope["method"]
+        self._path: str = scope["path"]  # the router rewrites it
+        self._status = 0
+        self._began = time.perf_counter()
+
+    async def run(self, app: ASGIApp, receive: Any) -> None:  # noqa: ANN401 - see ASGIApp
+        """Let `app` answer; an error it did not answer becomes a 500 when nothing was sent yet."""
+        try:
+            await app(self._scope, receive, self._send)
+        except Exception as error:  # noqa: BLE001 - the last place that can answer; the line carries the stack
+            await self._answer_fault(error)
+        finally:
+            self._close()
+
+    async def _send(self, message: Any) -> None:  # noqa: ANN401 - see ASGIApp
+        if message["type"] == "http.response.start":
+            self._status = message["status"]
+            message["headers"] = [*message["headers"], (b"x-request-id", self._context.request_id.encode())]
+        await self._forward(message)
+
+    async def _answer_fault(self, error: Exception) -> None:
+        self._context.fail("internal_error", error, unexpected=True)
+        if self._status:
+            return  # half an answer is out: the server closes the connection
+        view = ErrorView(
+            code="internal_error",
+            type="internal_error",
+            message="the server failed; the request id helps to find out why",
+            request_id=self._context.request_id,
+        )
+        body = msgspec.json.encode(ErrorEnvelope(view))
+        headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
+        await self._send({"type": "http.response.start", "status": _FAULT, "headers": headers})
+        await self._forward({"type": "http.response.body", "body": body})
+
+    def _close(self) -> None:
+        seconds = time.perf_counter() - self._began
+        status = self._status or _CLIENT_GONE
+        route = self._scope.get("path_template") or "none"
+        metrics.http_requests_total.labels(self._method, route, str(status)).inc()
+        metrics.http_request_seconds.labels(self._method, route).observe(seconds)
+        if route in _QUIET and status < _FAULT:
+            return
+        write = log.error if self._context.unexpected else log.info
+        write("request.done", **self._line(status, route, seconds))
+
+    def _line(self, status: int, route: str, seconds: float) -> dict[str, object]:
+        caller = self._context.caller
+        line: dict[str, object] = {
+            "method": self._method,
+            "path": self._path,
+            "route": route,
+            "status": status,
+            "outcome": _outcome(status),
+            "duration_ms": round(seconds * 1000, 3),
+        }
+        if caller is not None:
+            line |= {"project_id": caller.tenant.project_id, "mode": caller.tenant.mode, "api_key_id": caller.credential_id}
+        return line | _path_ids(self._scope) | self._context.line
+
+
+def _request_id(headers: list[tuple[bytes, bytes]]) -> str:
+    for name, value in headers:
+        if name == b"x-request-id" and _WELL_FORMED.fullmatch(value):
+            return value.decode()
+    return new_id("req")
+
+
+def _path_ids(scope: Mapping[str, Any]) -> dict[str, object]:
+    return dict(scope.get("path_params") or {})
+
+
+def _outcome(status: int) -> str:
+    if status >= _FAULT:
+        return "error"
+    return "ok" if status < 400 else "refused"  # noqa: PLR2004 - where refusals begin

@@ -1,0 +1,72 @@
+"""The HTTP application: routes to use cases, and every error into the envelope."""
+
+from typing import Any
+
+import msgspec
+from litestar import Litestar
+from litestar.datastructures import State
+from litestar.di import Provide
+
+from services.ingest.administer import Administer
+from services.ingest.api_request import ApiRequest
+from services.ingest.authentication import AdminGate, Authenticate
+from services.ingest.controllers.admin import KeyController, OrganizationController, ProjectController
+from services.ingest.controllers.chunks import ChunkController
+from services.ingest.controllers.health import HealthController
+from services.ingest.controllers.recordings import RecordingController
+from services.ingest.finalize import Finalize
+from services.ingest.health import ReportHealth
+from services.ingest.limits import MAX_BODY_BYTES
+from services.ingest.open_recording import OpenRecording
+from services.ingest.problems import answer_problem
+from services.ingest.read_recordings import ReadRecordings
+from services.ingest.receive_chunk import ReceiveChunk
+from services.ingest.request_upload import OfferChunkUrls
+from shared.telemetry.health import Health
+
+CONTROLLERS = (
+    HealthController,
+    OrganizationController,
+    ProjectController,
+    KeyController,
+    RecordingController,
+    ChunkController,
+)
+
+
+class UseCases(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything a controller may ask for, by the name under which it does."""
+
+    authenticate: Authenticate
+    admin_gate: AdminGate
+    health: Health
+    report_health: ReportHealth
+    administer: Administer
+    open_recording: OpenRecording
+    read_recordings: ReadRecordings
+    receive_chunk: ReceiveChunk
+    offer_chunk_urls: OfferChunkUrls
+    finalize: Finalize
+
+
+def http_app(use_cases: UseCases) -> Litestar:
+    """Return the application over these use cases; it holds no other state."""
+    return Litestar(
+        route_handlers=CONTROLLERS,
+        dependencies={name: _provided(getattr(use_cases, name)) for name in UseCases.__struct_fields__},
+        exception_handlers={Exception: answer_problem},
+        request_class=ApiRequest,
+        request_max_body_size=MAX_BODY_BYTES,
+        state=State({"authenticate": use_cases.authenticate, "admin_gate": use_cases.admin_gate}),
+        openapi_config=None,
+        logging_config=None,
+        debug=False,
+        pdb_on_exception=False,
+    )
+
+
+def _provided(use_case: Any) -> Provide:  # noqa: ANN401 - each of them
+    async def provide() -> Any:  # noqa: ANN401 - as above
+        return use_case
+
+    return Provide(provide)

@@ -1,0 +1,69 @@
+"""What clients may send at most, and refusals that say the limit."""
+
+import math
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+
+from services.ingest.refusals import InvalidRequest
+
+MAX_BODY_BYTES = 1024 * 1024
+MAX_NAME = 255
+MAX_METADATA_BYTES = 16 * 1024
+MAX_METADATA_DEPTH = 8
+MAX_CHUNK_NUMBER = 999_999
+MAX_INTEGER = 2**63 - 1
+
+_YEARS = range(1900, 9000)
+
+
+def checked_metadata(metadata: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Return the metadata if it can be kept as it is: not too large or deep, no key that begins with `$`."""
+    if not metadata:
+        return {}
+    for value, depth in _walk(metadata):
+        if depth > MAX_METADATA_DEPTH:
+            raise _refusal(f"metadata may be nested {MAX_METADATA_DEPTH} levels deep at most")
+        if fault := _fault(value):
+            raise _refusal(fault)
+    if len(msgspec.json.encode(metadata)) > MAX_METADATA_BYTES:
+        raise _refusal(f"metadata may be {MAX_METADATA_BYTES} bytes of JSON at most")
+    return dict(metadata)
+
+
+def checked_time(moment: datetime | None, param: str) -> datetime | None:
+    """Return the time in UTC to the millisecond, which is what is kept."""
+    if moment is None:
+        return None
+    if moment.year not in _YEARS:
+        raise InvalidRequest(f"the year must be from {_YEARS.start} to {_YEARS.stop - 1}", param=param)
+    utc = moment.astimezone(UTC)
+    return utc.replace(microsecond=utc.microsecond // 1000 * 1000)
+
+
+def _fault(value: object) -> str | None:
+    if isinstance(value, dict) and any(key.startswith("$") for key in value):
+        return "a key in metadata may not begin with $"
+    if isinstance(value, float) and not math.isfinite(value):
+        return "metadata holds a number that is too large"
+    if isinstance(value, int) and not -MAX_INTEGER - 1 <= value <= MAX_INTEGER:
+        return "an integer in metadata must fit 64 bits"
+    return None
+
+
+def _refusal(message: str) -> InvalidRequest:
+    return InvalidRequest(message, param="metadata")
+
+
+def _walk(value: object) -> Iterator[tuple[object, int]]:
+    """Yield every value inside `value` with its depth, `value` itself first at depth 1."""
+    waiting = [(value, 1)]
+    while waiting:
+        item, depth = waiting.pop()
+        yield item, depth
+        if isinstance(item, dict):
+            waiting += [(nested, depth + 1) for nested in item.values()]
+        elif isinstance(item, list):
+            waiting += [(nested, depth + 1) for nested in item]

@@ -1,0 +1,156 @@
+"""What the use cases need from the outside, as they need it."""
+
+from collections.abc import AsyncIterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any, Protocol, TypeVar
+
+from shared.domain.caller import ApiKey
+from shared.domain.config import ConfigLevel
+from shared.domain.project import Organization, Project
+from shared.domain.recording import Recording
+from shared.domain.tenant import Tenant
+from shared.domain.transcript import Transcript
+from shared.domain.transcription import Transcription
+from shared.domain.webhook import WebhookEndpoint
+from shared.events.event import Event
+from shared.events.transcription import TranscriptionEvent
+from shared.storage.stored_object import StoredObject
+
+A = TypeVar("A", bound=Any)
+
+
+class EventRelay(Protocol):
+    """What publishes stored events."""
+
+    def nudge(self, outbox: str, aggregate_id: str, events: Sequence[Event]) -> None:
+        """Publish `events`, which stand in an outbox, soon; returns at once, never fails."""
+
+
+class AggregateStore(Protocol[A]):
+    """A collection of documents with versions and outboxes."""
+
+    @property
+    def name(self) -> str:
+        """The collection's name."""
+
+    async def get(self, tenant: Tenant, aggregate_id: str) -> A | None:
+        """Return one, unless it is another tenant's, deleted or not there."""
+
+    async def add(self, aggregate: A, *events: Event) -> A:
+        """Store a new one with its events; raises `AlreadyExists`."""
+
+    async def save(self, before: A, after: A, *events: Event) -> A:
+        """Replace `before` by `after` and queue `events` in one write; raises `VersionConflict`."""
+
+
+class RecordingStore(AggregateStore[Recording], Protocol):
+    """Recordings."""
+
+    async def page(
+        self, tenant: Tenant, matching: Mapping[str, Any], limit: int, *, before: str | None = None, offset: int = 0
+    ) -> list[Recording]:
+        """Return recordings newest first, those of ids below `before` if given."""
+
+    async def reflect(self, event: TranscriptionEvent) -> None:
+        """Show a fact about a transcription on its recording; a replay changes nothing."""
+
+
+class TranscriptionStore(AggregateStore[Transcription], Protocol):
+    """Transcriptions."""
+
+    async def newest_of(self, tenant: Tenant, recording_id: str) -> Transcription | None:
+        """Return the recording's newest transcription."""
+
+
+class TranscriptReader(Protocol):
+    """Where finished text is read."""
+
+    async def get(self, tenant: Tenant, transcription_id: str) -> Transcript | None:
+        """Return the transcript, if it is there."""
+
+
+class ObjectStore(Protocol):
+    """The bucket."""
+
+    async def put(self, key: str, body: bytes | AsyncIterable[bytes], size_bytes: int, content_type: str) -> StoredObject:
+        """Store exactly `size_bytes` of `body`, or nothing (`BodyMismatch`)."""
+
+    async def stat(self, key: str) -> StoredObject | None:
+        """Return what is stored under `key`."""
+
+    async def read(self, key: str, start: int, length: int) -> bytes:
+        """Return a range of bytes."""
+
+    async def list(self, prefix: str) -> list[StoredObject]:
+        """Return every object below `prefix`, sorted by key."""
+
+    def presigned_put(self, key: str, expires_s: int, *, size_bytes: int | None = None) -> str:
+        """Return a URL for one plain PUT."""
+
+
+class ConfigStore(Protocol):
+    """What subjects say about sections of configuration."""
+
+    async def get(self, level: ConfigLevel, subject_id: str, section: str) -> dict[str, Any] | None:
+        """Return what the subject itself says."""
+
+    async def put(self, level: ConfigLevel, subject_id: str, section: str, value: Mapping[str, Any]) -> None:
+        """Set what the subject says."""
+
+    async def remove(self, level: ConfigLevel, subject_id: str, section: str) -> bool:
+        """Forget what the subject says."""
+
+
+class EndpointStore(Protocol):
+    """Webhook endpoints."""
+
+    async def add(self, endpoint: WebhookEndpoint) -> WebhookEndpoint:
+        """Store a new one."""
+
+    async def get(self, tenant: Tenant, endpoint_id: str) -> WebhookEndpoint | None:
+        """Return one."""
+
+    async def page(self, tenant: Tenant, limit: int, *, before: str | None = None, offset: int = 0) -> list[WebhookEndpoint]:
+        """Return the tenant's, newest first."""
+
+    async def delete(self, tenant: Tenant, endpoint_id: str) -> bool:
+        """Delete one; return whether there was one."""
+
+
+class OrganizationStore(Protocol):
+    """Organizations."""
+
+    async def add(self, organization: Organization) -> None:
+        """Store a new one."""
+
+    async def get(self, organization_id: str) -> Organization | None:
+        """Return one."""
+
+    async def page(self, limit: int, *, before: str | None = None, offset: int = 0) -> list[Organization]:
+        """Return all, newest first."""
+
+
+class ProjectStore(Protocol):
+    """Projects."""
+
+    async def add(self, project: Project) -> None:
+        """Store a new one."""
+
+    async def get(self, project_id: str) -> Project | None:
+        """Return one."""
+
+    async def page(self, organization_id: str | None, limit: int, *, before: str | None = None, offset: int = 0) -> list[Project]:
+        """Return all, or those of one organization, newest first."""
+
+
+class KeyStore(Protocol):
+    """API keys."""
+
+    async def add(self, key: ApiKey) -> None:
+        """Store a new one."""
+
+    async def page(self, project_id: str, limit: int, *, before: str | None = None, offset: int = 0) -> list[ApiKey]:
+        """Return the project's, revoked ones too, newest first."""
+
+    async def revoke(self, project_id: str, key_id: str, at: datetime) -> ApiKey | None:
+        """Make one useless; None when the project has none such."""

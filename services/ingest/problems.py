@@ -1,0 +1,152 @@
+"""The one map of errors to HTTP: status, code, and the envelope of contract A4."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import msgspec
+from litestar import Request, Response
+from litestar.exceptions import HTTPException, MethodNotAllowedException, ValidationException
+
+from services.ingest import refusals
+from services.ingest.request_context import context_of
+from shared.domain.errors import TransientFailure
+from shared.domain.transition import TransitionRefused
+from shared.storage.stored_object import BodyMismatch
+
+_STATUSES: Mapping[type[Exception], tuple[int, str]] = {
+    refusals.InvalidRequest: (400, "invalid_request"),
+    refusals.EmptyChunk: (400, "empty_chunk"),
+    refusals.NotStreaming: (400, "not_a_streaming_recording"),
+    refusals.UploadIncomplete: (400, "upload_incomplete"),
+    refusals.RecordingNotReady: (400, "recording_not_ready"),
+    refusals.UnsupportedLanguage: (400, "unsupported_language"),
+    refusals.ProviderNotConfigured: (400, "provider_not_configured"),
+    refusals.Unauthorized: (401, "unauthorized"),
+    refusals.Forbidden: (403, "forbidden"),
+    refusals.UploadUrlExpired: (403, "upload_url_expired"),
+    refusals.NotFound: (404, "not_found"),
+    refusals.RecordingNotFound: (404, "recording_not_found"),
+    refusals.ChunkCountMismatch: (409, "chunk_count_mismatch"),
+    refusals.AlreadyFinalized: (409, "already_finalized"),
+    refusals.ContentMismatch: (409, "content_hash_mismatch"),
+    refusals.TranscriptionInProgress: (409, "transcription_in_progress"),
+    refusals.LimitReached: (409, "limit_reached"),
+    refusals.LengthRequired: (411, "length_required"),
+    refusals.PayloadTooLarge: (413, "payload_too_large"),
+    refusals.VerificationPending: (425, "verification_pending"),
+}
+
+# What the framework itself refuses, by status.
+_FRAMEWORK_CODES: Mapping[int, str] = {
+    400: "invalid_request",
+    404: "not_found",
+    405: "method_not_allowed",
+    413: "payload_too_large",
+    415: "unsupported_media_type",
+}
+_RETRY_AFTER_S = 5
+
+
+class ErrorView(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """The inside of the envelope; `type` repeats `code` for older clients."""
+
+    code: str
+    type: str
+    message: str
+    param: str | None = None
+    details: Mapping[str, Any] | None = None
+    request_id: str
+
+
+class ErrorEnvelope(msgspec.Struct):
+    """What every answer that is not 2xx carries."""
+
+    error: ErrorView
+
+
+class Problem(msgspec.Struct, kw_only=True):
+    """An error as HTTP shows it."""
+
+    status: int
+    code: str
+    message: str
+    param: str | None = None
+    details: Mapping[str, Any] | None = None
+    headers: dict[str, str] = msgspec.field(default_factory=dict)
+
+
+def problem_of(error: Exception) -> Problem:
+    """Say what `error` is in HTTP; whatever is not known is the server's own fault and says nothing of itself."""
+    for kind, describe in _DESCRIPTIONS:
+        if isinstance(error, kind):
+            return describe(error)
+    return Problem(status=500, code="internal_error", message="the server failed; the request id helps to find out why")
+
+
+def answer_problem(request: Request[Any, Any, Any], error: Exception) -> Response[ErrorEnvelope]:
+    """Answer in the envelope; the request's log line tells the code, and the stack when the fault is ours."""
+    problem = problem_of(error)
+    context = context_of(request.scope)
+    context.fail(problem.code, error, unexpected=problem.status >= 500)  # noqa: PLR2004 - the server's faults
+    view = ErrorView(
+        code=problem.code,
+        type=problem.code,
+        message=problem.message,
+        param=problem.param,
+        details=problem.details,
+        request_id=context.request_id,
+    )
+    return Response(ErrorEnvelope(view), status_code=problem.status, headers=problem.headers, media_type="application/json")
+
+
+def _refused(error: refusals.Refused) -> Problem:
+    status, code = _STATUSES[type(error)]
+    headers = {} if error.retry_after_s is None else {"Retry-After": str(error.retry_after_s)}
+    if status == 401:  # noqa: PLR2004 - the status that demands a challenge
+        headers["WWW-Authenticate"] = "Bearer"
+    return Problem(status=status, code=code, message=error.message, param=error.param, details=error.details, headers=headers)
+
+
+def _unavailable(_error: TransientFailure) -> Problem:
+    return Problem(
+        status=503,
+        code="service_unavailable",
+        message="something this needs does not answer; nothing was half done, try again",
+        headers={"Retry-After": str(_RETRY_AFTER_S)},
+    )
+
+
+def _wrong_moment(error: TransitionRefused) -> Problem:
+    return Problem(
+        status=409, code="conflict", message=str(error), details={"current_status": error.present, "wanted": error.wanted}
+    )
+
+
+def _cut_short(_error: BodyMismatch) -> Problem:
+    message = "the body is not as long as its Content-Length; nothing was stored"
+    return Problem(status=400, code="invalid_request", message=message)
+
+
+def _invalid(error: ValidationException) -> Problem:
+    extra = error.extra if isinstance(error.extra, list) and error.extra else [{}]
+    first = extra[0] if isinstance(extra[0], dict) else {}
+    message = str(first.get("message") or error.detail)
+    return Problem(status=400, code="invalid_request", message=message, param=first.get("key"))
+
+
+def _framework(error: HTTPException) -> Problem:
+    status = error.status_code
+    code = _FRAMEWORK_CODES.get(status, "internal_error" if status >= 500 else "invalid_request")  # noqa: PLR2004
+    message = "the server failed" if status >= 500 else error.detail or code.replace("_", " ")  # noqa: PLR2004
+    headers = dict(error.headers or {}) if isinstance(error, MethodNotAllowedException) else {}
+    return Problem(status=status, code=code, message=message, headers=headers)
+
+
+_DESCRIPTIONS: tuple[tuple[type[Exception], Callable[[Any], Problem]], ...] = (
+    (refusals.Refused, _refused),
+    (TransientFailure, _unavailable),
+    (TransitionRefused, _wrong_moment),
+    (BodyMismatch, _cut_short),
+    (ValidationException, _invalid),
+    (HTTPException, _framework),
+)

@@ -1,0 +1,53 @@
+"""Reading recordings: one, a page of them, and the chunks of one."""
+
+from services.ingest.paging import Page, Pager, PageRequest
+from services.ingest.ports import RecordingStore
+from services.ingest.recording_files import ReceivedChunk, RecordingFiles
+from services.ingest.refusals import NotStreaming, not_found
+from shared.domain.caller import Caller
+from shared.domain.recording import Recording, RecordingStatus
+from shared.domain.tenant import Tenant
+
+
+class ReadRecordings:
+    """What a caller may see of its project's recordings."""
+
+    def __init__(self, recordings: RecordingStore, files: RecordingFiles, pager: Pager) -> None:
+        self._recordings, self._files, self._pager = recordings, files, pager
+
+    async def get(self, caller: Caller, recording_id: str) -> Recording:
+        """Return one; another tenant's looks as if it did not exist."""
+        return await found(self._recordings, caller.tenant, recording_id)
+
+    async def page(
+        self,
+        caller: Caller,
+        request: PageRequest,
+        *,
+        status: RecordingStatus | None,
+        device_id: str | None,
+        end_user_id: str | None,
+    ) -> Page[Recording]:
+        """Return a page, newest first, of the recordings that match every filter given."""
+        filters = {"status": status and status.value, "device_id": device_id, "end_user_id": end_user_id}
+        matching = {name: value for name, value in filters.items() if value is not None}
+
+        async def read(limit: int, before: str | None, offset: int) -> list[Recording]:
+            return await self._recordings.page(caller.tenant, matching, limit, before=before, offset=offset)
+
+        return await self._pager.page(caller.tenant, "recordings", request, read)
+
+    async def chunks(self, caller: Caller, recording_id: str) -> list[ReceivedChunk]:
+        """Return what has been received of a streaming recording, by number; nothing once it is joined and swept."""
+        recording = await self.get(caller, recording_id)
+        if not recording.streaming:
+            raise NotStreaming("this recording is not a streaming one: it has no chunks")
+        return await self._files.chunks(caller.tenant, recording_id)
+
+
+async def found(recordings: RecordingStore, tenant: Tenant, recording_id: str) -> Recording:
+    """Return the recording; raises `NotFound`."""
+    recording = await recordings.get(tenant, recording_id)
+    if recording is None:
+        raise not_found("recording", recording_id)
+    return recording

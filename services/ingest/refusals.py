@@ -1,0 +1,126 @@
+"""The ways in which a request is refused, each by name; `problems.py` says which status and code they become."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+Details = Mapping[str, Any]
+
+
+class Refused(Exception):
+    """A request that will not be served as it is; `param` names the field at fault, `details` help a program."""
+
+    retry_after_s: ClassVar[int | None] = None
+
+    def __init__(self, message: str, *, param: str | None = None, details: Details | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.param = param
+        self.details = details
+
+
+class InvalidRequest(Refused):
+    """A body, a parameter or the moment is wrong."""
+
+
+class Unauthorized(Refused):
+    """There is no credential, or none that we know."""
+
+
+class Forbidden(Refused):
+    """The credential is good but does not allow this."""
+
+
+class UploadUrlExpired(Refused):
+    """The upload URL was good once."""
+
+
+class NotFound(Refused):
+    """There is no such thing, or it is another project's."""
+
+
+class RecordingNotFound(Refused):
+    """Finalize named a recording that is not there."""
+
+
+class NotStreaming(Refused):
+    """Chunks belong to streaming recordings only."""
+
+
+class ChunkCountMismatch(Refused):
+    """The stored chunks are not those that finalize announced."""
+
+
+class AlreadyFinalized(Refused):
+    """The upload is closed: no chunk and no other parameters are taken any more."""
+
+
+class EmptyChunk(Refused):
+    """A chunk without a byte."""
+
+
+class LengthRequired(Refused):
+    """An upload that does not say how long it is."""
+
+
+class PayloadTooLarge(Refused):
+    """A body larger than the limit."""
+
+
+class UploadIncomplete(Refused):
+    """Something that was to be uploaded is not there, or not all of it."""
+
+
+class VerificationPending(Refused):
+    """The upload is still being hashed; the same request will be answered later."""
+
+    retry_after_s = 2
+
+
+class ContentMismatch(Refused):
+    """What was uploaded is not what the client says it uploaded."""
+
+
+class RecordingNotReady(Refused):
+    """There is no audio to transcribe, or not yet."""
+
+
+class TranscriptionInProgress(Refused):
+    """The recording is being transcribed already."""
+
+
+class UnsupportedLanguage(Refused):
+    """The provider does not know the language."""
+
+
+class ProviderNotConfigured(Refused):
+    """The provider exists but this installation has no access to it."""
+
+
+class LimitReached(Refused):
+    """There may not be more of these."""
+
+
+def not_found(what: str, identifier: str) -> NotFound:
+    """Refuse because there is no `what` of this id in the caller's project."""
+    return NotFound(f"there is no {what} {identifier[:80]}")
+
+
+def scope_missing(scope: str) -> Forbidden:
+    """Refuse because the credential lacks `scope`."""
+    return Forbidden(f"this credential does not allow {scope}", details={"required_scope": scope})
+
+
+def chunk_count_mismatch(expected: int, received: Sequence[int]) -> ChunkCountMismatch:
+    """Refuse to finalize, naming at most a thousand of the chunks that are missing and of those that are too many."""
+    present = set(received)
+    missing = [number for number in range(1, expected + 1) if number not in present]
+    unexpected = [number for number in received if number > expected]
+    return ChunkCountMismatch(
+        f"{expected} chunks were announced, {len(present)} are stored",
+        details={
+            "expected_chunks": expected,
+            "received_chunks": len(present),
+            "missing_chunks": missing[:1000],
+            "unexpected_chunks": unexpected[:1000],
+        },
+    )

@@ -1,0 +1,42 @@
+"""What is known of one request while it runs: its id, who calls, and what its log line will say."""
+
+from collections.abc import Mapping, MutableMapping
+from typing import Any
+
+import msgspec
+
+from shared.domain.caller import Caller
+from shared.telemetry.logs import describe
+
+_KEY = "earwitness_request"
+
+
+class RequestContext(msgspec.Struct):
+    """Made by the edge for each request; what handlers note in it stands in the request's one log line."""
+
+    request_id: str
+    caller: Caller | None = None
+    line: dict[str, object] = msgspec.field(default_factory=dict)
+    unexpected: bool = False
+
+    def note(self, **fields: object) -> None:
+        """Put `fields` in the log line."""
+        self.line.update(fields)
+
+    def fail(self, code: str, error: Exception, *, unexpected: bool) -> None:
+        """Note the error; one that is our own fault with its stack."""
+        self.unexpected = unexpected
+        self.line["error_code"] = code
+        if unexpected:
+            self.line |= describe(error, stack=True)
+
+
+def place(scope: MutableMapping[str, Any], context: RequestContext) -> None:
+    """Attach the context to an ASGI scope."""
+    scope[_KEY] = context
+
+
+def context_of(scope: Mapping[str, Any]) -> RequestContext:
+    """Return the context of the request that `scope` belongs to."""
+    context: RequestContext = scope[_KEY]
+    return context

@@ -1,0 +1,115 @@
+"""The verbs that hand out pre-signed URLs: one for a whole file, or one per chunk. The bytes then bypass the API."""
+
+from datetime import datetime, timedelta
+
+import msgspec
+
+from services.ingest.bodies import RequestChunkUrls, RequestUpload
+from services.ingest.limits import MAX_CHUNK_NUMBER, checked_time
+from services.ingest.outbox import Outbox, decided_anew
+from services.ingest.ports import RecordingStore
+from services.ingest.read_recordings import found
+from services.ingest.receive_chunk import require_open
+from services.ingest.recording_files import RecordingFiles, file_key
+from services.ingest.refusals import InvalidRequest, LimitReached
+from shared.domain.caller import Caller
+from shared.domain.clock import now
+from shared.domain.ids import new_id
+from shared.domain.media import CONTENT_TYPES, Media, MediaStatus, MediaType, default_content_type
+from shared.domain.recording import Recording, RecordingStatus
+
+AWAITING_UPLOAD = frozenset({RecordingStatus.PENDING, RecordingStatus.INTEGRITY_FAILURE})
+MAX_MEDIA = 100
+
+
+class UploadOffer(msgspec.Struct, frozen=True, kw_only=True):
+    """A URL for one PUT of one file."""
+
+    media: Media
+    url: str
+    expires_at: datetime
+    expires_in: int
+
+
+class ChunkUrlOffer(msgspec.Struct, frozen=True, kw_only=True):
+    """URLs for chunks, by number."""
+
+    urls: dict[int, str]
+    expires_at: datetime
+    expires_in: int
+
+
+class RequestUploadUrl:
+    """Announces a file of a recording that awaits its upload, and hands out the URL to store it."""
+
+    def __init__(self, recordings: RecordingStore, files: RecordingFiles, outbox: Outbox, ttl_s: int) -> None:
+        self._recordings, self._files, self._outbox, self._ttl_s = recordings, files, outbox, ttl_s
+
+    async def __call__(self, caller: Caller, recording_id: str, body: RequestUpload) -> UploadOffer:
+        """Add the file to the recording's media, pending.
+
+        A recording has one audio: asking anew takes the place of an earlier request, so that a client whose URL has expired
+        simply asks again.
+        """
+
+        async def attempt() -> Media:
+            recording = await found(self._recordings, caller.tenant, recording_id)
+            if recording.streaming or recording.status not in AWAITING_UPLOAD:
+                raise InvalidRequest("the recording does not await an upload", details={"current_status": recording.status})
+            media = _announced(recording, body)
+            await self._outbox.save(self._recordings, recording, recording.changed(media=_with(recording, media)))
+            return media
+
+        media = await decided_anew(attempt)
+        expires_at = now() + timedelta(seconds=self._ttl_s)
+        url = self._files.upload_url(media, self._ttl_s)
+        return UploadOffer(media=media, url=url, expires_at=expires_at, expires_in=self._ttl_s)
+
+
+class OfferChunkUrls:
+    """Hands out URLs for a range of chunks of an open streaming recording."""
+
+    def __init__(self, recordings: RecordingStore, files: RecordingFiles, ttl_s: int) -> None:
+        self._recordings, self._files, self._ttl_s = recordings, files, ttl_s
+
+    async def __call__(self, caller: Caller, recording_id: str, body: RequestChunkUrls) -> ChunkUrlOffer:
+        """Return one URL per chunk from `first` on."""
+        last = body.first + body.count - 1
+        if last > MAX_CHUNK_NUMBER:
+            raise InvalidRequest(f"chunk numbers go from 1 to {MAX_CHUNK_NUMBER}", param="count")
+        require_open(await found(self._recordings, caller.tenant, recording_id))
+        expires_at = now() + timedelta(seconds=self._ttl_s)
+        urls = {
+            number: self._files.chunk_url(caller.tenant, recording_id, number, self._ttl_s)
+            for number in range(body.first, last + 1)
+        }
+        return ChunkUrlOffer(urls=urls, expires_at=expires_at, expires_in=self._ttl_s)
+
+
+def _announced(recording: Recording, body: RequestUpload) -> Media:
+    kind = body.type or MediaType.AUDIO
+    content_type = (body.content_type or default_content_type(kind)).partition(";")[0].strip().lower()
+    accepted = CONTENT_TYPES[kind]
+    if content_type not in accepted:
+        raise InvalidRequest(f"{kind} is taken as {', '.join(accepted)}", param="content_type")
+    media_id = new_id("med")
+    return Media(
+        id=media_id,
+        type=kind,
+        content_type=content_type,
+        object_key=file_key(recording.tenant, recording.id, media_id, kind, content_type),
+        declared_size_bytes=body.file_size_bytes,
+        captured_at=checked_time(body.captured_at, "captured_at"),
+        created_at=now(),
+    )
+
+
+def _with(recording: Recording, media: Media) -> tuple[Media, ...]:
+    others = tuple(item for item in recording.media if not _gives_way(item, media))
+    if len(others) >= MAX_MEDIA:
+        raise LimitReached(f"a recording may have {MAX_MEDIA} media at most")
+    return (*others, media)
+
+
+def _gives_way(present: Media, media: Media) -> bool:
+    return present.type is MediaType.AUDIO and media.type is MediaType.AUDIO and present.status is MediaStatus.PENDING
