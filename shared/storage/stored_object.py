@@ -4,7 +4,7 @@ from datetime import datetime
 
 import msgspec
 
-from shared.domain.errors import TransientFailure
+from shared.domain.errors import FailureReason, PermanentFailure, TransientFailure
 
 
 class StoredObject(msgspec.Struct, frozen=True):
@@ -16,8 +16,12 @@ class StoredObject(msgspec.Struct, frozen=True):
     last_modified: datetime | None = None
 
 
-class ObjectMissing(Exception):
-    """The object does not exist."""
+class ObjectMissing(PermanentFailure):
+    """The object does not exist; a recording whose audio is gone fails by it."""
+
+    def __init__(self, key: str) -> None:
+        super().__init__(FailureReason.OBJECT_MISSING, "the audio is not in the object store")
+        self.key = key
 
 
 class BodyMismatch(Exception):

@@ -1,0 +1,243 @@
+"""The stitcher's verbs on a real MongoDB and a real object store, with the work itself in this process."""
+
+import asyncio
+import hashlib
+import io
+from pathlib import Path
+
+import av
+import msgspec
+import numpy as np
+import pytest
+
+from services.stitcher.job_rules import RecordingJobRules
+from services.stitcher.join import join_chunks
+from services.stitcher.probe import probe
+from services.stitcher.stitch import StitchRecording
+from services.stitcher.sweep_chunks import SweepChunks
+from services.stitcher.verify import VerifyUpload
+from shared.domain.clock import now
+from shared.domain.errors import FailureReason, PermanentFailure
+from shared.domain.ids import new_id
+from shared.domain.job import Job, JobKind, JobStatus
+from shared.domain.media import Media, MediaStatus, MediaType
+from shared.domain.recording import Finalization, HashClaim, Recording, RecordingStatus
+from shared.domain.tenant import Mode
+from shared.events.recording import RecordingStitched, RecordingUploaded
+from shared.storage.mongo import Mongo
+from shared.storage.object_keys import chunk_key, chunk_prefix, media_key
+from shared.storage.objects import ObjectStore
+from shared.storage.recordings import Recordings
+from shared.workers.lease_queue import LeaseLost
+from shared.workers.leases import Leases
+
+RATE = 16_000
+CHUNK_S = 1.0
+
+
+class InThisProcess:
+    async def join(self, chunks, work):
+        return await asyncio.to_thread(join_chunks, chunks, work)
+
+    async def probe(self, path):
+        return await asyncio.to_thread(probe, path)
+
+    async def sha256(self, path):
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+class Silence:
+    def nudge(self, outbox, aggregate_id, events):
+        """Publish nothing: outboxes are read as they stand."""
+
+
+def opus(seconds: float, pitch_hz: float) -> bytes:
+    wave = (np.sin(2 * np.pi * pitch_hz * np.arange(int(seconds * RATE)) / RATE) * 12_000).astype(np.int16)
+    buffer = io.BytesIO()
+    with av.open(buffer, "w", format="ogg") as container:
+        stream = container.add_stream("libopus", rate=RATE)
+        stream.layout = "mono"
+        frame = av.AudioFrame.from_ndarray(wave[None, :], format="s16", layout="mono")
+        frame.sample_rate = RATE
+        container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    return buffer.getvalue()
+
+
+class Scene:
+    def __init__(self, mongo: Mongo, store: ObjectStore, spool: Path):
+        self.recordings, self.store = Recordings(mongo), store
+        self.leases = Leases(self.recordings, Silence(), RecordingJobRules())
+        worker = InThisProcess()
+        self.stitch = StitchRecording(store, worker, self.leases, spool)
+        self.verify = VerifyUpload(store, worker, self.leases, spool)
+        self.sweep = SweepChunks(store, self.recordings)
+
+    async def streamed(self, chunks: dict[int, bytes], total: int, md5: str | None = None) -> Recording:
+        at = now()
+        recording = self._recording(JobKind.STITCH, streaming=True)
+        finalization = Finalization(
+            total_chunks=total,
+            duration_ms=int(total * CHUNK_S * 1000),
+            checksum_md5=md5,
+            file_size_bytes=None,
+            chunks_received=total,
+            stitching_job_id=recording.job.id,
+            finalized_at=at,
+        )
+        for number, chunk in chunks.items():
+            await self.store.put(chunk_key(recording.project_id, recording.id, number), chunk, len(chunk), "audio/ogg")
+        media = self._media(recording, MediaStatus.PENDING)
+        return await self._claimed(msgspec.structs.replace(recording, finalization=finalization, media=(media,)))
+
+    async def whole(self, body: bytes, kind: JobKind = JobKind.STITCH, claim: str | None = None) -> Recording:
+        recording = self._recording(kind, streaming=False)
+        media = self._media(recording, MediaStatus.UPLOADED)
+        await self.store.put(media.object_key, body, len(body), "audio/ogg")
+        hash_claim = claim and HashClaim(content_sha256=claim, claimed_at=now())
+        return await self._claimed(msgspec.structs.replace(recording, media=(media,), hash_claim=hash_claim))
+
+    async def outbox(self, recording: Recording):
+        found = [item for item in await self.recordings.unpublished(now(), 100) if item.aggregate_id == recording.id]
+        return [event for item in found for event in item.events]
+
+    def _recording(self, kind: JobKind, *, streaming: bool) -> Recording:
+        at = now()
+        return Recording(
+            id=new_id("rec"),
+            project_id=new_id("proj"),
+            mode=Mode.LIVE,
+            status=RecordingStatus.PENDING if kind is JobKind.VERIFY else RecordingStatus.UPLOADED,
+            streaming=streaming,
+            job=Job(id=new_id("job_stitcher"), kind=kind, queued_at=at, available_at=at),
+            created_at=at,
+            updated_at=at,
+        )
+
+    def _media(self, recording: Recording, status: MediaStatus) -> Media:
+        media_id = new_id("med")
+        key = media_key(recording.project_id, recording.id, media_id, "audio.ogg")
+        return Media(id=media_id, type=MediaType.AUDIO, content_type="audio/ogg", object_key=key, status=status, created_at=now())
+
+    async def _claimed(self, recording: Recording) -> Recording:
+        await self.recordings.add(recording)
+        claimed = await self.leases.claim("test", 60)
+        assert claimed.id == recording.id
+        return claimed
+
+
+@pytest.fixture
+async def scene(mongo_settings, object_store_settings, tmp_path):
+    mongo, store = Mongo(mongo_settings), ObjectStore(object_store_settings)
+    await store.start()
+    scene = Scene(mongo, store, tmp_path)
+    await scene.recordings.ensure_indexes()
+    yield scene
+    await store.stop()
+    mongo.close()
+
+
+async def test_chunks_become_one_object_of_the_right_duration(scene):
+    chunks = {number: opus(CHUNK_S, 200 + 50 * number) for number in range(1, 6)}
+    stitched = await scene.stitch(await scene.streamed(chunks, 5))
+    assert abs(stitched.duration_ms - 5000) <= 20
+    assert stitched.audio.status is MediaStatus.UPLOADED
+    assert stitched.transcription_due
+    assert stitched.job.status is JobStatus.COMPLETED
+    assert [type(event) for event in await scene.outbox(stitched)] == [RecordingStitched]
+    stored = await scene.store.stat(stitched.audio.object_key)
+    body = await scene.store.read(stitched.audio.object_key, 0, stored.size_bytes)
+    assert hashlib.sha256(body).hexdigest() == stitched.content_sha256
+    assert len(body) == stitched.audio.file_size_bytes
+
+
+async def test_chunks_are_deleted_once_the_stitched_object_is_there_and_only_then(scene):
+    chunks = {number: opus(CHUNK_S, 300) for number in (1, 2)}
+    stitched = await scene.stitch(await scene.streamed(chunks, 2))
+    prefix = chunk_prefix(stitched.project_id, stitched.id)
+    assert len(await scene.store.list(prefix)) == 2
+    assert await scene.sweep.left_behind(0) == 1
+    assert await scene.store.list(prefix) == []
+    assert await scene.sweep.left_behind(0) == 0
+    assert await scene.store.stat(stitched.audio.object_key) is not None
+
+
+@pytest.mark.parametrize(
+    ("chunks", "total", "reason", "number"),
+    [
+        ({1: b"x" * 10, 3: b"x" * 10}, 3, FailureReason.CHUNK_MISSING, 2),
+        ({1: b"x" * 10, 2: b""}, 2, FailureReason.CHUNK_EMPTY, 2),
+        ({1: b"x" * 10, 2: b"x" * 10, 7: b"x"}, 2, FailureReason.CHUNKS_MIXED, 7),
+    ],
+)
+async def test_what_the_listing_shows_to_be_wrong_fails_by_number(scene, chunks, total, reason, number):
+    claimed = await scene.streamed(chunks, total)
+    with pytest.raises(PermanentFailure) as raised:
+        await scene.stitch(claimed)
+    assert (raised.value.reason, raised.value.chunk_number) == (reason, number)
+
+
+async def test_a_chunk_that_is_no_audio_fails_by_its_number(scene):
+    claimed = await scene.streamed({1: opus(CHUNK_S, 300), 2: b"<html>not audio</html>" * 30, 3: opus(CHUNK_S, 300)}, 3)
+    with pytest.raises(PermanentFailure) as raised:
+        await scene.stitch(claimed)
+    assert (raised.value.reason, raised.value.chunk_number) == (FailureReason.CHUNK_NOT_AUDIO, 2)
+
+
+async def test_either_md5_is_accepted_and_any_other_refused(scene):
+    chunks = {1: opus(CHUNK_S, 300), 2: opus(CHUNK_S, 400)}
+    right = hashlib.md5(chunks[1] + chunks[2]).hexdigest()
+    assert (await scene.stitch(await scene.streamed(chunks, 2, right))).job.status is JobStatus.COMPLETED
+    with pytest.raises(PermanentFailure) as raised:
+        await scene.stitch(await scene.streamed(chunks, 2, "0" * 32))
+    assert raised.value.reason is FailureReason.CHECKSUM_MISMATCH
+
+
+async def test_a_whole_file_is_probed_and_hashed(scene):
+    body = opus(2.5, 440)
+    stitched = await scene.stitch(await scene.whole(body))
+    assert abs(stitched.duration_ms - 2500) <= 20
+    assert stitched.content_sha256 == hashlib.sha256(body).hexdigest()
+    assert stitched.content_sha256_verified_at is None
+    assert stitched.audio.codec == "opus"
+
+
+async def test_a_whole_file_that_vanished_fails_the_recording_not_the_service(scene):
+    claimed = await scene.whole(opus(1, 440))
+    await scene.store.delete([claimed.audio.object_key])
+    with pytest.raises(PermanentFailure) as raised:
+        await scene.stitch(claimed)
+    assert raised.value.reason is FailureReason.OBJECT_MISSING
+
+
+async def test_an_equal_hash_lets_the_upload_pass_and_queues_its_probe(scene):
+    body = opus(1, 440)
+    digest = hashlib.sha256(body).hexdigest()
+    verified = await scene.verify(await scene.whole(body, JobKind.VERIFY, digest))
+    assert verified.status is RecordingStatus.UPLOADED
+    assert (verified.content_sha256, verified.content_sha256_verified_at is not None) == (digest, True)
+    assert (verified.job.kind, verified.job.status) == (JobKind.STITCH, JobStatus.QUEUED)
+    assert [type(event) for event in await scene.outbox(verified)] == [RecordingUploaded]
+    stitched = await scene.stitch(await scene.leases.claim("test", 60))
+    assert stitched.job.status is JobStatus.COMPLETED
+
+
+async def test_another_hash_is_an_integrity_failure(scene):
+    claimed = await scene.whole(opus(1, 440), JobKind.VERIFY, "0" * 64)
+    with pytest.raises(PermanentFailure) as raised:
+        await scene.verify(claimed)
+    assert raised.value.reason is FailureReason.CONTENT_HASH_MISMATCH
+
+
+async def test_a_claim_that_was_taken_over_cannot_store_its_result(scene):
+    claimed = await scene.streamed({1: opus(CHUNK_S, 300)}, 1)
+    present = await scene.recordings.get(claimed.tenant, claimed.id)
+    await scene.recordings.save(present, present.changed(job=present.job.claimed("another", now(), 60)))
+    with pytest.raises(LeaseLost):
+        await scene.stitch(claimed)
+    assert await scene.outbox(claimed) == []
+
+
+async def test_nothing_is_left_in_the_spool_folder(scene, tmp_path):
+    await scene.stitch(await scene.streamed({1: opus(CHUNK_S, 300)}, 1))
+    assert list(tmp_path.iterdir()) == []
