@@ -9,6 +9,7 @@ from faststream.kafka import KafkaBroker
 
 from shared.domain.errors import TransientFailure
 from shared.messaging.client_logs import damp_client_logs
+from shared.messaging.reconnect import put_topics_first
 from shared.settings import KafkaSettings
 
 REQUEST_TIMEOUT_MS = 15_000  # longer than a group takes to form, which is one request
@@ -28,9 +29,9 @@ class BrokerUnavailable(TransientFailure):
 def kafka_broker(settings: KafkaSettings, client_id: str) -> KafkaBroker:
     """Return the broker, not connected: whoever needs it first calls `connect`.
 
-    `acks=all` loses nothing that was acknowledged. Metadata is a second old at most: a client whose broker came back empty would
-    otherwise go on writing to topics that are gone (Tansu, the in-memory broker, acknowledges that). Idempotence is a setting,
-    for Tansu has none. Topics are made by `topology.py`, with our partitions, not by FastStream or the broker.
+    `acks=all` loses nothing that was acknowledged. Metadata is a second old at most, so that topics made anew are soon known.
+    Idempotence is a setting, for Tansu, the in-memory broker, has none. Topics are made by `topology.py` and `reconnect.py`, with
+    our partitions, not by FastStream or the broker.
     """
     damp_client_logs()
     broker = KafkaBroker(
@@ -60,10 +61,15 @@ def settings_of(broker: KafkaBroker) -> KafkaSettings:
 
 async def connect(broker: KafkaBroker) -> None:
     """Connect producer and admin client unless they are; raise `BrokerUnavailable` when that takes too long or fails."""
+    if _is_open(broker):
+        return
     async with _opening(broker):
+        if _is_open(broker):
+            return
         try:
             async with asyncio.timeout(CONNECT_TIMEOUT_S):
                 await broker.connect()
+            put_topics_first(broker, settings_of(broker))
         except (KafkaError, OSError, TimeoutError) as error:
             await _forget(broker)
             raise BrokerUnavailable(f"no connection to Kafka: {error!r}") from error
@@ -83,6 +89,10 @@ async def check_broker(broker: KafkaBroker) -> None:
             await broker.config.broker_config.admin_client.describe_cluster()
     except (KafkaError, OSError, TimeoutError) as error:
         raise BrokerUnavailable(f"Kafka does not answer: {error!r}") from error
+
+
+def _is_open(broker: KafkaBroker) -> bool:
+    return broker._connection is not None  # noqa: SLF001  # FastStream says so nowhere else
 
 
 def _opening(broker: KafkaBroker) -> asyncio.Lock:

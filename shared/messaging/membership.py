@@ -5,7 +5,6 @@ import contextlib
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 
-import msgspec
 from aiokafka import ConsumerRebalanceListener  # type: ignore[import-untyped]  # aiokafka ships no types
 from aiokafka.errors import CommitFailedError, ConsumerStoppedError, IllegalStateError, KafkaError  # type: ignore[import-untyped]
 from faststream import AckPolicy
@@ -16,6 +15,7 @@ from shared.messaging.batch import Batch, Partition
 from shared.messaging.broker import settings_of
 from shared.messaging.dead_letter import Record
 from shared.messaging.topology import ensure_topics
+from shared.messaging.watch import PartitionWatch
 from shared.telemetry.logs import get_logger
 
 log = get_logger()
@@ -25,7 +25,6 @@ LEAVE_TIMEOUT_S = 5.0
 COMMIT_TIMEOUT_S = 5.0
 POLL_MS = 1_000
 WATCH_S = 2.0
-CERTAIN_AFTER = 3  # looks that found a partition out of order at the same position
 
 Records = Mapping[Partition, Sequence[Record]]
 
@@ -34,13 +33,6 @@ _leaving: set[asyncio.Task[None]] = set()
 
 class MembershipLost(TransientFailure):
     """The client cannot go on as a member; joining again may help."""
-
-
-class _Doubt(msgspec.Struct, frozen=True):
-    """A partition looks wrong at this position, and has for so many looks."""
-
-    position: int
-    looks: int
 
 
 class Membership(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ships no types
@@ -66,7 +58,7 @@ class Membership(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka s
         self._idle.set()
         self._epoch = 0
         self._uncommitted: dict[Partition, int] = {}
-        self._doubts: dict[Partition, _Doubt] = {}
+        self._partitions = PartitionWatch()
         self._watch: asyncio.Task[None] | None = None
 
     async def join(self) -> None:
@@ -91,7 +83,7 @@ class Membership(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka s
             await asyncio.wait({leaving}, timeout=LEAVE_TIMEOUT_S)
         await self._subscriber.stop()
         self._uncommitted.clear()
-        self._doubts.clear()
+        self._partitions.forget()
 
     async def next_records(self) -> Records:
         """Wait for messages, about a second at most; they are not committed before `handling` is through with them.
@@ -136,7 +128,7 @@ class Membership(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka s
         """Forget what the last assignment left undone: all that was not committed will be delivered again."""
         self._epoch += 1
         self._uncommitted.clear()
-        self._doubts.clear()
+        self._partitions.forget()
         log.info("consumer.assigned", group=self._group, partitions=len(assigned))
 
     @property
@@ -170,7 +162,7 @@ class Membership(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka s
                 log.warning("consumer.handed_back", group=self._group, topic=partition.topic, offset=offset)
 
     async def _keep_watch(self) -> None:
-        """Make topics that have gone, doubt partitions; raise `MembershipLost` when only joining again helps."""
+        """Make topics that have gone and look after partitions; raise `MembershipLost` when only joining again helps."""
         while True:
             await asyncio.sleep(WATCH_S)
             try:
@@ -183,29 +175,16 @@ class Membership(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka s
                 log.debug("consumer.watch", group=self._group, reason=repr(error)[:200])
 
     async def _look(self) -> None:
-        """Find partitions that stand still with messages before them, or stand beyond their end.
-
-        The latter is a broker that came back empty: Kafka says so when asked for messages, Tansu waits for the end to catch up.
-        """
         client = self._client
         watched = client.assignment() - client.paused()
         positions = {partition: await client.position(partition) for partition in watched}
         ends = await client.end_offsets(list(watched)) if watched else {}
-        for partition, position in positions.items():
-            beyond, behind = position > ends[partition], position < ends[partition] and self._idle.is_set()
-            if not beyond and not behind:
-                self._doubts.pop(partition, None)
-            elif self._certain(partition, position):
-                if behind:
-                    raise MembershipLost(f"group {self._group}: {partition} stands still")
-                log.warning("consumer.rewound", group=self._group, topic=partition.topic, offset=position, end=ends[partition])
-                await client.seek_to_beginning(partition)
-
-    def _certain(self, partition: Partition, position: int) -> bool:
-        doubt = self._doubts.get(partition)
-        looks = doubt.looks + 1 if doubt is not None and doubt.position == position else 1
-        self._doubts[partition] = _Doubt(position, looks)
-        return looks >= CERTAIN_AFTER
+        found = self._partitions.look(positions, ends, idle=self._idle.is_set())
+        for partition in found.beyond:
+            log.warning("consumer.rewound", group=self._group, topic=partition.topic, offset=positions[partition])
+            await client.seek_to_beginning(partition)
+        if found.still:
+            raise MembershipLost(f"group {self._group}: no messages come from {found.still}")
 
 
 def _resume(client: Any, partition: Partition) -> None:  # noqa: ANN401  # aiokafka's consumer

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Sequence
 
 import msgspec
-from aiokafka.errors import KafkaError, MessageSizeTooLargeError, UnknownError  # type: ignore[import-untyped]  # no types
+from aiokafka.errors import KafkaError, MessageSizeTooLargeError  # type: ignore[import-untyped]  # no types
 from faststream.kafka import KafkaBroker
 
 from shared.events.codec import encode
@@ -14,7 +14,6 @@ from shared.messaging.topology import ensure_topics
 
 PUBLISH_TIMEOUT_S = 5.0
 PATIENCE_S = 1.0
-RETRY_S = 0.005
 
 
 class Message(msgspec.Struct, frozen=True):
@@ -69,36 +68,17 @@ async def deliver(broker: KafkaBroker, messages: Sequence[Message], timeout_s: f
 
 
 async def _send_all(broker: KafkaBroker, messages: Sequence[Message]) -> None:
-    """Send until all are acknowledged, in order per key.
-
-    Tansu loses a partition's end when a topic is made after somebody wrote to it: it then answers `UnknownError` once for each
-    message written before, and works again after that. So that answer is worth another try, though Kafka's clients give up on it.
-    """
-    remaining = messages
-    while remaining:
-        await connect(broker)
-        try:
-            outcomes = await _send_once(broker, remaining)
-            for outcome in outcomes:
-                if outcome is not None and not isinstance(outcome, UnknownError):
-                    raise outcome
-        except MessageSizeTooLargeError:
-            raise
-        except KafkaError as error:
-            if not error.retriable:  # aiokafka's producer does not come back from these: it was fenced, or lost its producer id
-                await reopen(broker)
-            raise BrokerUnavailable(f"Kafka did not take the messages: {error!r}") from error
-        failed = {message.key for message, outcome in zip(remaining, outcomes, strict=True) if outcome is not None}
-        remaining = [message for message in remaining if message.key in failed]
-        if remaining:
-            await asyncio.sleep(RETRY_S)
-
-
-async def _send_once(broker: KafkaBroker, messages: Sequence[Message]) -> list[BaseException | None]:
-    """Send all without waiting in between, then wait for all; return what became of each."""
-    acknowledgements = [
-        await broker.publish(message.value, message.topic, key=message.key, headers=message.headers, no_confirm=True)
-        for message in messages
-    ]
-    outcomes = await asyncio.gather(*acknowledgements, return_exceptions=True)
-    return [outcome if isinstance(outcome, BaseException) else None for outcome in outcomes]
+    """Send all without waiting in between, so that they travel in batches; then wait for all to be acknowledged."""
+    await connect(broker)
+    try:
+        acknowledgements = [
+            await broker.publish(message.value, message.topic, key=message.key, headers=message.headers, no_confirm=True)
+            for message in messages
+        ]
+        await asyncio.gather(*acknowledgements)
+    except MessageSizeTooLargeError:
+        raise
+    except KafkaError as error:
+        if not error.retriable:  # aiokafka's producer does not come back from these: it was fenced, or lost its producer id
+            await reopen(broker)
+        raise BrokerUnavailable(f"Kafka did not take the messages: {error!r}") from error

@@ -1,0 +1,118 @@
+"""A broker that goes away, and one that comes back knowing nothing: both sides go on by themselves."""
+
+import asyncio
+import contextlib
+
+import pytest
+
+from shared.events.codec import decode
+from shared.events.recording import UploadClaimed
+from shared.messaging.broker import BrokerUnavailable, check_broker, kafka_broker
+from shared.messaging.publisher import EventPublisher, message_of
+from shared.messaging.topology import ensure_topics, missing_topics
+from shared.settings import KafkaSettings
+from tests.integration.messaging.conftest import Kafka
+
+
+@pytest.fixture
+async def tansu(servers):
+    return servers.kafka()
+
+
+@pytest.fixture
+async def kafka(tansu):
+    kafka = Kafka(tansu.servers)
+    yield kafka
+    await kafka.close()
+
+
+async def test_publisher_and_consumer_survive_a_broker_that_comes_back_empty(kafka, tansu, inbox, event):
+    await kafka.consume("wipe", {UploadClaimed: inbox})
+    await kafka.publisher.publish([event(number) for number in range(30)])
+    await inbox.has("evt_rec_1_29")
+
+    await asyncio.to_thread(tansu.wipe)
+    await kafka.publisher.publish([event(number) for number in range(30, 35)])
+    await inbox.has(*(f"evt_rec_1_{number}" for number in range(30, 35)), within_s=15)
+
+    await asyncio.to_thread(tansu.wipe)
+    await kafka.publisher.publish([event(100)])
+    await inbox.has("evt_rec_1_100", within_s=15)
+
+
+async def test_publishing_to_a_broker_that_is_away_fails_within_its_time_and_works_once_it_is_back(kafka, tansu, inbox, event):
+    await kafka.consume("away", {UploadClaimed: inbox})
+    await kafka.publisher.publish([event(1)])
+    await asyncio.to_thread(tansu.kill)
+    with pytest.raises(BrokerUnavailable):
+        await asyncio.wait_for(EventPublisher(kafka.broker, timeout_s=1.5).publish([event(2)]), 2)
+    with pytest.raises(BrokerUnavailable):
+        await asyncio.wait_for(check_broker(kafka.broker), 6)
+    await asyncio.to_thread(tansu.restart)
+    await kafka.publisher.publish([event(2)])
+    await check_broker(kafka.broker)
+    await inbox.has("evt_rec_1_2", within_s=15)
+
+
+async def test_a_consumer_started_before_its_broker_joins_when_it_comes(kafka, tansu, inbox, event):
+    await asyncio.to_thread(tansu.kill)
+    consuming = asyncio.create_task(kafka.consume("early", {UploadClaimed: inbox}))
+    with pytest.raises(BrokerUnavailable):
+        await check_broker(kafka.broker)
+    await asyncio.to_thread(tansu.restart)
+    await consuming
+    await kafka.publisher.publish([event(1)])
+    await inbox.has("evt_rec_1_1")
+
+
+async def test_topics_are_made_as_often_as_they_are_missing(kafka, tansu):
+    await ensure_topics(kafka.broker)
+    await ensure_topics(kafka.broker)
+    assert await missing_topics(kafka.broker) == set()
+    await asyncio.to_thread(tansu.wipe)
+    await ensure_topics(kafka.broker)
+    described = await kafka.broker.config.broker_config.admin_client.describe_topics(["upload.claimed"])
+    assert len(described[0]["partitions"]) == 2
+
+
+async def test_what_is_written_to_a_broker_that_came_back_empty_lies_in_topics_that_exist(kafka, tansu, event):
+    await kafka.publisher.publish([event(1)])
+    await asyncio.to_thread(tansu.wipe)
+    for number in range(2, 6):  # Tansu would acknowledge these without a topic, and hide them later
+        sent = message_of(event(number))
+        await kafka.broker.publish(sent.value, sent.topic, key=sent.key)
+    await ensure_topics(kafka.broker)
+    await kafka.publisher.publish([event(6)])
+    records = await kafka.read("upload.claimed", 5)
+    assert [(record.offset, decode(record.value).version) for record in records] == list(enumerate(range(2, 7)))
+
+
+async def test_nothing_acknowledged_after_a_wipe_is_missing(kafka, tansu, inbox, event):
+    await kafka.consume("busy", {UploadClaimed: inbox})
+    acknowledged, stopping = [], asyncio.Event()
+
+    async def publish_on():
+        number = 0
+        while not stopping.is_set():
+            sent = event(number := number + 1, f"rec_{number % 5}")
+            with contextlib.suppress(BrokerUnavailable):
+                await kafka.publisher.publish([sent])
+                acknowledged.append(sent.event_id)
+            await asyncio.sleep(0.002)  # the pace of the load
+
+    publishing = asyncio.create_task(publish_on())
+    for _ in range(3):
+        await inbox.until(lambda: len(inbox.ids) % 100 > 50)
+        await asyncio.to_thread(tansu.wipe)
+        wiped = len(acknowledged) + 1
+        await inbox.until(lambda wiped=wiped: acknowledged[-1] in inbox.ids and len(acknowledged) > wiped + 50, within_s=15)
+        await inbox.has(*acknowledged[wiped:])
+    stopping.set()
+    await publishing
+
+
+async def test_without_any_broker_everything_says_so_in_time(event):
+    broker = kafka_broker(KafkaSettings(kafka_servers=("127.0.0.1:1",)), "test")
+    for attempt in (EventPublisher(broker, timeout_s=1).publish([event(1)]), check_broker(broker), ensure_topics(broker)):
+        with pytest.raises(BrokerUnavailable):
+            await asyncio.wait_for(attempt, 6)
