@@ -2,6 +2,8 @@
 
 from services.ingest.administer import Administer, AdminStores
 from services.ingest.authentication import AdminGate, Authenticate
+from services.ingest.complete_upload import CompleteUpload
+from services.ingest.configure import Configure
 from services.ingest.edge import Edge
 from services.ingest.finalize import Finalize
 from services.ingest.health import ReportHealth
@@ -10,17 +12,27 @@ from services.ingest.open_recording import ChunkTemplates, OpenRecording
 from services.ingest.outbox import Outbox
 from services.ingest.paging import Pager
 from services.ingest.read_recordings import ReadRecordings
+from services.ingest.read_transcriptions import ReadTranscriptions
 from services.ingest.receive_chunk import ReceiveChunk
 from services.ingest.recording_files import RecordingFiles
-from services.ingest.request_upload import OfferChunkUrls
+from services.ingest.request_upload import OfferChunkUrls, RequestUploadUrl
 from services.ingest.settings import IngestSettings
 from services.ingest.signatures import Signatures
+from services.ingest.start_transcription import StartTranscription
+from services.ingest.webhook_endpoints import ManageEndpoints
+from shared.domain.transcription import ProviderName
 from shared.platform import Platform
 from shared.storage.api_keys import ApiKeys
+from shared.storage.config_overrides import ConfigOverrides
 from shared.storage.objects import ObjectStore
 from shared.storage.organizations import Organizations
 from shared.storage.projects import Projects
+from shared.storage.transcripts import Transcripts
+from shared.storage.webhook_endpoints import WebhookEndpoints
 from shared.telemetry.health import Health
+
+PROVIDERS = frozenset({ProviderName.WHISPER})
+"""The speech providers that this installation can reach."""
 
 
 class Ingest:
@@ -34,13 +46,14 @@ class Ingest:
         self._keys = ApiKeys(self._platform.mongo)
         self._projects = Projects(self._platform.mongo)
         self._organizations = Organizations(self._platform.mongo)
+        self._endpoints = WebhookEndpoints(self._platform.mongo)
         self.health = Health({"mongodb": self._platform.mongo.check, "objects": self._store.check})
         self.app = Edge(http_app(self._use_cases(settings)), self.health)
 
     async def start(self) -> None:
         """Connect; the bucket and the topics are made as soon as their servers answer."""
         await self._store.start()
-        await self._platform.start(self._keys.ensure_indexes, self._projects.ensure_indexes)
+        await self._platform.start(*(store.ensure_indexes for store in (self._keys, self._projects, self._endpoints)))
         self._platform.background.start("bucket", self._store.ensure_bucket)
 
     async def stop(self) -> None:
@@ -49,7 +62,7 @@ class Ingest:
         await self._store.stop()
 
     def _use_cases(self, settings: IngestSettings) -> UseCases:
-        recordings, api = self._platform.recordings, settings.api
+        recordings, transcriptions, api = self._platform.recordings, self._platform.transcriptions, settings.api
         files, outbox = RecordingFiles(self._store), Outbox(self._platform.relay)
         signatures = Signatures(api.signing_secret)
         pager = Pager(signatures)
@@ -66,6 +79,12 @@ class Ingest:
             receive_chunk=ReceiveChunk(recordings, files, signatures, max_bytes=api.max_chunk_bytes),
             offer_chunk_urls=OfferChunkUrls(recordings, files, api.upload_url_ttl_s),
             finalize=Finalize(recordings, files, outbox),
+            request_upload_url=RequestUploadUrl(recordings, files, outbox, api.upload_url_ttl_s),
+            complete_upload=CompleteUpload(recordings, files, outbox),
+            start_transcription=StartTranscription(recordings, transcriptions, outbox, PROVIDERS),
+            read_transcriptions=ReadTranscriptions(transcriptions, Transcripts(self._platform.mongo)),
+            configure=Configure(ConfigOverrides(self._platform.mongo)),
+            manage_endpoints=ManageEndpoints(self._endpoints, pager, allow_private=api.webhooks_allow_private),
         )
 
 

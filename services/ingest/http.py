@@ -10,18 +10,27 @@ from litestar.di import Provide
 from services.ingest.administer import Administer
 from services.ingest.api_request import ApiRequest
 from services.ingest.authentication import AdminGate, Authenticate
+from services.ingest.complete_upload import CompleteUpload
+from services.ingest.configure import Configure
 from services.ingest.controllers.admin import KeyController, OrganizationController, ProjectController
 from services.ingest.controllers.chunks import ChunkController
+from services.ingest.controllers.config import ConfigController
 from services.ingest.controllers.health import HealthController
 from services.ingest.controllers.recordings import RecordingController
+from services.ingest.controllers.transcriptions import TranscriptionController
+from services.ingest.controllers.uploads import UploadController
+from services.ingest.controllers.webhook_endpoints import EndpointController, WebhookAliasController
 from services.ingest.finalize import Finalize
 from services.ingest.health import ReportHealth
 from services.ingest.limits import MAX_BODY_BYTES
 from services.ingest.open_recording import OpenRecording
 from services.ingest.problems import answer_problem
 from services.ingest.read_recordings import ReadRecordings
+from services.ingest.read_transcriptions import ReadTranscriptions
 from services.ingest.receive_chunk import ReceiveChunk
-from services.ingest.request_upload import OfferChunkUrls
+from services.ingest.request_upload import OfferChunkUrls, RequestUploadUrl
+from services.ingest.start_transcription import StartTranscription
+from services.ingest.webhook_endpoints import ManageEndpoints
 from shared.telemetry.health import Health
 
 CONTROLLERS = (
@@ -31,6 +40,11 @@ CONTROLLERS = (
     KeyController,
     RecordingController,
     ChunkController,
+    UploadController,
+    TranscriptionController,
+    ConfigController,
+    EndpointController,
+    WebhookAliasController,
 )
 
 
@@ -47,6 +61,12 @@ class UseCases(msgspec.Struct, frozen=True, kw_only=True):
     receive_chunk: ReceiveChunk
     offer_chunk_urls: OfferChunkUrls
     finalize: Finalize
+    request_upload_url: RequestUploadUrl
+    complete_upload: CompleteUpload
+    start_transcription: StartTranscription
+    read_transcriptions: ReadTranscriptions
+    configure: Configure
+    manage_endpoints: ManageEndpoints
 
 
 def http_app(use_cases: UseCases) -> Litestar:

@@ -104,7 +104,7 @@ class ConfigStore(Protocol):
 class EndpointStore(Protocol):
     """Webhook endpoints."""
 
-    async def add(self, endpoint: WebhookEndpoint) -> WebhookEndpoint:
+    async def add(self, endpoint: WebhookEndpoint) -> None:
         """Store a new one."""
 
     async def get(self, tenant: Tenant, endpoint_id: str) -> WebhookEndpoint | None:
@@ -113,7 +113,7 @@ class EndpointStore(Protocol):
     async def page(self, tenant: Tenant, limit: int, *, before: str | None = None, offset: int = 0) -> list[WebhookEndpoint]:
         """Return the tenant's, newest first."""
 
-    async def delete(self, tenant: Tenant, endpoint_id: str) -> bool:
+    async def remove(self, tenant: Tenant, endpoint_id: str) -> bool:
         """Delete one; return whether there was one."""
 
 

@@ -8,6 +8,7 @@ from litestar import Request, Response
 from litestar.exceptions import HTTPException, MethodNotAllowedException, ValidationException
 
 from services.ingest import refusals
+from services.ingest.limits import MAX_BODY_BYTES
 from services.ingest.request_context import context_of
 from shared.domain.errors import TransientFailure
 from shared.domain.transition import TransitionRefused
@@ -29,6 +30,7 @@ _STATUSES: Mapping[type[Exception], tuple[int, str]] = {
     refusals.ChunkCountMismatch: (409, "chunk_count_mismatch"),
     refusals.AlreadyFinalized: (409, "already_finalized"),
     refusals.ContentMismatch: (409, "content_hash_mismatch"),
+    refusals.SizeMismatch: (409, "content_size_mismatch"),
     refusals.TranscriptionInProgress: (409, "transcription_in_progress"),
     refusals.LimitReached: (409, "limit_reached"),
     refusals.LengthRequired: (411, "length_required"),
@@ -43,6 +45,12 @@ _FRAMEWORK_CODES: Mapping[int, str] = {
     405: "method_not_allowed",
     413: "payload_too_large",
     415: "unsupported_media_type",
+}
+_FRAMEWORK_MESSAGES: Mapping[int, str] = {
+    404: "there is nothing here",
+    405: "this method is not served here",
+    413: f"a JSON body may be {MAX_BODY_BYTES} bytes at most",
+    500: "the server failed",
 }
 _RETRY_AFTER_S = 5
 
@@ -137,7 +145,7 @@ def _invalid(error: ValidationException) -> Problem:
 def _framework(error: HTTPException) -> Problem:
     status = error.status_code
     code = _FRAMEWORK_CODES.get(status, "internal_error" if status >= 500 else "invalid_request")  # noqa: PLR2004
-    message = "the server failed" if status >= 500 else error.detail or code.replace("_", " ")  # noqa: PLR2004
+    message = _FRAMEWORK_MESSAGES.get(status) or error.detail or code.replace("_", " ")
     headers = dict(error.headers or {}) if isinstance(error, MethodNotAllowedException) else {}
     return Problem(status=status, code=code, message=message, headers=headers)
 

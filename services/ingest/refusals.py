@@ -80,6 +80,10 @@ class ContentMismatch(Refused):
     """What was uploaded is not what the client says it uploaded."""
 
 
+class SizeMismatch(Refused):
+    """What was uploaded is not as long as the client says."""
+
+
 class RecordingNotReady(Refused):
     """There is no audio to transcribe, or not yet."""
 

@@ -8,18 +8,17 @@ from services.ingest.administer import Administer
 from services.ingest.api_request import ApiRequest, admin_only
 from services.ingest.bodies import CreateKey, CreateOrganization, CreateProject
 from services.ingest.paging import DEFAULT_LIMIT, PageRequest
-from services.ingest.views import (
+from services.ingest.views.admin import (
     KeyView,
     NewKeyView,
     OrganizationView,
-    PageView,
     ProjectView,
     key_view,
     new_key_view,
     organization_view,
-    page_view,
     project_view,
 )
+from services.ingest.views.pages import PageView, page_view
 
 
 class OrganizationController(Controller):

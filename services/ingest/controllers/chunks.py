@@ -13,15 +13,15 @@ from services.ingest.receive_chunk import ReceiveChunk
 from services.ingest.recording_files import ChunkBody
 from services.ingest.request_upload import OfferChunkUrls
 from services.ingest.signatures import ChunkQuery
-from services.ingest.views import (
+from services.ingest.views.chunks import (
     ChunkUrlsView,
     ChunkView,
-    PageView,
     StoredChunkView,
     chunk_urls_view,
     chunk_view,
     stored_chunk_view,
 )
+from services.ingest.views.pages import PageView
 
 
 class ChunkController(Controller):

@@ -10,13 +10,8 @@ from services.ingest.finalize import Finalize
 from services.ingest.open_recording import OpenRecording
 from services.ingest.paging import DEFAULT_LIMIT, PageRequest
 from services.ingest.read_recordings import ReadRecordings
-from services.ingest.views import (
-    FinalizeView,
-    PageView,
-    finalize_view,
-    new_recording_view,
-    page_view,
-)
+from services.ingest.views.pages import PageView, page_view
+from services.ingest.views.recordings import FinalizeView, finalize_view, new_recording_view
 from shared.domain.recording import RecordingStatus
 from shared.events.resources import RecordingResource, recording_resource
 

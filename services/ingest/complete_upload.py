@@ -1,0 +1,121 @@
+"""The verb of upload-complete: whole files are stored and, where a hash is claimed, hash to it: the recording is uploaded."""
+
+from services.ingest import bodies
+from services.ingest.outbox import Outbox, decided_anew
+from services.ingest.ports import RecordingStore
+from services.ingest.read_recordings import found
+from services.ingest.recording_files import RecordingFiles
+from services.ingest.refusals import ContentMismatch, InvalidRequest, SizeMismatch, VerificationPending
+from services.ingest.request_upload import AWAITING_UPLOAD
+from services.ingest.uploaded_media import as_uploaded, inspected, main_file
+from shared.domain.caller import Caller
+from shared.domain.clock import now
+from shared.domain.errors import FailureReason
+from shared.domain.ids import new_id
+from shared.domain.job import Failure, Job, JobKind, JobStatus
+from shared.domain.media import Media
+from shared.domain.recording import HashClaim, Recording, RecordingStatus
+from shared.events.recording import RecordingFailed, recording_event, recording_uploaded, upload_claimed
+
+INLINE_HASH_BYTES = 8 * 1024 * 1024
+"""Files up to this size are hashed within the request; larger ones by the stitcher, and the client asks again."""
+
+_ACTIVE = frozenset({JobStatus.QUEUED, JobStatus.RUNNING})
+
+
+class CompleteUpload:
+    """Completes uploads of whole files."""
+
+    def __init__(self, recordings: RecordingStore, files: RecordingFiles, outbox: Outbox) -> None:
+        self._recordings, self._files, self._outbox = recordings, files, outbox
+
+    async def __call__(self, caller: Caller, recording_id: str, body: bodies.CompleteUpload) -> Recording:
+        """Move the recording to `uploaded` when every announced file is stored and, if a hash is claimed, hashes to it.
+
+        A repeat without a hash is refused; one with the hash that was verified finds the recording as it stands, one with
+        another hash changes nothing. While a large file is hashed the answer is `VerificationPending`.
+        """
+        claimed = body.content_sha256.lower() if body.content_sha256 else None
+
+        async def attempt() -> Recording:
+            recording = await found(self._recordings, caller.tenant, recording_id)
+            if not recording.streaming and recording.status in AWAITING_UPLOAD:
+                return await self._complete(recording, claimed, body.file_size_bytes)
+            return await self._replay(recording, claimed)
+
+        return await decided_anew(attempt)
+
+    async def _complete(self, recording: Recording, claimed: str | None, size: int | str | None) -> Recording:
+        _refuse_while_verifying(recording, claimed)
+        media = await inspected(self._files, recording)
+        main = main_file(media)
+        length = main.file_size_bytes or 0
+        if size is not None and int(size) != length:
+            raise SizeMismatch("what is stored has another size", param="file_size_bytes", details={"stored_bytes": length})
+        if claimed is None:
+            return await self._pass(recording, media, None)
+        if length > INLINE_HASH_BYTES:
+            return await self._claim(recording, media, claimed)
+        if await self._files.sha256(main, length) != claimed:
+            return await self._fail(recording, claimed)
+        return await self._pass(recording, media, claimed)
+
+    async def _pass(self, recording: Recording, media: tuple[Media, ...], verified: str | None) -> Recording:
+        at = now()
+        after = recording.changed(
+            status=RecordingStatus.UPLOADED,
+            media=as_uploaded(media),
+            content_sha256=verified,
+            content_sha256_verified_at=at if verified else None,
+            job=Job(id=new_id("job_stitcher"), kind=JobKind.STITCH, queued_at=at, available_at=at),
+            failure=None,
+            uploaded_at=at,
+        )
+        return await self._outbox.save(self._recordings, recording, after, recording_uploaded(after, 0))
+
+    async def _claim(self, recording: Recording, media: tuple[Media, ...], claimed: str) -> Recording:
+        at = now()
+        after = recording.changed(
+            media=media,
+            hash_claim=HashClaim(content_sha256=claimed, claimed_at=at),
+            job=Job(id=new_id("job_verifier"), kind=JobKind.VERIFY, queued_at=at, available_at=at),
+            failure=None,
+        )
+        await self._outbox.save(self._recordings, recording, after, upload_claimed(after))
+        raise _pending()
+
+    async def _fail(self, recording: Recording, claimed: str) -> Recording:
+        message = "the upload's SHA-256 is not the one declared"
+        failure = Failure(reason=FailureReason.CONTENT_HASH_MISMATCH, message=message)
+        after = recording.changed(status=RecordingStatus.INTEGRITY_FAILURE, failure=failure)
+        await self._outbox.save(self._recordings, recording, after, recording_event(RecordingFailed, after))
+        raise ContentMismatch(f"{message}: upload it anew", param="content_sha256", details={"declared": claimed})
+
+    async def _replay(self, recording: Recording, claimed: str | None) -> Recording:
+        if claimed is None or recording.streaming:
+            raise _not_awaiting(recording)
+        if recording.content_sha256 is None:
+            raise _pending() if recording.job and recording.job.status in _ACTIVE else _not_awaiting(recording)
+        if recording.content_sha256 != claimed:
+            raise ContentMismatch("the upload was completed with another SHA-256", param="content_sha256")
+        if recording.content_sha256_verified_at is not None:
+            return recording
+        verified = recording.changed(content_sha256_verified_at=now())
+        return await self._outbox.save(self._recordings, recording, verified)
+
+
+def _refuse_while_verifying(recording: Recording, claimed: str | None) -> None:
+    job, claim = recording.job, recording.hash_claim
+    if job is None or job.kind is not JobKind.VERIFY or job.status not in _ACTIVE:
+        return
+    if claimed is not None and claim is not None and claim.content_sha256 != claimed:
+        raise ContentMismatch("another SHA-256 is being verified", param="content_sha256")
+    raise _pending()
+
+
+def _pending() -> VerificationPending:
+    return VerificationPending("the upload is being hashed: send the same request again")
+
+
+def _not_awaiting(recording: Recording) -> InvalidRequest:
+    return InvalidRequest("the recording does not await an upload", details={"current_status": recording.status})

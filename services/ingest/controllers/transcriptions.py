@@ -1,0 +1,53 @@
+"""Transcriptions: start by either route, read one."""
+
+from litestar import Controller, get, post
+from litestar.di import NamedDependency
+from litestar.params import FromPath, JSONBody
+
+from services.ingest.api_request import ApiRequest, requires
+from services.ingest.bodies import CreateTranscription, Transcribe
+from services.ingest.read_transcriptions import ReadTranscriptions
+from services.ingest.start_transcription import StartTranscription
+from services.ingest.views.transcriptions import TranscriptionView, transcription_view
+
+
+class TranscriptionController(Controller):
+    """Two routes start the same job."""
+
+    path = "/v1"
+    tags = ("Transcriptions",)
+
+    @post("/recordings/{recording_id:str}/transcribe", guards=[requires("transcriptions:write")])
+    async def transcribe(
+        self,
+        request: ApiRequest,
+        recording_id: FromPath[str],
+        data: JSONBody[Transcribe],
+        start_transcription: NamedDependency[StartTranscription],
+    ) -> TranscriptionView:
+        """Queue a transcription of the recording."""
+        transcription = await start_transcription(request.caller, recording_id, data)
+        request.context.note(transcription_id=transcription.id)
+        return transcription_view(transcription)
+
+    @post("/transcriptions", guards=[requires("transcriptions:write")])
+    async def create(
+        self,
+        request: ApiRequest,
+        data: JSONBody[CreateTranscription],
+        start_transcription: NamedDependency[StartTranscription],
+    ) -> TranscriptionView:
+        """Queue a transcription of the recording that the body names."""
+        transcription = await start_transcription(request.caller, data.recording_id, data)
+        request.context.note(transcription_id=transcription.id, recording_id=data.recording_id)
+        return transcription_view(transcription)
+
+    @get("/transcriptions/{transcription_id:str}", guards=[requires("transcriptions:read")])
+    async def read(
+        self,
+        request: ApiRequest,
+        transcription_id: FromPath[str],
+        read_transcriptions: NamedDependency[ReadTranscriptions],
+    ) -> TranscriptionView:
+        """Read one, with its text once it is completed."""
+        return transcription_view(*await read_transcriptions.get(request.caller, transcription_id))

@@ -1,0 +1,43 @@
+"""`/v1/recordings/{id}/upload-url` and `upload-complete`: uploads of whole files."""
+
+from litestar import Controller, post
+from litestar.di import NamedDependency
+from litestar.params import FromPath, JSONBody
+
+from services.ingest import bodies
+from services.ingest.api_request import ApiRequest, requires
+from services.ingest.complete_upload import CompleteUpload
+from services.ingest.request_upload import RequestUploadUrl
+from services.ingest.views.recordings import UploadUrlView, completed_view, upload_url_view
+from shared.events.resources import RecordingResource
+
+
+class UploadController(Controller):
+    """Files that go to the object store past the API."""
+
+    path = "/v1/recordings/{recording_id:str}"
+    tags = ("Uploads",)
+    guards = (requires("recordings:write"),)
+
+    @post("/upload-url", status_code=200)
+    async def request_url(
+        self,
+        request: ApiRequest,
+        recording_id: FromPath[str],
+        data: JSONBody[bodies.RequestUpload],
+        request_upload_url: NamedDependency[RequestUploadUrl],
+    ) -> UploadUrlView:
+        """Announce a file and return the URL that stores it."""
+        return upload_url_view(await request_upload_url(request.caller, recording_id, data))
+
+    @post("/upload-complete", status_code=200)
+    async def complete(
+        self,
+        request: ApiRequest,
+        recording_id: FromPath[str],
+        data: JSONBody[bodies.CompleteUpload],
+        complete_upload: NamedDependency[CompleteUpload],
+    ) -> RecordingResource:
+        """Say that every announced file is stored."""
+        recording = await complete_upload(request.caller, recording_id, data)
+        return completed_view(recording, replayed=data.content_sha256 is not None)

@@ -1,0 +1,91 @@
+"""The verb of transcribe: a transcription is queued for a recording whose audio is there (contract A12, A15)."""
+
+from collections.abc import Set as AbstractSet
+
+from services.ingest.bodies import Transcribe
+from services.ingest.outbox import Outbox
+from services.ingest.ports import RecordingStore, TranscriptionStore
+from services.ingest.read_recordings import found
+from services.ingest.refusals import ProviderNotConfigured, RecordingNotReady, TranscriptionInProgress, UnsupportedLanguage
+from shared.domain.caller import Caller
+from shared.domain.errors import AlreadyExists, TransientFailure
+from shared.domain.ids import new_id
+from shared.domain.languages import LANGUAGES
+from shared.domain.recording import TRANSCRIBABLE, Recording
+from shared.domain.tenant import Tenant
+from shared.domain.transcription import ProviderName, Transcription, TranscriptionRequest, queued_transcription
+from shared.domain.transition import TransitionRefused, VersionConflict
+from shared.events.transcription import TranscriptionEvent, TranscriptionQueued, transcription_event
+from shared.telemetry.logs import get_logger
+
+log = get_logger()
+
+
+class StartTranscription:
+    """Queues transcriptions; at most one of a recording is active, which the store's unique index guards."""
+
+    def __init__(
+        self, recordings: RecordingStore, transcriptions: TranscriptionStore, outbox: Outbox, providers: AbstractSet[ProviderName]
+    ) -> None:
+        self._recordings, self._transcriptions = recordings, transcriptions
+        self._outbox, self._providers = outbox, providers
+
+    async def __call__(self, caller: Caller, recording_id: str, body: Transcribe) -> Transcription:
+        """Store the transcription with its `transcription.queued`; the recording shows it from now on."""
+        request = self._request(body)
+        recording = await found(self._recordings, caller.tenant, recording_id)
+        await self._refuse_unready(recording)
+        transcription = queued_transcription(new_id("txn"), recording, request)
+        event = transcription_event(TranscriptionQueued, transcription)
+        try:
+            await self._outbox.add(self._transcriptions, transcription, event)
+        except AlreadyExists as error:
+            raise await self._in_progress(caller.tenant, recording_id) from error
+        await self._reflect(event)
+        return transcription
+
+    def _request(self, body: Transcribe) -> TranscriptionRequest:
+        provider = body.provider or ProviderName.WHISPER
+        if provider not in self._providers:
+            configured = sorted(self._providers)
+            raise ProviderNotConfigured(
+                f"{provider} is not configured here", param="provider", details={"configured_providers": configured}
+            )
+        diarization = True if body.diarization is None else body.diarization
+        return TranscriptionRequest(
+            provider=provider, language=accepted_language(provider, body.language), diarization=diarization
+        )
+
+    async def _refuse_unready(self, recording: Recording) -> None:
+        """Refuse unless there is audio: a streaming upload has none until its chunks are joined, whatever its status says."""
+        if recording.status in TRANSCRIBABLE and recording.audio is not None:
+            return
+        newest = await self._transcriptions.newest_of(recording.tenant, recording.id)
+        if newest is not None and newest.active:
+            raise _already(newest)
+        details = {"current_status": recording.status, "stitching": recording.job and recording.job.status}
+        raise RecordingNotReady("the recording has no audio to transcribe, or not yet", details=details)
+
+    async def _in_progress(self, tenant: Tenant, recording_id: str) -> TranscriptionInProgress:
+        return _already(await self._transcriptions.newest_of(tenant, recording_id))
+
+    async def _reflect(self, event: TranscriptionEvent) -> None:
+        try:
+            await self._recordings.reflect(event)
+        except (TransientFailure, VersionConflict, TransitionRefused) as error:  # whoever publishes the event does it again
+            log.warning("transcription.not_reflected", recording_id=event.recording_id, error=type(error).__name__)
+
+
+def accepted_language(provider: ProviderName, language: str | None) -> str | None:
+    """Return the language as the provider takes it; refuses, naming the accepted format, when it does not."""
+    if language is None:
+        return None
+    accepted = LANGUAGES[provider].accept(language)
+    if accepted is None:
+        raise UnsupportedLanguage(f"{provider} takes {LANGUAGES[provider].form}; not {language}", param="language")
+    return accepted
+
+
+def _already(transcription: Transcription | None) -> TranscriptionInProgress:
+    details = None if transcription is None else {"transcription_id": transcription.id}
+    return TranscriptionInProgress("the recording is being transcribed already", details=details)
