@@ -1,6 +1,7 @@
 """The rare and blocking calls, through the `minio` client in a few threads: making the bucket, multipart uploads."""
 
 import asyncio
+import contextlib
 import hashlib
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -81,6 +82,8 @@ class MinioBucket:
                 parts.stopped = True
         etag = (result.etag or "").strip('"')
         if etag_is_md5(result.http_headers) and etag != parts.etag:
+            with contextlib.suppress(ObjectStoreUnavailable, ObjectStoreRefused):
+                await self._call(f"delete {key}", lambda: self._client.remove_object(self._bucket, key))
             raise ObjectStoreUnavailable(f"upload {key}: the store's checksum {etag} is not the file's {parts.etag}")
         return etag
 
