@@ -44,7 +44,6 @@ def kafka_broker(settings: KafkaSettings, client_id: str) -> KafkaBroker:
         metadata_max_age_ms=METADATA_MAX_AGE_MS,
         max_batch_size=MAX_BATCH_BYTES,
         linger_ms=0,  # what waits while a request is under way is sent as one batch anyway
-        allow_auto_create_topics=False,
         apply_types=False,
         logger=logging.getLogger("earwitness.faststream"),  # its own would not come out as our JSON lines
     )

@@ -9,6 +9,7 @@ from aiokafka import ConsumerRebalanceListener  # type: ignore[import-untyped]  
 from aiokafka.errors import CommitFailedError, ConsumerStoppedError, IllegalStateError, KafkaError  # type: ignore[import-untyped]
 from faststream import AckPolicy
 from faststream.kafka import KafkaBroker
+from faststream.kafka.schemas import Topic
 
 from shared.domain.errors import TransientFailure
 from shared.messaging.batch import Batch, Partition
@@ -43,7 +44,7 @@ class Membership(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka s
         self._broker, self._group, self._most_records, self._rest_s = broker, group, most_records, rest_s
         self._drain_s = settings.kafka_session_timeout_ms / 2_000
         self._subscriber = broker.subscriber(
-            *topics,
+            *(Topic(name, declare=False) for name in topics),
             batch=True,
             group_id=group,
             group_instance_id=settings.kafka_group_instance,
