@@ -14,6 +14,7 @@ from typing import NamedTuple
 from services.stitcher.bytestream import ByteStream
 from services.stitcher.containers import flac, frames, mp4, ogg, opus, wav, webm
 from services.stitcher.containers.malformed import Malformed
+from services.stitcher.containers.opus import OpusStream
 from services.stitcher.faults import locating, mixed, not_audio
 from services.stitcher.sniff import family, sniff
 from shared.domain.errors import FailureReason, PermanentFailure
@@ -29,7 +30,7 @@ class Arrangement(NamedTuple):
 
     kind: str
     separate: bool
-    seamless: bool = True  # byte ranges whose Ogg pages are numbered through
+    opus: OpusStream | None = None  # what byte ranges of one Ogg-Opus file hold
 
 
 def arrange(stream: ByteStream) -> Arrangement:
@@ -43,7 +44,7 @@ def arrange(stream: ByteStream) -> Arrangement:
     kind = family(mime)
     later = [_begins(stream.read_at(start, _LATER_HEAD), kind) for start in stream.starts[1:]]
     if not any(later) or _declares_all(stream, kind):
-        return Arrangement(kind, separate=False, seamless=_whole(stream, kind))
+        return Arrangement(kind, separate=False, opus=_whole(stream, kind))
     for number, begun in enumerate(later, 2):
         if begun != kind:
             head = stream.read_at(stream.starts[number - 1], HEAD)
@@ -78,17 +79,15 @@ def _declares_all(stream: ByteStream, kind: str) -> bool:
         return False
 
 
-def _whole(stream: ByteStream, kind: str) -> bool:
-    """Check that the bytes are one file to the end; whether its Ogg pages are numbered through."""
-    seamless = True
+def _whole(stream: ByteStream, kind: str) -> OpusStream | None:
+    """Check that the bytes are one file to the end; what it holds if that is Opus in Ogg."""
+    found = None
     with locating(stream):
         if kind == "ogg" and opus.is_opus(stream):
             found = opus.scan(stream)
-            end, seamless = found.end, found.contiguous
-        else:
-            end = check_file(stream, kind)
+        end = check_file(stream, kind) if found is None else found.end
     _no_chunk_beyond(stream, end)
-    return seamless
+    return found
 
 
 def check_file(stream: ByteStream, kind: str) -> int:

@@ -44,12 +44,19 @@ class ByteStream:
         self._block, self._block_start = data, offset
         return data[:count]
 
-    def blocks(self, size: int = 1 << 22) -> Iterator[bytes]:
-        """Every byte in order, in blocks of at most `size`."""
+    def blocks(self, size: int = 1 << 20) -> Iterator[bytes]:
+        """Every byte in order, in blocks of at most `size`; small chunks are gathered."""
+        held, count = [], 0
         for path in self.paths:
-            with path.open("rb") as file:
-                while block := file.read(size):
-                    yield block
+            with path.open("rb", buffering=0) as file:
+                while block := file.read(size - count):
+                    held.append(block)
+                    count += len(block)
+                    if count == size:
+                        yield b"".join(held)
+                        held, count = [], 0
+        if held:
+            yield b"".join(held)
 
     def number_at(self, offset: int) -> int:
         """The number (from 1) of the chunk that holds the byte at `offset`; past the end, the last one."""

@@ -77,8 +77,7 @@ def _parallel(run: Iterator[Segment], target: Target, threads: int, library: cty
 
 def _encode(segment: Segment, target: Target, library: ctypes.CDLL) -> list[bytes]:
     encoder = Encoder(library, target.rate, target.channels, target.bitrate)
-    count = len(segment.samples) * FRAMES_PER_SECOND // target.rate
-    return [encoder.encode(segment.samples, frame) for frame in range(count)][segment.preroll :]
+    return list(encoder.encode(segment.samples))[segment.preroll :]
 
 
 def _single(run: Iterator[Segment], target: Target) -> Iterator[list[bytes]]:

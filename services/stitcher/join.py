@@ -65,8 +65,8 @@ def join_chunks(chunks: Sequence[Path], work: Path, *, threads: int | None = Non
     with ByteStream(chunks) as stream, ThreadPoolExecutor(1, thread_name_prefix="md5") as pool:
         arrangement = arrange(stream)
         output = work / "joined"
-        if not arrangement.separate and arrangement.seamless:
-            written, digests = concatenate(stream, arrangement.kind, output)
+        if not arrangement.separate and (arrangement.opus is None or arrangement.opus.contiguous):
+            written, digests = concatenate(stream, arrangement, output)
             return _joined(written, digests, digests.md5)
         chunks_md5 = pool.submit(md5_of, stream)
         written = join_separate(stream, arrangement, output, threads=threads or _cores())

@@ -18,7 +18,7 @@ from services.stitcher.decode import Format, frames, read_format
 from services.stitcher.digest import Digests, digest
 from services.stitcher.faults import blaming, chunk_failure, locating, mixed
 from services.stitcher.lossless import pcm_blocks, remux_opus, renumber, to_flac
-from services.stitcher.probe import Inspected, inspect
+from services.stitcher.probe import Inspected, described_opus, inspect
 from services.stitcher.reencode import OpusSource, any_to_opus, from_ogg, from_webm, opus_to_opus
 from shared.domain.errors import FailureReason, PermanentFailure
 
@@ -36,24 +36,24 @@ class Written(msgspec.Struct):
     digests: Digests | None = None
 
 
-def concatenate(stream: ByteStream, kind: str, path: Path) -> tuple[Written, Digests]:
+def concatenate(stream: ByteStream, arrangement: Arrangement, path: Path) -> tuple[Written, Digests]:
     """The bytes one after the other, hashed while they are copied."""
     with path.open("wb") as file:
         digests = digest(stream.blocks(), file)
     try:
-        found = inspect(path)
+        found = described_opus(arrangement.opus) if arrangement.opus is not None else inspect(path)
     except PermanentFailure as failure:
         raise chunk_failure(FailureReason.CHUNK_CORRUPT, 1, failure.message) from failure
-    if kind == "flac":
+    if arrangement.kind == "flac":
         _check_flac(stream, path)
     return Written(path, found, "concatenate", digests), digests
 
 
 def join_separate(stream: ByteStream, arrangement: Arrangement, path: Path, *, threads: int) -> Written:
     """Chunks that are files of their own (or pages of one Ogg stream each chunk numbers anew) to one file."""
-    if not arrangement.separate:
+    if not arrangement.separate and arrangement.opus is not None:
         renumber(stream, path)
-        return Written(path, inspect(path), "remux")
+        return Written(path, described_opus(arrangement.opus), "remux")
     if arrangement.kind == "ogg" and all(_each(stream, opus.is_opus)):
         return _join_opus(stream, path, threads)
     if arrangement.kind == "wav":
@@ -75,7 +75,7 @@ def _join_opus(stream: ByteStream, path: Path, threads: int) -> Written:
             raise chunk_failure(FailureReason.CHUNK_CORRUPT, number, "more than one stream in the chunk")
     if _goes_on(found):
         remux_opus(stream, found, path)
-        return Written(path, inspect(path), "remux")
+        return Written(path, described_opus(msgspec.structs.replace(found[0], last=found[-1].last)), "remux")
     sources = [from_ogg(chunk, one) for chunk, one in zip(stream.paths, found, strict=True)]
     return _opus_runs(sources, path, threads) or _join_any(stream, "ogg", path, threads)
 

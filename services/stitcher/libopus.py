@@ -1,11 +1,12 @@
 """libopus itself, called through ctypes: PyAV's wheels ship it, and ctypes lets go of the GIL, so threads scale.
 
-PyAV's own Opus codec cannot decode at a lower rate than 48 kHz nor switch prediction off for single packets, both of which
-the joiner lives on. Where no libopus is found (`load()` is None) the joiner falls back on PyAV's codec in one thread.
+PyAV's own Opus decoder works at 48 kHz only, three times the samples most speech needs. Where no libopus is found (`load()`
+is None) the joiner falls back on PyAV's codec in one thread.
 """
 
 import ctypes
 import re
+from collections.abc import Iterator
 from contextlib import suppress
 from ctypes.util import find_library
 from functools import cache
@@ -18,7 +19,7 @@ from numpy.typing import NDArray
 Samples = NDArray[np.float32]  # shape (samples, channels), C order
 
 _APPLICATION_AUDIO = 2049
-_SET_BITRATE, _SET_COMPLEXITY, _GET_LOOKAHEAD, _SET_PREDICTION_DISABLED = 4002, 4010, 4027, 4042
+_SET_BITRATE, _SET_COMPLEXITY = 4002, 4010
 _MAX_PACKET = 1275 * 3 + 7
 _COMPLEXITY = 10
 _NEEDED = ("opus_encode_float", "opus_decode_float", "opus_encoder_ctl")
@@ -99,9 +100,6 @@ class Encoder:
             raise OpusRefused(f"encoder for {rate} Hz, {channels} channels: {error.value}")
         self._control(_SET_BITRATE, bitrate)
         self._control(_SET_COMPLEXITY, _COMPLEXITY)
-        lookahead = ctypes.c_int()
-        library.opus_encoder_ctl(self._state, _GET_LOOKAHEAD, ctypes.byref(lookahead))
-        self.lookahead = lookahead.value  # samples at `rate` by which the output lags
         self._frame = rate // 50
         self._stride = self._frame * channels * 4
         self._packet = (ctypes.c_ubyte * _MAX_PACKET)()
@@ -111,17 +109,14 @@ class Encoder:
         if getattr(self, "_state", None):
             self._library.opus_encoder_destroy(self._state)
 
-    def predict(self, *, allowed: bool) -> None:
-        """Whether the next packets may lean on the ones before them."""
-        self._control(_SET_PREDICTION_DISABLED, 0 if allowed else 1)
-
-    def encode(self, samples: Samples, frame: int) -> bytes:
-        """The packet of the `frame`th 20 ms of `samples`."""
-        address = samples.ctypes.data + frame * self._stride
-        size = self._encode(self._state, address, self._frame, self._packet_address, _MAX_PACKET)
-        if size < 0:
-            raise OpusRefused(f"frame {frame}: {size}")
-        return ctypes.string_at(self._packet_address, size)
+    def encode(self, samples: Samples) -> Iterator[bytes]:
+        """The packets of all whole 20 ms frames of `samples`."""
+        begin = samples.ctypes.data
+        for address in range(begin, begin + len(samples) // self._frame * self._stride, self._stride):
+            size = self._encode(self._state, address, self._frame, self._packet_address, _MAX_PACKET)
+            if size < 0:
+                raise OpusRefused(f"frame at {address - begin}: {size}")
+            yield ctypes.string_at(self._packet_address, size)
 
     def _control(self, request: int, value: int) -> None:
         self._library.opus_encoder_ctl(self._state, request, ctypes.c_int(value))

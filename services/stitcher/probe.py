@@ -12,7 +12,7 @@ from av.stream import Disposition, Stream
 from services.stitcher.bytestream import ByteStream
 from services.stitcher.containers import webm_opus
 from services.stitcher.containers.malformed import Malformed
-from services.stitcher.containers.opus import CLOCK, is_opus, scan
+from services.stitcher.containers.opus import CLOCK, OpusStream, is_opus, scan
 from services.stitcher.digest import digest_file
 from services.stitcher.sniff import family, sniff
 from shared.domain.errors import FailureReason, PermanentFailure
@@ -74,8 +74,11 @@ def _opus(stream: ByteStream) -> Inspected | None:
         found = scan(stream)
     except Malformed:
         return None
-    if found.end < stream.size:
-        return None
+    return described_opus(found) if found.end == stream.size else None
+
+
+def described_opus(found: OpusStream) -> Inspected:
+    """A scanned Ogg-Opus stream in the words of every other file."""
     return Inspected(
         content_type="audio/ogg",
         codec="opus",

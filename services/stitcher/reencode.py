@@ -78,17 +78,18 @@ def _decoded(source: OpusSource, decoder: Decoder, rate: int, left: int) -> Iter
     """The next `left` samples at `rate`: pre-skip is dropped, and what end trimming cuts never comes."""
     one = source.stream
     skip, room = round(one.pre_skip * rate / CLOCK), 2 * rate
-    stride = 4 * one.channels
-    block, filled = np.empty((room, one.channels), np.float32), 0
+    stride, block, filled = 4 * one.channels, np.empty((room, one.channels), np.float32), 0
+    address = block.ctypes.data
     for packet in source.packets():
         if not packet:
             continue
-        filled += decoder.decode(packet, block.ctypes.data + filled * stride, min(room - filled, _LONGEST_PACKET))
+        filled += decoder.decode(packet, address + filled * stride, _LONGEST_PACKET)
         if room - filled < _LONGEST_PACKET:
             ready = block[skip : min(filled, skip + left)]
             skip, left = max(0, skip - filled), left - len(ready)
             yield ready
             block, filled = np.empty((room, one.channels), np.float32), 0
+            address = block.ctypes.data
     ready = block[skip : min(filled, skip + left)]
     yield ready
     if left > len(ready):  # rounding, or a header that promises a sample too many

@@ -1,6 +1,7 @@
 """Opus in Ogg (RFC 7845): the identification header, packet durations, and one scan that tells what a stream holds."""
 
 from collections.abc import Iterator
+from itertools import accumulate
 
 import msgspec
 
@@ -10,6 +11,7 @@ from services.stitcher.containers.ogg import CONTINUED, FIRST, LAST, Page, encod
 
 CLOCK = 48_000  # granules and packet durations count in this, whatever the codec runs at
 _HEAD_SIZE = 19
+_FULL = 255  # a packet whose lace is full goes on in the next
 _SILK, _HYBRID, _CELT = (480, 960, 1920, 2880), (480, 960), (120, 240, 480, 960)
 _FRAME = [*_SILK * 3, *_HYBRID * 2, *_CELT * 4]  # samples per frame, by configuration number
 # Decoding at this rate loses nothing of a packet of that configuration (narrow, medium, wide, super-wide, full band).
@@ -71,7 +73,7 @@ def packets(page_run: Iterator[Page]) -> Iterator[bytes]:
             pending = b""
         for lace in page.lacing:
             end += lace
-            if lace < 255:  # noqa: PLR2004 - a full lace goes on in the next
+            if lace < _FULL:
                 yield pending + page.body[start:end] if pending else page.body[start:end]
                 pending, start = b"", end
         if start < end:
@@ -134,7 +136,7 @@ class _Scanner:
             found.contiguous = False
         self._sequence = page.sequence
         if self._in_tags:
-            self._in_tags = not any(lace < 255 for lace in page.lacing)  # noqa: PLR2004
+            self._in_tags = not any(lace < _FULL for lace in page.lacing)
             found.audio_offset = page.end
             return
         self._page_samples = self._measure(page)
@@ -154,11 +156,14 @@ class _Scanner:
 
     def _measure(self, page: Page) -> int:
         """The samples of the packets that end on the page; spanning packets count where they end."""
+        self._found.packet_bytes += len(page.body)
+        if not self._carried and not page.flags & CONTINUED and (total := self._measure_plain(page)) is not None:
+            return total
         total = start = end = 0
         pending, body = self._carried if page.flags & CONTINUED else b"", page.body
         for lace in page.lacing:
             end += lace
-            if lace == 255:  # noqa: PLR2004
+            if lace == _FULL:
                 continue
             if end > start or pending:
                 head = (pending + body[start : min(end, start + 2)])[:2]
@@ -166,8 +171,18 @@ class _Scanner:
                 self._configurations.add(head[0] >> 3)
             pending, start = b"", end
         self._carried = (pending + body[start : start + 2])[:2] if start < end or pending else b""
-        self._found.packet_bytes += len(body)
         return total
+
+    def _measure_plain(self, page: Page) -> int | None:
+        """The same for the page nearly every page is, ten times as fast: short packets, none spanning, of one layout."""
+        if _FULL in page.lacing or 0 in page.lacing:
+            return None
+        tocs = bytes(map(page.body.__getitem__, list(accumulate(page.lacing, initial=0))[:-1]))
+        kinds = set(tocs)
+        if any(toc & 3 == 3 for toc in kinds):  # noqa: PLR2004
+            return None
+        self._configurations.update(toc >> 3 for toc in kinds)
+        return sum(tocs.count(toc) * _SINGLE[toc] for toc in kinds)
 
 
 def header_pages(serial: int, channels: int, pre_skip: int, input_rate: int) -> bytes:
