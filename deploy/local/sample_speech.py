@@ -66,7 +66,6 @@ def sample_speech(cache: Path) -> list[Sample]:
 
     One that cannot be had is left out; raises `PackageUnavailable` when neither can.
     """
-    cache.mkdir(parents=True, exist_ok=True)
     samples, missed = [], []
     for make in (reading, conversation):
         try:
@@ -96,6 +95,7 @@ def conversation(cache: Path) -> Sample:
 
 def _make(path: Path, files: dict[str, str], package: Package, installed: Path | None = None) -> None:
     """Join `files`, from the system's folder if they are there, else from the package, and put the whole in place at once."""
+    path.parent.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(dir=path.parent) as folder:
         found = _verified(installed, files) if installed else []
         if not found:

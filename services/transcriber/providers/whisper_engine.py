@@ -23,6 +23,7 @@ from shared.workers import Report, Work
 SHORTEST = RATE - RATE // 50  # samples: a second cannot be transcribed with less; a codec may keep 20 ms of it
 DETECTION_WINDOWS = 4  # of 30 s, looked at until one is sure of the language
 STAGE = "transcribing"
+UNSPACED = frozenset({"zh", "ja", "th", "lo", "my", "yue"})  # scripts that the model cuts into words by characters
 
 
 def initialize(settings: WhisperSettings) -> Work[SpeechRequest, Transcript]:
@@ -78,13 +79,13 @@ class WhisperEngine:
 
     def _segments(self, piece: Piece, language: SpokenLanguage) -> Iterator[Segment]:
         """What is said in the piece, at its time in the whole; nothing where the voice detector hears nobody."""
-        if not get_speech_timestamps(piece.samples, self._vad):
-            return
+        if language.known is None and not get_speech_timestamps(piece.samples, self._vad):
+            return  # there is no language to detect
         heard, info = self._hear(piece.samples, language=language.known)
         language.heard(info.language, info.language_probability, info.duration_after_vad)
         for segment in heard:
             if self._believable(segment):
-                placed = _placed(segment, piece.start / RATE)
+                placed = _placed(segment, piece.start / RATE, spaced=info.language not in UNSPACED)
                 yield from sentences(placed) if self._settings.profile == "fast" else (placed,)
 
     def _hearing(self) -> Any:  # noqa: ANN401 - faster-whisper is not typed
@@ -151,23 +152,34 @@ def _progress(done_s: float, total_s: float | None) -> Progress:
     return Progress(min(done_s / total_s, 1.0) if total_s else 0.0, STAGE)
 
 
-def _placed(segment: Any, offset_s: float) -> Segment:  # noqa: ANN401 - faster-whisper is not typed
+def _placed(segment: Any, offset_s: float, *, spaced: bool) -> Segment:  # noqa: ANN401 - faster-whisper is not typed
     """The model's segment in our form, moved to its place; the confidence is the mean of its words' probabilities.
 
     The model's own figure for a segment (`avg_logprob`) is that of the whole 30 s window, the same for all segments in it;
     it is used only where there are no words.
     """
-    words = tuple(_words(segment.words or (), offset_s))
+    words = tuple(_word(parts, offset_s) for parts in _wholes(segment.words or (), spaced=spaced))
     confidence = mean_confidence(words) if words else float(np.exp(segment.avg_logprob))
     start, end = float(segment.start) + offset_s, float(segment.end) + offset_s
     return Segment(start=start, end=end, text=segment.text, confidence=confidence, words=words)
 
 
-def _words(words: Iterable[Any], offset_s: float) -> Iterator[Word]:
-    for word in words:
-        yield Word(
-            word=word.word,
-            start=float(word.start) + offset_s,
-            end=float(word.end) + offset_s,
-            confidence=float(word.probability),
-        )
+def _wholes(parts: Iterable[Any], *, spaced: bool) -> Iterator[list[Any]]:
+    """The parts of each word: the model cuts before punctuation (`ill` + `-disposed`, `50` + `%`), and marks words by a space."""
+    whole: list[Any] = []
+    for part in parts:
+        if whole and not (spaced and not part.word.startswith(" ")):
+            yield whole
+            whole = []
+        whole.append(part)
+    if whole:
+        yield whole
+
+
+def _word(parts: list[Any], offset_s: float) -> Word:
+    return Word(
+        word="".join(part.word for part in parts),
+        start=float(parts[0].start) + offset_s,
+        end=float(parts[-1].end) + offset_s,
+        confidence=float(np.mean([part.probability for part in parts])),
+    )

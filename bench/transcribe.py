@@ -1,0 +1,143 @@
+"""A worker's time against raw faster-whisper with the same options, in turns, in the same run; goal at most 1.05 times.
+
+`python -m bench.transcribe` uses half a minute of real speech; `--minutes 5 30` repeats it to those lengths instead, each
+in a new worker, and prints the peak memory, which must not grow with the length.
+"""
+
+import argparse
+import asyncio
+import os
+import statistics
+import time
+import wave
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import msgspec
+from faster_whisper import WhisperModel
+
+from deploy.local.sample_speech import reading
+from services.transcriber.models import ModelSource, default_folder, resolve_model
+from services.transcriber.ports import Progress, SpeechRequest
+from services.transcriber.providers.whisper import WhisperProvider, WhisperSettings, whisper_pool
+from shared.workers import Entry, ProcessPool, Report, Work
+
+TICKS = os.sysconf("SC_CLK_TCK")
+
+
+class Cost(msgspec.Struct, frozen=True):
+    """Seconds of wall clock and of the worker's CPU."""
+
+    wall_s: float
+    cpu_s: float
+
+
+def initialize_raw(settings: WhisperSettings) -> Work[str, int]:
+    """Return the peer: what a script does with faster-whisper."""
+    model = WhisperModel(str(settings.model_path), device="cpu", compute_type="int8", cpu_threads=settings.cpu_threads)
+
+    def transcribe(path: str, _: Report) -> int:
+        segments, _info = model.transcribe(
+            path,
+            language="en",
+            beam_size=settings.beam,
+            word_timestamps=True,
+            vad_filter=True,
+            condition_on_previous_text=settings.condition_on_previous_text,
+        )
+        return sum(len(segment.words or ()) for segment in segments)
+
+    return transcribe
+
+
+def cpu_s(pid: int) -> float:
+    """Return the CPU a process has used, as Linux counts it."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / TICKS
+
+
+def peak_mib(pid: int) -> float:
+    """Return the most memory a process has held."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    return int(status.partition("VmHWM:")[2].split()[0]) / 1024
+
+
+async def cost_of(pid: int, work: Callable[[], Awaitable[object]]) -> Cost:
+    """Measure one run."""
+    wall, cpu = time.perf_counter(), cpu_s(pid)
+    await work()
+    return Cost(time.perf_counter() - wall, cpu_s(pid) - cpu)
+
+
+async def compare(settings: WhisperSettings, path: Path, rounds: int) -> None:
+    """Print the ratio of each round's pair, median and spread."""
+    ours = whisper_pool(settings, size=1)
+    raw: ProcessPool[str, int] = ProcessPool(Entry("bench.transcribe", "initialize_raw", settings), size=1)
+    await asyncio.gather(ours.start(), raw.start())
+    provider, request = WhisperProvider(ours), SpeechRequest(audio_path=path, language="en")
+    pairs = []
+    for number in range(rounds + 1):
+        theirs = await cost_of(raw.pids[0], lambda: raw.run(str(path)))
+        mine = await cost_of(ours.pids[0], lambda: provider.transcribe(request, _unheard))
+        if number:  # the first pair warms both
+            pairs.append((mine, theirs))
+    await asyncio.gather(ours.stop(), raw.stop())
+    for name in ("wall_s", "cpu_s"):
+        ratios = [getattr(mine, name) / getattr(theirs, name) for mine, theirs in pairs]
+        ours_s, raw_s = (statistics.median(getattr(pair[side], name) for pair in pairs) for side in (0, 1))
+        print(
+            f"transcribe {name}: worker {ours_s:.2f} s, raw faster-whisper {raw_s:.2f} s, "
+            f"ratio {statistics.median(ratios):.3f} ({min(ratios):.3f} to {max(ratios):.3f}, {rounds} rounds)"
+        )
+
+
+async def measure_memory(settings: WhisperSettings, path: Path, minutes: float) -> None:
+    """Print what a long file costs."""
+    with TemporaryDirectory() as folder:
+        long = Path(folder) / "long.wav"
+        length_s = repeat(path, long, minutes)
+        pool = whisper_pool(settings, size=1)
+        await pool.start()
+        before = peak_mib(pool.pids[0])
+        cost = await cost_of(
+            pool.pids[0], lambda: WhisperProvider(pool).transcribe(SpeechRequest(audio_path=long, language="en"), _unheard)
+        )
+        print(
+            f"transcribe {length_s / 60:.1f} min: peak memory {peak_mib(pool.pids[0]):.0f} MiB (warm {before:.0f}), "
+            f"{cost.wall_s:.0f} s wall, {cost.cpu_s / length_s:.3f} CPU s per s of audio"
+        )
+        await pool.stop()
+
+
+def repeat(source: Path, into: Path, minutes: float) -> float:
+    """Write `source` again and again until it is that long; returns the length in seconds."""
+    with wave.open(str(source), "rb") as once, wave.open(str(into), "wb") as many:
+        many.setparams(once.getparams())
+        frames = once.readframes(once.getnframes())
+        times = max(1, round(minutes * 60 * once.getframerate() / once.getnframes()))
+        for _ in range(times):
+            many.writeframes(frames)
+        return times * once.getnframes() / once.getframerate()
+
+
+def _unheard(_: Progress) -> None:
+    """Take no note of progress."""
+
+
+async def main() -> None:
+    """Measure what the command line asks for."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=4)
+    parser.add_argument("--minutes", type=float, nargs="+", default=[])
+    asked = parser.parse_args()
+    settings = WhisperSettings(model_path=resolve_model(ModelSource(folders=(default_folder(),))), device="cpu")
+    speech = reading(default_folder().parent / "speech").path
+    for minutes in asked.minutes:
+        await measure_memory(settings, speech, minutes)
+    if not asked.minutes:
+        await compare(settings, speech, asked.rounds)
+
+
+if __name__ == "__main__":
+    asyncio.run(main())

@@ -1,0 +1,193 @@
+"""The real Whisper base model in real worker processes, on real human speech."""
+
+import asyncio
+import os
+import signal
+import wave
+from pathlib import Path
+
+import av
+import msgspec
+import numpy as np
+import pytest
+
+from services.transcriber.ports import SpeechRequest
+from services.transcriber.providers.decode import RATE, decoded
+from services.transcriber.providers.whisper import WhisperProvider, WhisperSettings, whisper_pool
+from services.transcriber.providers.whisper_engine import WhisperEngine
+from shared.domain.errors import FailureReason, PermanentFailure
+from shared.domain.transcript import is_ordered
+from shared.workers import WorkerDied, WorkerFailed
+from tests.speech import word_error_rate
+
+DEADLINE_S = 120
+
+
+@pytest.fixture(scope="module")
+async def pool(whisper_model):
+    pool = whisper_pool(WhisperSettings(model_path=whisper_model), size=1)
+    await pool.start()
+    yield pool
+    await pool.stop()
+
+
+@pytest.fixture
+def provider(pool):
+    return WhisperProvider(pool, time_limit_s=DEADLINE_S)
+
+
+@pytest.fixture(scope="module")
+def samples(real_speech):
+    return np.concatenate(list(decoded(real_speech.path)))
+
+
+def ignore(_):
+    pass
+
+
+def request(path: Path, language=None, **known):
+    return SpeechRequest(audio_path=path, language=language, **known)
+
+
+def save(path: Path, samples) -> Path:
+    with wave.open(str(path), "wb") as file:
+        file.setparams((1, 2, RATE, 0, "NONE", ""))
+        file.writeframes((np.asarray(samples) * 32767).astype("<i2").tobytes())
+    return path
+
+
+def words_of(transcript):
+    return [word for segment in transcript.segments for word in segment.words]
+
+
+async def test_real_speech_is_understood_with_its_language_times_and_progress(provider, real_speech):
+    seen = []
+    transcript = await provider.transcribe(request(real_speech.path), seen.append)
+    assert word_error_rate(real_speech.text, transcript.text) <= 0.10
+    assert transcript.language == "en"
+    assert transcript.duration_ms == pytest.approx(26730, abs=20)
+    assert is_ordered(transcript.segments)
+    words = words_of(transcript)
+    assert len(words) == transcript.word_count
+    assert " ".join(word.word for word in words) == transcript.text
+    assert "ill-disposed" in [word.word for word in words]
+    assert 0 <= words[0].start < 1.5
+    assert 24 < words[-1].end <= 26.74
+    assert 0.7 < transcript.confidence <= 1
+    assert all(0 <= segment.confidence <= 1 for segment in transcript.segments)
+    assert "speaker" not in msgspec.to_builtins(words[0])
+    fractions = [progress.fraction for progress in seen]
+    assert fractions == sorted(fractions)
+    assert fractions[-1] == 1.0
+    assert len(fractions) >= 3
+
+
+async def test_a_telephone_conversation_is_understood(provider, real_conversation):
+    transcript = await provider.transcribe(request(real_conversation.path, "en-US"), ignore)
+    assert word_error_rate(real_conversation.text, transcript.text) <= 0.25
+    assert transcript.language == "en"
+
+
+async def test_a_video_s_sound_is_transcribed_at_its_time_in_the_video(provider, samples, tmp_path):
+    path = tmp_path / "video.mp4"
+    with av.open(str(path), "w") as container:
+        pictures = container.add_stream("mpeg4", rate=10)
+        pictures.width = pictures.height = 64
+        sound = container.add_stream("aac", rate=RATE, layout="stereo")
+        for number in range(120):
+            picture = av.VideoFrame(64, 64, "yuv420p")
+            picture.pts = number
+            container.mux(pictures.encode(picture))
+        for start in range(0, 7 * RATE, 1024):
+            frame = av.AudioFrame.from_ndarray(np.tile(samples[start : start + 1024], (2, 1)), format="fltp", layout="stereo")
+            frame.sample_rate, frame.pts = RATE, start + 5 * RATE
+            container.mux(sound.encode(frame))
+        container.mux(pictures.encode(None))
+        container.mux(sound.encode(None))
+    transcript = await provider.transcribe(request(path, "en"), ignore)
+    assert transcript.duration_ms == pytest.approx(12_000, abs=150)
+    assert "Dashwood" in transcript.text
+    assert 4.7 <= words_of(transcript)[0].start < 6.5
+
+
+async def test_silence_noise_and_music_say_nothing(provider, tmp_path):
+    seconds = np.arange(20 * RATE) / RATE
+    noise = np.random.default_rng(7).standard_normal(20 * RATE)
+    chord = sum(np.sin(2 * np.pi * hertz * seconds) * np.sin(seconds * hertz / 200) ** 2 for hertz in (220, 277, 330)) / 4
+    for name, quiet in {"silence": 0 * noise, "hiss": noise * 0.001, "noise": noise.clip(-4, 4) / 5, "music": chord}.items():
+        transcript = await provider.transcribe(request(save(tmp_path / f"{name}.wav", quiet)), ignore)
+        assert (transcript.text, transcript.segments, transcript.language) == ("", (), None), name
+        assert transcript.duration_ms == 20_000
+    transcript = await provider.transcribe(request(tmp_path / "noise.wav", "en"), ignore)
+    assert (transcript.text, transcript.segments, transcript.language) == ("", (), "en")
+
+
+async def test_nothing_is_made_up_in_the_silence_around_speech(provider, samples, tmp_path):
+    hiss = np.random.default_rng(3).standard_normal(30 * RATE) * 0.001
+    sentence = samples[: 7 * RATE]
+    path = save(tmp_path / "sparse.wav", np.concatenate((hiss, sentence, hiss, sentence, hiss)))
+    transcript = await provider.transcribe(request(path, "en"), ignore)
+    said = " ".join(["and mister john dashwood had then leisure to consider how much there might be prudently in his power"] * 2)
+    assert word_error_rate(said.replace("power", "power to do for them"), transcript.text) <= 0.1
+    assert all(29.5 < word.start < 37.5 or 66.5 < word.start < 74.5 for word in words_of(transcript))
+
+
+async def test_less_than_a_second_is_too_short(provider, samples, tmp_path):
+    with pytest.raises(PermanentFailure) as failed:
+        await provider.transcribe(request(save(tmp_path / "short.wav", samples[: RATE * 9 // 10])), ignore)
+    assert failed.value.reason is FailureReason.AUDIO_TOO_SHORT
+    assert (await provider.transcribe(request(save(tmp_path / "second.wav", samples[:RATE])), ignore)).duration_ms == 1000
+
+
+async def test_what_is_not_audio_is_corrupt_and_the_worker_lives(provider, pool, tmp_path):
+    pids = pool.pids
+    (tmp_path / "junk").write_bytes(os.urandom(50_000))
+    with pytest.raises(PermanentFailure) as failed:
+        await provider.transcribe(request(tmp_path / "junk"), ignore)
+    assert failed.value.reason is FailureReason.AUDIO_CORRUPT
+    with pytest.raises(WorkerFailed, match="FileNotFoundError"):
+        await provider.transcribe(request(tmp_path / "nowhere"), ignore)
+    assert pool.pids == pids
+
+
+async def test_an_unknown_language_is_refused(provider, real_speech):
+    with pytest.raises(PermanentFailure, match="xx"):
+        await provider.transcribe(request(real_speech.path, "xx"), ignore)
+
+
+@pytest.mark.parametrize("end", ["cancelled", "killed"])
+async def test_a_transcription_in_full_run_can_be_ended_and_the_next_one_runs(provider, pool, samples, tmp_path, end):
+    long = save(tmp_path / "long.wav", np.tile(samples, 4))
+    begun = asyncio.Event()
+    (pid,) = pool.pids
+    task = asyncio.create_task(provider.transcribe(request(long, "en"), lambda _: begun.set()))
+    async with asyncio.timeout(DEADLINE_S):
+        await begun.wait()
+        if end == "cancelled":
+            task.cancel()
+        else:
+            os.kill(pid, signal.SIGKILL)
+        with pytest.raises(asyncio.CancelledError if end == "cancelled" else WorkerDied):
+            await task
+        last = save(tmp_path / "last.wav", samples[-4 * RATE :])
+        assert "amiable" in (await provider.transcribe(request(last, "en"), ignore)).text
+    assert pool.pids != (pid,)
+
+
+def whole(engine, path, duration_ms=None):
+    return engine.transcribe(request(path, "en", duration_ms=duration_ms), ignore)
+
+
+def test_cutting_into_pieces_neither_loses_nor_doubles_words(whisper_model, real_speech):
+    engine = WhisperEngine(WhisperSettings(model_path=whisper_model, piece_max_s=14, cut_search_s=6, cpu_threads=2))
+    transcript = whole(engine, real_speech.path)
+    assert word_error_rate(real_speech.text, transcript.text) <= 0.05
+    assert 24 < words_of(transcript)[-1].end <= 26.74
+
+
+def test_the_fast_profile_understands_too_and_cuts_by_sentences(whisper_model, real_speech):
+    engine = WhisperEngine(WhisperSettings(model_path=whisper_model, profile="fast", cpu_threads=2))
+    transcript = whole(engine, real_speech.path)
+    assert word_error_rate(real_speech.text, transcript.text) <= 0.10
+    assert len(transcript.segments) >= 4
+    assert is_ordered(transcript.segments)
