@@ -14,7 +14,7 @@ from minio.error import InvalidResponseError, S3Error, ServerError
 from minio.helpers import ObjectWriteResult
 
 from shared.settings import S3Settings
-from shared.storage.s3_answers import etag_is_md5
+from shared.storage.s3_answers import BUSY_CODES, etag_is_md5
 from shared.storage.signing import Endpoint
 from shared.storage.stored_object import ObjectStoreRefused, ObjectStoreUnavailable
 
@@ -23,7 +23,6 @@ T = TypeVar("T")
 THREADS = 4
 PART_BYTES = 8 * 1024 * 1024
 MOST_PARTS = 10_000  # the S3 limit
-_BUSY = frozenset({"SlowDown", "InternalError", "ServiceUnavailable", "RequestTimeout", "OperationAborted"})
 _MADE_BY_ANOTHER = frozenset({"BucketAlreadyOwnedByYou", "BucketAlreadyExists"})
 
 
@@ -99,7 +98,7 @@ class MinioBucket:
         try:
             return await asyncio.get_running_loop().run_in_executor(self._threads, call)
         except S3Error as error:
-            failure = ObjectStoreUnavailable if error.code in _BUSY else ObjectStoreRefused
+            failure = ObjectStoreUnavailable if (error.code or "").startswith(BUSY_CODES) else ObjectStoreRefused
             raise failure(f"{what}: {error.code} {error.message}") from error
         except (urllib3.exceptions.HTTPError, InvalidResponseError, ServerError, ConnectionError) as error:
             raise ObjectStoreUnavailable(f"{what}: no answer from the object store ({error!r})") from error

@@ -10,6 +10,9 @@ from xml.sax.saxutils import escape
 from shared.storage.stored_object import StoredObject
 
 _MD5_HEX_LENGTH = 32
+_DAMAGED = ("BadDigest", "XAmzContentSHA256Mismatch", "IncompleteBody")
+BUSY_CODES = ("SlowDown", "InternalError", "ServiceUnavailable", "RequestTimeout", "OperationAborted", *_DAMAGED)
+"""Codes after which the same request may succeed, whatever their status: a busy store, or bytes damaged on the way."""
 
 
 def etag_is_md5(headers: Mapping[str, str]) -> bool:

@@ -13,7 +13,7 @@ from yarl import URL
 
 from shared.settings import S3Settings
 from shared.storage.object_bodies import SILENCE_S, MeasuredBody
-from shared.storage.s3_answers import error_code
+from shared.storage.s3_answers import BUSY_CODES, error_code
 from shared.storage.signing import UNSIGNED_PAYLOAD, Endpoint, Signer, object_path, query_string
 from shared.storage.stored_object import ObjectStoreRefused, ObjectStoreUnavailable
 
@@ -25,7 +25,6 @@ CONNECT_TIMEOUT_S = 5.0
 KEEP_ALIVE_S = 10.0  # below the idle time of any store, so that a pooled connection is alive
 READ_BUFFER_BYTES = 512 * 1024
 _BUSY_STATUSES = frozenset({408, 429})
-_BUSY_CODES = ("SlowDown", "RequestTimeout", "OperationAborted", "ServiceUnavailable", "BadDigest")  # some come with 400
 
 
 class S3Request(msgspec.Struct, frozen=True):
@@ -129,6 +128,6 @@ async def pause_before(attempt: int) -> None:
 def _failure(what: str, status: int, body: bytes) -> Exception:
     code = error_code(body) or "no reason given"
     message = f"{what}: {status} {code}"
-    if status >= 500 or status in _BUSY_STATUSES or code.startswith(_BUSY_CODES):  # noqa: PLR2004  # the server's fault
+    if status >= 500 or status in _BUSY_STATUSES or code.startswith(BUSY_CODES):  # noqa: PLR2004  # the server's fault
         return ObjectStoreUnavailable(message)
     return ObjectStoreRefused(message)

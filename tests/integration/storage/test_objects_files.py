@@ -95,7 +95,7 @@ async def test_a_broken_download_goes_on_where_it_broke(store: ObjectStore, wire
 
 async def test_a_download_that_never_gets_further_ends(store: ObjectStore, wire: FaultyWire, tmp_path: Path) -> None:
     await store.put("p/k", BLOCK, MIB, "audio/ogg")
-    wire.cuts_after_bytes = [1000] * 3
+    wire.cuts_after_bytes = [1000] * 100
     with pytest.raises(ObjectStoreUnavailable):
         await store.read("p/k", 0, MIB)
     wire.cuts_after_bytes = [100] * 100
