@@ -87,6 +87,8 @@ class HttpSender:
             return Answer(error=next(error for kind, error in _ERRORS.items() if isinstance(failure, kind)))
 
     async def _post(self, url: URL, headers: Mapping[str, str], body: bytes) -> Answer:
+        if url.scheme not in ("http", "https") or not url.host:
+            raise aiohttp.InvalidURL(url)
         self._targets.check_literal(url)
         use = SimpleNamespace(reused=False)
         try:
