@@ -10,7 +10,7 @@ import msgspec
 
 from services.ingest.administer import Administer, AdminStores
 from services.ingest.bodies import CreateKey
-from services.ingest.paging import MAX_LIMIT, Page, PageRequest, Pager
+from services.ingest.paging import MAX_LIMIT, Page, Pager, PageRequest
 from services.ingest.refusals import Refused
 from services.ingest.signatures import Signatures
 from services.ingest.views.admin import key_view, new_key_view, organization_view, project_view

@@ -1,40 +1,20 @@
-"""One MongoDB collection seen as Structs: the only module, with `mongo.py`, that calls the driver (ADR 0001)."""
+"""One MongoDB collection seen as Structs; only this, `inserts.py` and `mongo.py` call the driver (ADR 0001)."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Generic, TypeVar
 
 import msgspec
 from motor.motor_asyncio import AsyncIOMotorCollection
 from pymongo import IndexModel, ReturnDocument, UpdateOne
-from pymongo.errors import BulkWriteError, ConnectionFailure, DuplicateKeyError, ExecutionTimeout, PyMongoError
+from pymongo.errors import BulkWriteError
 
-from shared.domain.errors import AlreadyExists, TransientFailure
+from shared.storage.inserts import Inserts
+from shared.storage.mongo_errors import DUPLICATE_KEY, StoreUnavailable, translated
 
 T = TypeVar("T", bound=msgspec.Struct)
 Filter = Mapping[str, Any]
 Sort = Sequence[tuple[str, int]]
-_DUPLICATE_KEY = 11000
-
-
-class StoreUnavailable(TransientFailure):
-    """MongoDB did not answer, or could not confirm a write; whether the write happened is unknown."""
-
-
-@asynccontextmanager
-async def translated() -> AsyncIterator[None]:
-    """Turn the driver's errors into ours."""
-    try:
-        yield
-    except DuplicateKeyError as error:
-        raise AlreadyExists(str(error.details and error.details.get("keyValue"))) from error
-    except (ConnectionFailure, ExecutionTimeout) as error:
-        raise StoreUnavailable(str(error)) from error
-    except PyMongoError as error:
-        if error.has_error_label("RetryableWriteError") or error.has_error_label("TransientTransactionError"):
-            raise StoreUnavailable(str(error)) from error
-        raise
 
 
 def to_builtins(value: object) -> Any:  # noqa: ANN401 - whatever MongoDB can hold
@@ -48,6 +28,7 @@ class Documents(Generic[T]):
     def __init__(self, collection: AsyncIOMotorCollection[dict[str, Any]], form: type[T]) -> None:
         self.name = collection.name
         self._collection = collection
+        self._inserts = Inserts(collection)
         self._form = form
 
     async def ensure_indexes(self, indexes: Sequence[IndexModel]) -> None:
@@ -76,8 +57,7 @@ class Documents(Generic[T]):
 
     async def insert(self, document: T, **extra: Any) -> None:  # noqa: ANN401 - fields that the Struct does not show
         """Store a new document; raise `AlreadyExists` when a unique key is taken."""
-        async with translated():
-            await self._collection.insert_one(to_builtins(document) | extra)
+        await self._inserts.insert(to_builtins(document) | extra)
 
     async def insert_new(self, documents: Sequence[Mapping[str, Any]]) -> set[int]:
         """Store those documents whose keys are free; return the positions of those that were there already."""
@@ -86,7 +66,7 @@ class Documents(Generic[T]):
                 await self._collection.insert_many([dict(document) for document in documents], ordered=False)
         except BulkWriteError as error:
             failures = error.details["writeErrors"]
-            if any(failure["code"] != _DUPLICATE_KEY for failure in failures) or error.details.get("writeConcernErrors"):
+            if any(failure["code"] != DUPLICATE_KEY for failure in failures) or error.details.get("writeConcernErrors"):
                 raise StoreUnavailable(str(error.details)) from error
             return {failure["index"] for failure in failures}
         return set()

@@ -7,7 +7,7 @@ from pymongo import ReadPreference
 from pymongo.write_concern import WriteConcern
 
 from shared.settings import MongoSettings
-from shared.storage.documents import translated
+from shared.storage.mongo_errors import translated
 
 _TIMEOUT_MS = 5_000
 

@@ -5,7 +5,6 @@ from typing import Any
 import msgspec
 
 from shared.domain.errors import AlreadyExists
-from shared.domain.errors import AlreadyExists
 from shared.domain.tenant import Tenant
 from shared.domain.transcript import Transcript
 from shared.domain.transcription import Transcription

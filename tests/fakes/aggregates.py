@@ -7,7 +7,7 @@ from shared.domain.errors import TransientFailure
 from shared.domain.job import JobStatus
 from shared.domain.transition import VersionConflict
 from shared.storage.aggregates import Unpublished
-from shared.storage.documents import AlreadyExists
+from shared.domain.errors import AlreadyExists
 
 
 class FakeAggregates:
