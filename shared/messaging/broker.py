@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from types import TracebackType
 from typing import Any
 
 from aiokafka.errors import KafkaError  # type: ignore[import-untyped]  # aiokafka ships no types
@@ -17,6 +18,7 @@ RETRY_BACKOFF_MS = 100
 METADATA_MAX_AGE_MS = 1_000
 MAX_BATCH_BYTES = 256 * 1024
 CONNECT_TIMEOUT_S = 5.0
+CLOSE_TIMEOUT_S = 3.0
 
 _SETTINGS = "kafka_settings"
 _OPENING = "kafka_opening"
@@ -24,6 +26,23 @@ _OPENING = "kafka_opening"
 
 class BrokerUnavailable(TransientFailure):
     """Kafka did not answer in time, or not as it should; what was asked may succeed later."""
+
+
+class _PromptBroker(KafkaBroker):
+    """A broker whose `stop` ends: aiokafka's waits for messages to be taken, and an idempotent producer waits for ever."""
+
+    async def stop(
+        self,
+        exc_type: type[BaseException] | None = None,
+        exc_val: BaseException | None = None,
+        exc_tb: TracebackType | None = None,
+    ) -> None:
+        """Close all connections; what Kafka has not taken soon is given up, as whoever published it has been told."""
+        stopping = asyncio.create_task(super().stop(exc_type, exc_val, exc_tb))
+        done, _ = await asyncio.wait({stopping}, timeout=CLOSE_TIMEOUT_S)
+        if done:
+            stopping.result()
+        stopping.cancel()
 
 
 def kafka_broker(settings: KafkaSettings, client_id: str) -> KafkaBroker:
@@ -34,7 +53,7 @@ def kafka_broker(settings: KafkaSettings, client_id: str) -> KafkaBroker:
     our partitions, not by FastStream or the broker.
     """
     damp_client_logs()
-    broker = KafkaBroker(
+    broker = _PromptBroker(
         list(settings.kafka_servers),
         client_id=client_id,
         acks="all",

@@ -7,7 +7,7 @@ import pytest
 
 from shared.events.codec import decode
 from shared.events.recording import UploadClaimed
-from shared.messaging.broker import BrokerUnavailable, check_broker, kafka_broker
+from shared.messaging.broker import BrokerUnavailable, check_broker, kafka_broker, reopen
 from shared.messaging.publisher import EventPublisher, message_of
 from shared.messaging.topology import ensure_topics, missing_topics
 from shared.settings import KafkaSettings
@@ -52,6 +52,25 @@ async def test_publishing_to_a_broker_that_is_away_fails_within_its_time_and_wor
     await kafka.publisher.publish([event(2)])
     await check_broker(kafka.broker)
     await inbox.has("evt_rec_1_2", within_s=15)
+
+
+async def test_stopping_does_not_wait_for_a_broker_that_is_away(kafka, tansu, inbox, event):
+    consumer = await kafka.consume("stop", {UploadClaimed: inbox})
+    await kafka.publisher.publish([event(1)])
+    await asyncio.to_thread(tansu.kill)
+    with pytest.raises(BrokerUnavailable):
+        await kafka.publisher.publish([event(2)])
+    async with asyncio.timeout(10):
+        await consumer.stop(grace_s=6)
+        await kafka.broker.stop()
+
+
+async def test_a_connection_opened_anew_serves_publishers_and_leaves_consumers_in_place(kafka, inbox, event):
+    await kafka.consume("reopen", {UploadClaimed: inbox})
+    await kafka.publisher.publish([event(1)])
+    await reopen(kafka.broker)
+    await kafka.publisher.publish([event(2)])
+    await inbox.has("evt_rec_1_1", "evt_rec_1_2")
 
 
 async def test_a_consumer_started_before_its_broker_joins_when_it_comes(kafka, tansu, inbox, event):
