@@ -1,0 +1,1 @@
+"""Documents that are made from the code: what they say cannot drift from it."""
