@@ -92,6 +92,10 @@ class Child:
             full = [sys.executable, "-I", "-S", str(_TETHER), str(os.getpid()), *full]
         self._process = SPAWNER.spawn(full, {**os.environ, **(environment or {})}, self.log)
 
+    def wait(self) -> int | None:
+        """Wait until it ends by itself; the exit code, None when it never ran."""
+        return self._process.wait() if self._process is not None else None
+
     def stop(self, grace_s: float = STOP_GRACE_S) -> int | None:
         """SIGTERM, then SIGKILL after the grace time; the exit code, None when it never ran."""
         if self._process is None:

@@ -1,7 +1,7 @@
 """Become another program that dies with its parent: `python tether.py <parent pid> <program> <argument>…`.
 
 On Linux the kernel is asked to kill this process when the parent's spawning thread ends, `kill -9` included; the process id
-stays the same over the exec. Elsewhere it only becomes the program. Runs as a script on the bare standard library: it starts at once.
+stays the same over the exec. Elsewhere it only becomes the program. A script on the bare standard library, so it starts at once.
 """
 
 import ctypes

@@ -1,0 +1,84 @@
+"""`make up`: start the platform, leave it running, and say how to use it."""
+
+import argparse
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from typing import get_args
+
+from deploy.local.api import new_project
+from deploy.local.introduction import introduction
+from deploy.local.plan import Broker, Store, new_plan, renewed
+from deploy.local.processes import Mark, end, mark
+from deploy.local.servers.server import ServerDidNotStart, ServerUnavailable
+from deploy.local.speech_model import ModelMissing, ensure_model
+from deploy.local.stack import Stack
+from deploy.local.state import State, StateFile
+from deploy.local.stopping import as_interrupt
+
+_GRACE_S = 30.0
+
+
+def up(file: StateFile, broker: Broker, store: Store) -> State:
+    """Start what does not run; a stack that runs with the same servers is left as it is. Its data and keys stay valid."""
+    before = file.read()
+    if before and is_whole(before, broker, store):
+        return before
+    if before:
+        end(before.services, _GRACE_S)
+        end(before.servers, _GRACE_S)
+    plan = renewed(before.plan, broker, store) if before else new_plan(broker, store)
+    stack = Stack(plan, file.folder, tethered=False)
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        model = pool.submit(ensure_model, file.folder)
+        try:
+            stack.start_servers()
+            model.result()
+            stack.start_services()
+            known = (before.project_id, before.api_key) if before and before.api_key else None
+            project_id, key = known or new_project(stack.api_url, plan.admin_token, "local")
+            state = State(plan=plan, project_id=project_id, api_key=key, **marks(stack))
+            file.write(state)
+        except BaseException:
+            stack.stop()
+            raise
+    return state
+
+
+def is_whole(state: State, broker: Broker, store: Store) -> bool:
+    """Whether everything of it runs, on these servers."""
+    members = len(state.services) + len(state.servers)
+    return members > 0 and len(state.running) == members and (state.plan.broker, state.plan.s3) == (broker, store)
+
+
+def marks(stack: Stack) -> dict[str, list[Mark]]:
+    """Note every process of a stack."""
+    running = {name: member.child.pid for name, member in stack.members.items()}
+    noted = {name: mark(name, pid) for name, pid in running.items() if pid is not None}
+    services = [noted.pop(name) for name in stack.services if name in noted]
+    return {"services": services, "servers": list(noted.values())}
+
+
+def main() -> int:
+    """Run `make up`."""
+    parser = argparse.ArgumentParser(prog="python -m deploy.local.up", description=__doc__)
+    parser.add_argument("--broker", choices=get_args(Broker), default="memory")
+    parser.add_argument("--s3", choices=get_args(Store), default="seaweedfs")
+    given = parser.parse_args()
+    file = StateFile()
+    try:
+        with as_interrupt(), file.lock():
+            print("starting the servers and the services …", flush=True)
+            state = up(file, given.broker, given.s3)
+            print(introduction(state, file.folder), flush=True)
+            print("\n`make down` stops it; the data stays.")
+    except KeyboardInterrupt:
+        print("\nstopped; nothing was left running", file=sys.stderr)
+        return 130
+    except (ServerUnavailable, ServerDidNotStart, ModelMissing) as error:
+        print(f"make up: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
