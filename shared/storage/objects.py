@@ -39,7 +39,6 @@ __all__ = [
 
 GATHERED_BYTES = 256 * 1024  # bodies up to here are sent in one write: replayable, and hashed before they leave
 MULTIPART_BYTES = 16 * 1024 * 1024
-CHECK_TIMEOUT_S = 2.0
 PAGE = 1000  # the S3 limit, of listings and of bulk deletions
 _NOT_FOUND, _UNSATISFIABLE = 404, 416
 
@@ -74,11 +73,7 @@ class ObjectStore:
 
     async def check(self) -> None:
         """Ask once, without retries, whether the bucket can be used; raise within two seconds when it can not (readiness)."""
-        try:
-            async with asyncio.timeout(CHECK_TIMEOUT_S):
-                await self._connection.answer(S3Request("HEAD"), attempts=1)
-        except TimeoutError as error:
-            raise ObjectStoreUnavailable(f"no answer from the object store within {CHECK_TIMEOUT_S} s") from error
+        await self._connection.check()
 
     async def put(self, key: str, body: bytes | AsyncIterable[bytes], size_bytes: int, content_type: str) -> StoredObject:
         """Store exactly `size_bytes` of `body`; a body of another length stores nothing and raises `BodyMismatch`.
@@ -160,9 +155,8 @@ class ObjectStore:
             answer = await self._connection.answer(S3Request("POST", query={"delete": ""}, headers=headers, body=body))
             if failures := list(deletion_failures(answer.body)):
                 raise ObjectStoreUnavailable(f"{len(failures)} objects were not deleted, the first: {failures[0]}")
-        for key in dict.fromkeys(keys):
-            if not fits_xml(key):
-                await self._delete_one(key)
+        for key in set(keys).difference(bulk):
+            await self._delete_one(key)
 
     def presigned_put(self, key: str, expires_s: int, *, size_bytes: int | None = None) -> str:
         """Return a URL that stores the object by a plain PUT, of exactly `size_bytes` when given, of any content type."""

@@ -22,6 +22,7 @@ ATTEMPTS = 3
 FIRST_DELAY_S = 0.1
 CONNECTIONS = 128
 CONNECT_TIMEOUT_S = 5.0
+CHECK_TIMEOUT_S = 2.0
 KEEP_ALIVE_S = 10.0  # below the idle time of any store, so that a pooled connection is alive
 READ_BUFFER_BYTES = 512 * 1024
 _BUSY_STATUSES = frozenset({408, 429})
@@ -77,6 +78,14 @@ class S3Connection:
         session, self._session = self._session, None
         if session is not None:
             await session.close()
+
+    async def check(self) -> None:
+        """Ask once for the bucket, without retries; raise within two seconds when it can not be used."""
+        try:
+            async with asyncio.timeout(CHECK_TIMEOUT_S):
+                await self.answer(S3Request("HEAD"), attempts=1)
+        except TimeoutError as error:
+            raise ObjectStoreUnavailable(f"no answer from the object store within {CHECK_TIMEOUT_S} s") from error
 
     async def answer(self, request: S3Request, attempts: int = ATTEMPTS) -> S3Answer:
         """Return the accepted answer; `attempts` tries with growing, jittered pauses, as far as the body can be replayed."""
