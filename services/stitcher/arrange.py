@@ -45,14 +45,22 @@ def arrange(stream: ByteStream) -> Arrangement:
     later = [_begins(stream.read_at(start, _LATER_HEAD), kind) for start in stream.starts[1:]]
     if not any(later) or _declares_all(stream, kind):
         return Arrangement(kind, separate=False, opus=_whole(stream, kind))
-    for number, begun in enumerate(later, 2):
-        if begun != kind:
-            head = stream.read_at(stream.starts[number - 1], HEAD)
-            other = begun or sniff(head)
-            if other is None or family(other) == kind:
-                raise not_audio(number)
-            raise mixed(number, f"{other} among {mime}")
+    _all_files(stream, kind, later)
     return Arrangement(kind, separate=True)
+
+
+def _all_files(stream: ByteStream, kind: str, later: list[str | None]) -> None:
+    """Every chunk must begin a file of the kind of the first; frames of that kind will do."""
+    for number, begun in enumerate(later, 2):
+        if begun not in (None, kind):
+            raise mixed(number, f"{begun} among {kind}")
+    for number, begun in enumerate(later, 2):
+        if begun is None:
+            other = sniff(stream.read_at(stream.starts[number - 1], HEAD))
+            if other is None:
+                raise not_audio(number)
+            if family(other) != kind:
+                raise mixed(number, f"{family(other)} among {kind}")
 
 
 def _begins(head: bytes, kind: str) -> str | None:

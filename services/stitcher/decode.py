@@ -82,6 +82,8 @@ def frames(path: Path, limit: int | None) -> Iterator[AudioFrame]:
     """
     container, stream = open_audio(path)
     with container:
+        if stream.codec_context.name == "flac":
+            stream.codec_context.options = {"err_detect": "crccheck+explode"}
         left = limit if limit is not None else 1 << 62
         packets = container.demux(stream)
         packet = next(packets, None)

@@ -20,6 +20,7 @@ from services.stitcher.segments import FRAMES_PER_SECOND, Cutter, Segment
 _PACKET = CLOCK // FRAMES_PER_SECOND
 _PRE_SKIP = 312  # libopus looks ahead 6.5 ms at every rate
 _SERIAL = 1
+_PER_PAGE = 40  # of which even the largest packets fit the 255 laces of a page
 _MEMORY = 24 << 20  # for all segments under way together
 _SEGMENT_SECONDS = (5.0, 30.0)
 
@@ -95,7 +96,7 @@ def _single(run: Iterator[Segment], target: Target) -> Iterator[list[bytes]]:
 
 
 class PacketWriter:
-    """Packets of 20 ms into Ogg pages of one second; holds the last page back, for only `close` knows that it is."""
+    """Packets of 20 ms into Ogg pages of 0.8 s; holds the last page back, for only `close` knows that it is."""
 
     def __init__(self, file: BinaryIO, target: Target) -> None:
         self._file = file
@@ -107,9 +108,9 @@ class PacketWriter:
     def add(self, packets: list[bytes]) -> None:
         """Take the next packets."""
         self._held += packets
-        while len(self._held) > FRAMES_PER_SECOND:
-            self._write(self._held[:FRAMES_PER_SECOND], None)
-            del self._held[:FRAMES_PER_SECOND]
+        while len(self._held) > _PER_PAGE:
+            self._write(self._held[:_PER_PAGE], None)
+            del self._held[:_PER_PAGE]
 
     def close(self, samples: int) -> None:
         """Write the last page; readers will play exactly `samples` (at 48 kHz)."""

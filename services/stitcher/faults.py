@@ -47,8 +47,6 @@ def locating(stream: ByteStream) -> Iterator[None]:
         yield
     except Malformed as fault:
         number = stream.number_at(fault.offset)
-        if fault.reason is FailureReason.CHUNK_TRUNCATED:
-            number = len(stream.paths)  # what is missing is missing at the end
-        elif fault.reason is FailureReason.CHUNK_CORRUPT and number > 1 and fault.offset == stream.starts[number - 1]:
+        if fault.reason is FailureReason.CHUNK_CORRUPT and number > 1 and fault.offset == stream.starts[number - 1]:
             raise not_audio(number) from fault
         raise chunk_failure(fault.reason, number, fault.message) from fault

@@ -11,7 +11,6 @@ from services.stitcher import libopus
 from services.stitcher.arrange import Arrangement, check_file
 from services.stitcher.bytestream import ByteStream
 from services.stitcher.containers import flac, opus, wav, webm_opus
-from services.stitcher.containers.malformed import truncated
 from services.stitcher.containers.opus import CLOCK, OpusStream
 from services.stitcher.containers.wav import Wav
 from services.stitcher.decode import Format, frames, read_format
@@ -19,7 +18,7 @@ from services.stitcher.digest import Digests, digest
 from services.stitcher.faults import blaming, chunk_failure, locating, mixed
 from services.stitcher.lossless import pcm_blocks, remux_opus, renumber, to_flac
 from services.stitcher.probe import Inspected, described_opus, inspect
-from services.stitcher.reencode import OpusSource, any_to_opus, from_ogg, from_webm, opus_to_opus
+from services.stitcher.reencode import OpusSource, any_to_opus, check_promise, from_ogg, from_webm, opus_to_opus
 from shared.domain.errors import FailureReason, PermanentFailure
 
 T = TypeVar("T")
@@ -44,8 +43,9 @@ def concatenate(stream: ByteStream, arrangement: Arrangement, path: Path) -> tup
         found = described_opus(arrangement.opus) if arrangement.opus is not None else inspect(path)
     except PermanentFailure as failure:
         raise chunk_failure(FailureReason.CHUNK_CORRUPT, 1, failure.message) from failure
-    if arrangement.kind == "flac":
-        _check_flac(stream, path)
+    if found.has_video or arrangement.opus is not None or arrangement.kind == "wav":
+        return Written(path, found, "concatenate", digests), digests
+    _check_decodes(stream, path)
     return Written(path, found, "concatenate", digests), digests
 
 
@@ -152,10 +152,12 @@ def _described(codec: str, rate: int, channels: int, seconds: float) -> Inspecte
     )
 
 
-def _check_flac(stream: ByteStream, path: Path) -> None:
-    """Decode the joined FLAC: its frames say nothing about their end, only the header promises how many samples come."""
+def _check_decodes(stream: ByteStream, path: Path) -> None:
+    """Decode the joined file where neither checksums nor plain samples speak for it; names the chunk that cannot be."""
+    promised = flac.scan(stream).samples if flac.starts(stream.read_at(0, 64)) else 0
+    samples = end = 0
     with locating(stream):
-        promised = flac.scan(stream).samples
-        samples = sum(frame.samples for frame in frames(path, None))
-        if samples < promised:
-            raise truncated(stream.size, "the FLAC audio")
+        for frame in frames(path, None):
+            samples += frame.samples
+            end = (frame.pts or 0) + frame.samples
+        check_promise(samples, end, promised)

@@ -17,7 +17,7 @@ from av.audio.frame import AudioFrame
 
 from services.stitcher.bytestream import ByteStream
 from services.stitcher.containers import flac, mp4, wav, webm_opus
-from services.stitcher.containers.malformed import truncated
+from services.stitcher.containers.malformed import corrupt, truncated
 from services.stitcher.containers.opus import CLOCK, OpusStream, audio_pages, packets
 from services.stitcher.decode import Format, frames, measure
 from services.stitcher.encode import Target, encode_opus, fitting_bitrate
@@ -127,13 +127,19 @@ def clipped_frames(stream: ByteStream) -> Iterator[AudioFrame]:
     for number, path in enumerate(stream.paths, 1):
         with blaming(number):
             most, least = _lengths(path)
-            samples = 0
+            samples = end = 0
             for frame in frames(path, most):
                 samples += frame.samples
+                end = (frame.pts or 0) + frame.samples
                 frame.pts = None
                 yield frame
-            if samples < least:
-                raise truncated(0, f"the audio, {least - samples} samples")
+            check_promise(samples, end, least)
+
+
+def check_promise(samples: int, end: int, promised: int) -> None:
+    """Fewer samples than the header promises are damage in the middle if the last ones came, else the end is missing."""
+    if samples < promised:
+        raise corrupt(0, "audio is missing in the middle") if end >= promised else truncated(0, "the audio")
 
 
 def _lengths(path: Path) -> tuple[int | None, int]:

@@ -17,6 +17,7 @@ _MPEG2_KBPS = (0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160)
 _MPEG_RATES = {3: (44100, 48000, 32000), 2: (22050, 24000, 16000), 0: (11025, 12000, 8000)}
 _AAC_RATES = (96000, 88200, 64000, 48000, 44100, 32000, 24000, 22050, 16000, 12000, 11025, 8000, 7350)
 _RESYNC = 1 << 16  # how far junk between frames is tolerated
+_LONGEST = 1 << 13  # bytes of one frame
 _PROOF = 3  # so many frames in a row are no accident
 
 
@@ -101,6 +102,8 @@ def walk(stream: ByteStream, parse: Parse) -> Run:
         frame = parse(head)
         if frame is None:
             size = tag_size(head, stream.size - offset)
+            if not size:
+                _not_cut(stream, offset, parse)
             end = offset + size if size else _resync(stream, offset, parse)
             junk += [] if size else [(offset, end)]
             offset = end
@@ -125,6 +128,13 @@ def tag_size(head: bytes, left: int) -> int:
     if head[:8] == b"APETAGEX":
         return left
     return len(head) if not any(head) else 0
+
+
+def _not_cut(stream: ByteStream, offset: int, parse: Parse) -> None:
+    """Frames that do not follow on at `offset` but do at the start of the chunk it lies in: the last frame before was cut."""
+    start = stream.starts[stream.number_at(offset) - 1]
+    if 0 < start < offset and offset - start < _LONGEST and proven(stream.read_at(start, 1 << 13), parse):
+        raise truncated(start - 1, "the last frame of the chunk")
 
 
 def _resync(stream: ByteStream, offset: int, parse: Parse) -> int:

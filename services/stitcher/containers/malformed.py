@@ -17,7 +17,7 @@ class Malformed(Exception):
 
 
 def truncated(offset: int, what: str) -> Malformed:
-    """`what` is cut off by the end of the bytes."""
+    """`what` is cut off: the bytes from `offset` on are missing (the size of the stream, when that is its end)."""
     return Malformed(FailureReason.CHUNK_TRUNCATED, offset, f"{what} is cut off")
 
 

@@ -31,7 +31,7 @@ def walk(stream: ByteStream) -> int:
         names.add(name)
         offset += size
     if b"moov" not in names:
-        raise truncated(offset, "an MP4 without its index (moov)")
+        raise truncated(stream.size, "an MP4 without its index (moov)")
     return offset
 
 

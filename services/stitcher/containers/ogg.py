@@ -46,20 +46,20 @@ def pages(stream: ByteStream, offset: int = 0, *, verify: bool = True) -> Iterat
     """Every page from `offset` on; ends quietly where no page begins (compare `Page.end` with the size)."""
     while (header := stream.read_at(offset, _HEADER.size)).startswith(_MAGIC):
         if len(header) < _HEADER.size:
-            raise truncated(offset, "an Ogg page header")
+            raise truncated(stream.size, "an Ogg page header")
         _, version, flags, granule, serial, sequence, crc, segments = _HEADER.unpack(header)
         lacing = stream.read_at(offset + _HEADER.size, segments)
         length = sum(lacing)
         body = stream.read_at(offset + _HEADER.size + segments, length)
         if len(lacing) < segments or len(body) < length:
-            raise truncated(offset, "an Ogg page")
+            raise truncated(stream.size, "an Ogg page")
         if version != 0 or (verify and checksum(header[:22] + bytes(4) + header[26:] + lacing + body) != crc):
             raise corrupt(offset, "an Ogg page has a wrong checksum")
         page = Page(offset, flags, granule, serial, sequence, lacing, body)
         yield page
         offset = page.end
     if header and len(header) < len(_MAGIC) and _MAGIC.startswith(header):
-        raise truncated(offset, "an Ogg page header")
+        raise truncated(stream.size, "an Ogg page header")
 
 
 def encode_page(page: Page) -> bytes:

@@ -5,6 +5,9 @@ from services.stitcher.containers.malformed import corrupt, truncated
 
 _EBML, _SEGMENT, _CLUSTER = 0x1A45DFA3, 0x18538067, 0x1F43B675
 _MAX_LENGTH = 8
+# All that may stand in a segment or a cluster; anything else is damage, through which demuxers skip without a word.
+_INSIDE = {0xEC, 0xBF, 0x114D9B74, 0x1549A966, 0x1654AE6B, 0x1C53BB6B, 0x1254C367, 0x1043A770, 0x1941A469, _CLUSTER}
+_INSIDE |= {0xE7, 0xA3, 0xA0, 0xAB, 0xA7, 0x5854, 0xAF}
 
 
 def starts(head: bytes) -> bool:
@@ -21,22 +24,22 @@ def mime(head: bytes) -> str:
 def walk(stream: ByteStream) -> int:
     """The offset at which the file that starts at 0 ends.
 
-    Segments and clusters of unknown size (what browsers record) are entered; every other element must fit whole.
+    Segments and clusters are entered (browsers leave their sizes unknown); every other element must fit whole.
     """
     offset = 0
     while offset < stream.size:
         element, size, body = _element(stream, offset)
         if element == _EBML and offset:
             return offset
-        if element == _SEGMENT or (element == _CLUSTER and size is None):
-            if size is not None and body + size > stream.size:
-                raise truncated(stream.size, "the WebM segment")
+        if offset and element not in (_SEGMENT, *_INSIDE):
+            raise corrupt(offset, "no WebM element where the next one should begin")
+        if size is not None and body + size > stream.size:
+            raise truncated(stream.size, "a WebM element")
+        if element in (_SEGMENT, _CLUSTER):
             offset = body
             continue
         if size is None:
             raise corrupt(offset, "a WebM element without a size")
-        if body + size > stream.size:
-            raise truncated(stream.size, "a WebM element")
         offset = body + size
     return offset
 
