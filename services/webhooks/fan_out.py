@@ -13,6 +13,7 @@ from shared.domain.delivery import Delivery, delivery_id
 from shared.domain.transcript import Transcript
 from shared.domain.webhook import WebhookEndpoint
 from shared.events.event import Event
+from shared.events.recording import RecordingDeleted
 from shared.events.topics import TOPICS
 from shared.events.transcription import TranscriptionCompleted
 
@@ -35,7 +36,10 @@ class FanOut:
         self._dispatcher, self._marks = dispatcher, marks
 
     async def __call__(self, event: Event) -> None:
-        """Store the deliveries of `event` and begin the first attempts; on replay nothing changes."""
+        """Store the deliveries of `event` and begin the first attempts; on replay nothing changes.
+
+        When a recording was deleted, its text also goes from deliveries made before.
+        """
         await self.many([event])
 
     async def many(self, events: Sequence[Event]) -> None:
@@ -54,6 +58,9 @@ class FanOut:
                     self._dispatcher.begin(delivery, endpoint)
                 elif delivery.worker is not None:
                     self._dispatcher.forget(delivery)
+        for event in public:
+            if isinstance(event, RecordingDeleted):
+                await self._deliveries.erase_texts(event.tenant, event.recording_id)
         self._marks.add(event.event_id for event in public)
 
     async def _deliveries_of(self, event: Event) -> list[tuple[Delivery, WebhookEndpoint]]:

@@ -59,6 +59,9 @@ class NewDeliveries(Protocol):
     async def add_new(self, deliveries: Sequence[Delivery]) -> Sequence[Delivery]:
         """Store those that are not there yet and return them."""
 
+    async def erase_texts(self, tenant: Tenant, recording_id: str) -> None:
+        """Erase the text of a deleted recording wherever a delivery holds it."""
+
 
 class ClaimedDeliveries(Protocol):
     """Where the results of claims are kept."""

@@ -37,10 +37,11 @@ class WebhookSettings(msgspec.Struct, frozen=True):
     @property
     def lease_s(self) -> float:
         """The lease of a claim."""
-        return self.webhooks_lease_s or self.webhooks_timeout_s + 3 * LEASE_MARGIN_S
+        return self.webhooks_lease_s or self.webhooks_timeout_s + USUAL_LEASE_MARGIN_S
 
 
-LEASE_MARGIN_S = 5  # for recording an attempt after it ended
+LEASE_MARGIN_S = 2  # the least time for recording an attempt after it ended …
+USUAL_LEASE_MARGIN_S = 15  # … and what is usual: a MongoDB that fails over is waited for
 
 
 class Settings(msgspec.Struct, frozen=True):

@@ -10,7 +10,7 @@ import msgspec
 from shared.domain.clock import now
 from shared.domain.ids import later_derived_id
 from shared.domain.tenant import Mode, Tenant
-from shared.domain.transition import check_move
+from shared.domain.transition import TransitionRefused, check_move
 
 ATTEMPTS_KEPT = 50
 """A delivery that is replayed again and again keeps only its newest attempts."""
@@ -60,7 +60,7 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Delivery(msgspec.Struct, frozen=True, kw_only=True, rename={"id": "_id"}):
-    """A delivery as MongoDB keeps it; `body` is what every attempt sends, byte for byte.
+    """A delivery as MongoDB keeps it; `body` is what every attempt sends, byte for byte, empty once its text was erased.
 
     `next_attempt_at` is when it may be claimed: its time by the schedule, the end of the lease while a worker holds it, None
     once it has ended. `token` grows with every claim; only the newest claim may write. `tries` counts the attempts since
@@ -113,7 +113,9 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True, rename={"id": "_id"}):
         return self.changed(next_attempt_at=now(), worker=None)
 
     def replayed(self) -> "Delivery":
-        """Return an ended delivery to the beginning of the schedule; a pending one is refused."""
+        """Return an ended delivery to the beginning of the schedule; a pending one is refused, and one whose text was erased."""
+        if not self.body:
+            raise TransitionRefused(self.id, "erased", DeliveryStatus.PENDING)
         check_move(FOLLOWS, self.id, self.status, DeliveryStatus.PENDING)
         return self.changed(status=DeliveryStatus.PENDING, next_attempt_at=now(), worker=None, tries=0)
 

@@ -9,11 +9,13 @@ from pymongo import ASCENDING, DESCENDING, IndexModel
 from shared.domain.clock import now
 from shared.domain.delivery import Delivery, DeliveryStatus, DueDelivery
 from shared.domain.tenant import Tenant
+from shared.events.transcription import TranscriptionCompleted
 from shared.storage.documents import Documents, to_builtins
 from shared.storage.mongo import Mongo
 
 _PENDING = DeliveryStatus.PENDING.value
 _WAITING = {"status": _PENDING}
+_WITH_TEXT = {"event_type": str(TranscriptionCompleted.__struct_config__.tag)}
 _NEWEST_FIRST = (("_id", DESCENDING),)
 _BY_ENDPOINT = (("endpoint_id", ASCENDING), ("next_attempt_at", ASCENDING))
 
@@ -35,6 +37,7 @@ class WebhookDeliveries:
                 IndexModel([*owner, ("endpoint_id", ASCENDING), ("_id", DESCENDING)], name="list_of_endpoint"),
                 IndexModel(list(_BY_ENDPOINT), name="due_of_endpoint", partialFilterExpression=_WAITING),
                 IndexModel([("next_attempt_at", ASCENDING)], name="due", partialFilterExpression=_WAITING),
+                IndexModel([("recording_id", ASCENDING)], name="text_of_recording", partialFilterExpression=_WITH_TEXT),
                 IndexModel([("created_at", ASCENDING)], name="expiry", expireAfterSeconds=int(self._retention.total_seconds())),
             )
         )
@@ -96,6 +99,13 @@ class WebhookDeliveries:
         where = _WAITING | {"endpoint_id": endpoint_id, "next_attempt_at": {"$lte": now()}}
         change = {"status": DeliveryStatus.CANCELLED.value, "next_attempt_at": None, "worker": None, "updated_at": now()}
         return await self._documents.update_many(where, {"$set": change, "$inc": {"token": 1}})
+
+    async def erase_texts(self, tenant: Tenant, recording_id: str) -> None:
+        """Erase the text of a deleted recording wherever a delivery holds it; what was still to be sent is cancelled."""
+        where = _of(tenant) | _WITH_TEXT | {"recording_id": recording_id}
+        cancelled = {"status": DeliveryStatus.CANCELLED.value, "next_attempt_at": None, "worker": None, "updated_at": now()}
+        await self._documents.update_many(where | _WAITING, {"$set": cancelled, "$inc": {"token": 1}})
+        await self._documents.update_many(where, {"$set": {"body": b""}})
 
     async def queue_state(self, limit: int = 10_000) -> tuple[int, float]:
         """Return how many deliveries are due, counted up to `limit`, and for how long the oldest has been, in seconds."""

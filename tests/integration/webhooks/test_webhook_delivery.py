@@ -12,7 +12,7 @@ from shared.domain.delivery import AttemptError, DeliveryStatus
 from shared.domain.tenant import Mode, Tenant
 from shared.domain.transition import TransitionRefused
 from shared.domain.webhook import EndpointSecret, EndpointStatus, new_signing_secret
-from shared.events.recording import upload_claimed
+from shared.events.recording import RecordingDeleted, recording_event, upload_claimed
 from tests.fakes.webhook_facts import TENANT, a_completion, a_creation, a_recording, a_transcript, a_transcription, an_upload
 from tests.fakes.webhook_receiver import assert_signed, eventually, platform_signature, standard_signature
 
@@ -213,6 +213,30 @@ async def test_a_completed_transcription_carries_its_text(stage, receiver):
     assert data["text"] == data["full_text"] == "word0 word1 word2"
     assert [word["word"] for word in data["segments"][0]["words"]] == ["word0", "word1", "word2"]
     assert data["segments"][0]["speaker"] == "SPEAKER_0"
+
+
+async def test_deleting_a_recording_erases_its_text_from_deliveries(stage, make_receiver):
+    receiver = await make_receiver(500, 200)
+    waiting, done = await stage.endpoint(receiver.url("/w")), await stage.endpoint(receiver.url("/d"))
+    transcription = a_transcription()
+    await stage.transcripts.put(transcription, a_transcript())
+    await stage.fan_out(a_completion(transcription))
+    await eventually(lambda: attempted(stage, waiting))
+    await eventually(lambda: attempted(stage, done))
+    gone = recording_event(RecordingDeleted, a_recording(id=transcription.recording_id))
+    await stage.fan_out(gone)
+    await receiver.received(4)
+    for endpoint in (waiting, done):
+        told, text = await stage.rows(endpoint)
+        assert (told.event_type, text.event_type) == ("recording.deleted", "transcription.completed")
+        assert (text.body, text.next_attempt_at) == (b"", None)
+        assert b"deleted" in told.body
+        with pytest.raises(TransitionRefused):
+            await stage.deliveries.replay(TENANT, text.id)
+    assert {(await stage.rows(endpoint))[1].status for endpoint in (waiting, done)} == {
+        DeliveryStatus.CANCELLED,
+        DeliveryStatus.SUCCEEDED,
+    }
 
 
 async def test_a_long_transcript_is_left_out(stage, receiver):

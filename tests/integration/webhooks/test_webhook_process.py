@@ -42,8 +42,8 @@ class Process:
             "EARWITNESS_SHUTDOWN_GRACE_S": "5",
             "EARWITNESS_WEBHOOKS_ALLOW_PRIVATE": "true",
             "EARWITNESS_WEBHOOKS_SCHEDULE_S": "0,0.2,0.2,0.2,0.2",
-            "EARWITNESS_WEBHOOKS_TIMEOUT_S": "2",
-            "EARWITNESS_WEBHOOKS_LEASE_S": "7",
+            "EARWITNESS_WEBHOOKS_TIMEOUT_S": "1",
+            "EARWITNESS_WEBHOOKS_LEASE_S": "3",
             "EARWITNESS_WEBHOOKS_POLL_S": "0.1",
             "EARWITNESS_WEBHOOKS_RECONCILE_S": "0.5",
         } | {f"EARWITNESS_{name}": value for name, value in options.items()}
