@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import os
+import signal
 import sys
 from asyncio.subprocess import PIPE, Process
 from collections.abc import Callable
@@ -99,9 +100,13 @@ class Worker:
         return message
 
     def kill(self) -> None:
-        """End the process at once, if it still runs; `ended()` tells when it is gone."""
-        with contextlib.suppress(ProcessLookupError):
-            self._process.kill()
+        """End the process at once, if it still runs; `ended()` tells when it is gone.
+
+        Not by `Process.kill`, which may reap the process itself and so lose its exit code to the event loop.
+        """
+        if self._process.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.pid, signal.SIGKILL)
 
     async def ended(self) -> int:
         """Wait until the process has ended and is reaped; returns its exit code."""
