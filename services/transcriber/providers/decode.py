@@ -15,6 +15,8 @@ RATE = 16_000
 BLOCK = 10 * RATE  # samples
 GAP_S = 0.1  # a hole in the timestamps from here on is filled with silence ...
 LARGEST_GAP_S = 600.0  # ... up to here; beyond it the clock was set anew, as in a cut transport stream
+MOST_SILENCE_S = 24 * 3600.0  # in all, lest a forged file keeps a worker busy for ever
+BACKWARD_S = 1.0  # a clock that runs back further than this was set anew too
 MOST_DAMAGED_PACKETS = 1000
 
 Samples = NDArray[np.float32]
@@ -72,21 +74,22 @@ def _sound(waiting: list[Samples]) -> Samples:
 
 
 def _timed(container: Any) -> Iterator[Samples]:  # noqa: ANN401 - av is not typed for us
-    """The samples of the first audio stream, with silence where its clock jumps ahead."""
-    clock_s = _start_of(container)
+    """The samples of the first audio stream, with silence where its clock gets ahead of them, at once or little by little."""
+    clock_s, silence_left_s = _start_of(container), MOST_SILENCE_S
     resample: _Resampling | None = None
     for frame in _frames(container):
         if resample is None or not resample.takes(frame):
             if resample is not None:
                 yield from resample.rest()
             resample = _Resampling(frame)
-        if frame.time is not None:
-            gap_s = frame.time - clock_s
-            if GAP_S < gap_s <= LARGEST_GAP_S:
-                yield from resample.rest()
-                yield from _silence(gap_s)
-                resample = _Resampling(frame)
-            clock_s = frame.time
+        late_s = 0.0 if frame.time is None else frame.time - clock_s
+        if GAP_S < late_s <= min(LARGEST_GAP_S, silence_left_s):
+            silence_left_s -= late_s
+            yield from resample.rest()
+            yield from _silence(late_s)
+            resample = _Resampling(frame)
+        if late_s > GAP_S or late_s < -BACKWARD_S:
+            clock_s += late_s
         yield from resample(frame)
         clock_s += frame.samples / frame.sample_rate
     if resample is None:

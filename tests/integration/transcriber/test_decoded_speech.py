@@ -74,6 +74,18 @@ def test_a_hole_in_the_timestamps_becomes_silence(tmp_path):
     assert np.abs(samples[round(5.1 * RATE) :]).max() > 0.4
 
 
+def test_many_small_holes_become_as_much_silence(tmp_path):
+    full = write(tmp_path / "full.mka", tone(6.0))
+    path = tmp_path / "holes.mka"
+    with av.open(str(full)) as source, av.open(str(path), "w") as target:
+        stream = target.add_stream_from_template(source.streams.audio[0])
+        for number, packet in enumerate(source.demux(audio=0)):
+            if packet.dts is not None and number % 10:
+                packet.stream = stream
+                target.mux(packet)
+    assert len(whole(path)) / RATE == pytest.approx(6.0, abs=0.15)
+
+
 def test_not_a_number_becomes_silence_and_loud_is_clipped(tmp_path):
     samples = tone(2.0)
     samples[:100] = np.nan
