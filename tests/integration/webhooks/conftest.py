@@ -79,7 +79,6 @@ class Stage:
 async def mongo(mongo_settings):
     mongo = Mongo(mongo_settings)
     yield mongo
-    await mongo.database.client.drop_database(mongo_settings.mongo_database)
     mongo.close()
 
 
@@ -87,8 +86,8 @@ async def mongo(mongo_settings):
 async def make_stage(mongo):
     stages = []
 
-    async def make(**options):
-        stage = await Stage(mongo, **options).start()
+    async def make(on=mongo, **options):
+        stage = await Stage(on, **options).start()
         stages.append(stage)
         return stage
 

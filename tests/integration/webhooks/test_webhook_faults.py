@@ -10,6 +10,8 @@ from aiohttp import web
 
 from shared.domain.clock import now
 from shared.domain.delivery import AttemptError, DeliveryStatus
+from shared.settings import MongoSettings
+from shared.storage.mongo import Mongo
 from tests.fakes.webhook_facts import an_old_upload, an_upload
 from tests.fakes.webhook_receiver import eventually
 
@@ -53,6 +55,28 @@ async def test_a_crash_between_send_and_record_repeats_the_same_bytes(make_stage
     first, second = await receiver.received(2)
     assert (first.body, first.header("webhook-id")) == (second.body, second.header("webhook-id"))
     await eventually(lambda: all_succeeded(alive, endpoint, 1))
+
+
+async def test_a_result_waits_for_a_mongodb_that_is_away_and_nothing_is_sent_twice(make_stage, servers, receiver):
+    server = servers.mongo()
+    mongo = Mongo(MongoSettings(mongo_url=server.url))
+    stage = await make_stage(on=mongo, lease_s=60, timeout_s=20)
+    stopped = asyncio.Event()
+    endpoint = await stage.endpoint(receiver.url())
+
+    async def stop_mongodb(_request):
+        await asyncio.to_thread(server.stop)
+        stopped.set()
+        return web.Response()
+
+    receiver.default = stop_mongodb
+    await stage.fan_out(an_upload())
+    await stopped.wait()
+    await asyncio.to_thread(server.start)
+    stage.run()
+    await eventually(lambda: all_succeeded(stage, endpoint, 1))
+    assert len(receiver.heard) == 1
+    mongo.close()
 
 
 async def test_a_worker_that_lost_its_lease_cannot_write_its_result(make_stage, make_receiver):
