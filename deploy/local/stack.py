@@ -15,7 +15,10 @@ from deploy.local.services import SERVICES, ServiceProcess
 
 _BROKERS: dict[str, type[KafkaServer | TansuServer]] = {"memory": TansuServer, "kafka": KafkaServer}
 _STORES: dict[str, type[S3Server]] = {"seaweedfs": SeaweedServer, "minio": MinioServer}
-PARTITIONS = 4
+PARTITIONS = 2
+# Tansu answers a fetch only when half its wait is over, and takes half the session timeout to form a group.
+_TANSU = {"kafka_fetch_wait_ms": "20", "kafka_session_timeout_ms": "3000"}
+SERVICE_DEADLINE_S = 120.0  # the transcriber loads its model once per core
 
 
 class Stack:
@@ -55,9 +58,9 @@ class Stack:
         """Start the servers; none is left when one fails."""
         start_all(self.servers)
 
-    def start_services(self) -> None:
-        """Start the services, each until it is ready; none is left when one fails."""
-        start_all(self.services.values())
+    def start_services(self, *names: str) -> None:
+        """Start the services, or those named, each until it is ready; none of them is left when one fails."""
+        start_all([self.services[name] for name in names or SERVICES], SERVICE_DEADLINE_S)
 
     def start(self) -> None:
         """Start everything; nothing is left when something fails."""
@@ -74,8 +77,19 @@ class Stack:
             stop_all(self.services.values())
             stop_all(self.servers)
         finally:
-            for member in self.members.values():
-                member.kill()
+            self.kill()
+
+    def finish(self) -> None:
+        """Stop what will not be used again: the services in order, the servers at once."""
+        try:
+            stop_all(self.services.values())
+        finally:
+            self.kill()
+
+    def kill(self) -> None:
+        """End everything at once, as a power cut would."""
+        for member in self.members.values():
+            member.kill()
 
     def _settings(self) -> dict[str, str]:
         plan, store = self.plan, self.store
@@ -94,4 +108,6 @@ class Stack:
             "signing_secret": plan.signing_secret,
             "webhooks_allow_private": "true",  # everything here is on loopback, receivers too
         }
+        if plan.broker == "memory":
+            named |= _TANSU
         return {f"EARWITNESS_{name.upper()}": value for name, value in named.items()}
