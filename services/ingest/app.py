@@ -1,5 +1,8 @@
 """Joins the parts of the API: the only place that builds its clients."""
 
+import msgspec
+
+from services.ingest import ports
 from services.ingest.administer import Administer, AdminStores
 from services.ingest.authentication import AdminGate, Authenticate
 from services.ingest.complete_upload import CompleteUpload
@@ -16,7 +19,7 @@ from services.ingest.read_transcriptions import ReadTranscriptions
 from services.ingest.receive_chunk import ReceiveChunk
 from services.ingest.recording_files import RecordingFiles
 from services.ingest.request_upload import OfferChunkUrls, RequestUploadUrl
-from services.ingest.settings import IngestSettings
+from services.ingest.settings import ApiSettings, IngestSettings
 from services.ingest.signatures import Signatures
 from services.ingest.start_transcription import StartTranscription
 from services.ingest.webhook_endpoints import ManageEndpoints
@@ -29,10 +32,25 @@ from shared.storage.organizations import Organizations
 from shared.storage.projects import Projects
 from shared.storage.transcripts import Transcripts
 from shared.storage.webhook_endpoints import WebhookEndpoints
-from shared.telemetry.health import Health
+from shared.telemetry.health import Check, Health
 
 PROVIDERS = frozenset({ProviderName.WHISPER})
 """The speech providers that this installation can reach."""
+
+
+class Stores(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything that is kept somewhere, and the relay that publishes."""
+
+    recordings: ports.RecordingStore
+    transcriptions: ports.TranscriptionStore
+    transcripts: ports.TranscriptReader
+    objects: ports.ObjectStore
+    configs: ports.ConfigStore
+    endpoints: ports.EndpointStore
+    organizations: ports.OrganizationStore
+    projects: ports.ProjectStore
+    keys: ports.KeyStore
+    relay: ports.EventRelay
 
 
 class Ingest:
@@ -41,14 +59,24 @@ class Ingest:
     name = "ingest"
 
     def __init__(self, settings: IngestSettings) -> None:
-        self._platform = Platform(self.name, settings.mongo, settings.kafka)
+        self._platform = platform = Platform(self.name, settings.mongo, settings.kafka)
+        mongo = platform.mongo
         self._store = ObjectStore(settings.s3)
-        self._keys = ApiKeys(self._platform.mongo)
-        self._projects = Projects(self._platform.mongo)
-        self._organizations = Organizations(self._platform.mongo)
-        self._endpoints = WebhookEndpoints(self._platform.mongo)
-        self.health = Health({"mongodb": self._platform.mongo.check, "objects": self._store.check})
-        self.app = Edge(http_app(self._use_cases(settings)), self.health)
+        self._keys, self._projects, self._endpoints = ApiKeys(mongo), Projects(mongo), WebhookEndpoints(mongo)
+        stores = Stores(
+            recordings=platform.recordings,
+            transcriptions=platform.transcriptions,
+            transcripts=Transcripts(mongo),
+            objects=self._store,
+            configs=ConfigOverrides(mongo),
+            endpoints=self._endpoints,
+            organizations=Organizations(mongo),
+            projects=self._projects,
+            keys=self._keys,
+            relay=platform.relay,
+        )
+        self.health = Health({"mongodb": mongo.check, "objects": self._store.check})
+        self.app = Edge(http_app(joined(settings.api, stores, self.health, mongo.check)), self.health)
 
     async def start(self) -> None:
         """Connect; the bucket and the topics are made as soon as their servers answer."""
@@ -61,31 +89,34 @@ class Ingest:
         await self._platform.stop()
         await self._store.stop()
 
-    def _use_cases(self, settings: IngestSettings) -> UseCases:
-        recordings, transcriptions, api = self._platform.recordings, self._platform.transcriptions, settings.api
-        files, outbox = RecordingFiles(self._store), Outbox(self._platform.relay)
-        signatures = Signatures(api.signing_secret)
-        pager = Pager(signatures)
-        authenticate = Authenticate(self._keys, api.key_cache_s)
-        admin_stores = AdminStores(self._organizations, self._projects, self._keys)
-        return UseCases(
-            authenticate=authenticate,
-            admin_gate=AdminGate(api.admin_token),
-            health=self.health,
-            report_health=ReportHealth(self._platform.mongo.check),
-            administer=Administer(admin_stores, pager, authenticate.forget),
-            open_recording=OpenRecording(recordings, outbox, ChunkTemplates(signatures, api.public_url, api.chunk_url_ttl_s)),
-            read_recordings=ReadRecordings(recordings, files, pager),
-            receive_chunk=ReceiveChunk(recordings, files, signatures, max_bytes=api.max_chunk_bytes),
-            offer_chunk_urls=OfferChunkUrls(recordings, files, api.upload_url_ttl_s),
-            finalize=Finalize(recordings, files, outbox),
-            request_upload_url=RequestUploadUrl(recordings, files, outbox, api.upload_url_ttl_s),
-            complete_upload=CompleteUpload(recordings, files, outbox),
-            start_transcription=StartTranscription(recordings, transcriptions, outbox, PROVIDERS),
-            read_transcriptions=ReadTranscriptions(transcriptions, Transcripts(self._platform.mongo)),
-            configure=Configure(ConfigOverrides(self._platform.mongo)),
-            manage_endpoints=ManageEndpoints(self._endpoints, pager, allow_private=api.webhooks_allow_private),
-        )
+
+def joined(api: ApiSettings, stores: Stores, health: Health, check_database: Check) -> UseCases:
+    """Join the use cases to what they need."""
+    recordings, transcriptions = stores.recordings, stores.transcriptions
+    files, outbox = RecordingFiles(stores.objects), Outbox(stores.relay)
+    signatures = Signatures(api.signing_secret)
+    pager = Pager(signatures)
+    authenticate = Authenticate(stores.keys, api.key_cache_s)
+    admin_stores = AdminStores(stores.organizations, stores.projects, stores.keys)
+    templates = ChunkTemplates(signatures, api.public_url, api.chunk_url_ttl_s)
+    return UseCases(
+        authenticate=authenticate,
+        admin_gate=AdminGate(api.admin_token),
+        health=health,
+        report_health=ReportHealth(check_database),
+        administer=Administer(admin_stores, pager, authenticate.forget),
+        open_recording=OpenRecording(recordings, outbox, templates),
+        read_recordings=ReadRecordings(recordings, files, pager),
+        receive_chunk=ReceiveChunk(recordings, files, signatures, max_bytes=api.max_chunk_bytes),
+        offer_chunk_urls=OfferChunkUrls(recordings, files, api.upload_url_ttl_s),
+        finalize=Finalize(recordings, files, outbox),
+        request_upload_url=RequestUploadUrl(recordings, files, outbox, api.upload_url_ttl_s),
+        complete_upload=CompleteUpload(recordings, files, outbox),
+        start_transcription=StartTranscription(recordings, transcriptions, outbox, PROVIDERS),
+        read_transcriptions=ReadTranscriptions(transcriptions, stores.transcripts),
+        configure=Configure(stores.configs),
+        manage_endpoints=ManageEndpoints(stores.endpoints, pager, allow_private=api.webhooks_allow_private),
+    )
 
 
 def build(settings: IngestSettings) -> Ingest:

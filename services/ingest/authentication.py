@@ -5,11 +5,11 @@ import hmac
 import time
 from collections import OrderedDict
 from collections.abc import Callable
-from datetime import datetime, timedelta
-from typing import Protocol
+from datetime import timedelta
 
 import msgspec
 
+from services.ingest.ports import KeyLookup
 from services.ingest.refusals import Unauthorized
 from shared.domain.caller import ApiKey, Caller, caller_of, is_key_secret, secret_sha256
 from shared.domain.clock import now
@@ -21,16 +21,6 @@ log = get_logger()
 _MOST_REMEMBERED = 10_000
 _TOUCH_EVERY = timedelta(minutes=1)
 _BEARER = "bearer "
-
-
-class KeyLookup(Protocol):
-    """Where keys are kept."""
-
-    async def by_secret(self, secret_sha256: str) -> ApiKey | None:
-        """Return the key that is not revoked and whose secret hashes to this."""
-
-    async def touch(self, key_id: str, at: datetime) -> None:
-        """Note when the key was last used."""
 
 
 class _Remembered(msgspec.Struct, frozen=True):

@@ -143,7 +143,17 @@ class ProjectStore(Protocol):
         """Return all, or those of one organization, newest first."""
 
 
-class KeyStore(Protocol):
+class KeyLookup(Protocol):
+    """Where a credential is recognised."""
+
+    async def by_secret(self, secret_sha256: str) -> ApiKey | None:
+        """Return the key that is not revoked and whose secret hashes to this."""
+
+    async def touch(self, key_id: str, at: datetime) -> None:
+        """Note when the key was last used."""
+
+
+class KeyStore(KeyLookup, Protocol):
     """API keys."""
 
     async def add(self, key: ApiKey) -> None:

@@ -1,0 +1,283 @@
+"""The API over memory: every store as a fake that keeps the promises of the real one, and a client to talk to it."""
+
+import hashlib
+import json
+
+import httpx
+import msgspec
+
+from services.ingest.app import Stores, joined
+from services.ingest.edge import Edge
+from services.ingest.http import http_app
+from services.ingest.settings import ApiSettings
+from shared.domain.clock import now
+from shared.domain.errors import AlreadyExists, TransientFailure
+from shared.storage.recordings import _is_news, _reflected
+from shared.storage.stored_object import BodyMismatch, StoredObject
+from shared.telemetry.health import Health
+from tests.fakes.aggregates import FakeAggregates
+
+ADMIN_TOKEN = "admin-token-for-tests"
+API_SETTINGS = ApiSettings(
+    public_url="http://api.test", admin_token=ADMIN_TOKEN, signing_secret="a signing secret for tests", max_chunk_bytes=1_000_000
+)
+
+
+class FakeRecordings(FakeAggregates):
+    def __init__(self):
+        super().__init__("recordings")
+
+    async def page(self, tenant, matching, limit, *, before=None, offset=0):
+        self._check()
+        mine = [item for item in self.documents.values() if item.tenant == tenant and item.deleted_at is None]
+        found = [item for item in mine if all(getattr(item, name) == value for name, value in matching.items())]
+        newest = sorted((item for item in found if before is None or item.id < before), key=lambda item: item.id, reverse=True)
+        return newest[offset : offset + limit]
+
+    async def reflect(self, event):
+        recording = await self.get(event.tenant, event.recording_id)
+        if recording is not None and _is_news(recording, event):
+            await self.save(recording, _reflected(recording, event))
+
+
+class FakeTranscriptions(FakeAggregates):
+    def __init__(self):
+        super().__init__("transcriptions")
+
+    async def add(self, aggregate, *events):
+        same = [item for item in self.documents.values() if item.recording_id == aggregate.recording_id]
+        if any(item.active for item in same):
+            raise AlreadyExists(aggregate.recording_id)
+        return await super().add(aggregate, *events)
+
+    async def newest_of(self, tenant, recording_id):
+        mine = [item for item in self.documents.values() if item.tenant == tenant and item.recording_id == recording_id]
+        return max(mine, key=lambda item: item.id, default=None)
+
+
+class FakeTranscripts:
+    def __init__(self):
+        self.kept = {}
+
+    async def get(self, tenant, transcription_id):
+        return self.kept.get((tenant, transcription_id))
+
+
+class FakeObjects:
+    """A bucket; `before_confirming` runs when the bytes are in and the sender has not heard so yet."""
+
+    def __init__(self):
+        self.objects = {}
+        self.down = False
+        self.before_confirming = None
+
+    async def put(self, key, body, size_bytes, content_type):
+        self._check()
+        content = body if isinstance(body, bytes) else b"".join([piece async for piece in body])
+        if len(content) != size_bytes:
+            raise BodyMismatch(key)
+        self.objects[key] = content
+        if self.before_confirming is not None:
+            await self.before_confirming()
+        return await self.stat(key)
+
+    async def stat(self, key):
+        self._check()
+        content = self.objects.get(key)
+        if content is None:
+            return None
+        return StoredObject(key, len(content), hashlib.md5(content).hexdigest(), now())
+
+    async def read(self, key, start, length):
+        self._check()
+        return self.objects[key][start : start + length]
+
+    async def list(self, prefix):
+        return [await self.stat(key) for key in sorted(self.objects) if key.startswith(prefix)]
+
+    def presigned_put(self, key, expires_s, *, size_bytes=None):
+        return f"http://store.test/{key}?expires={expires_s}&size={size_bytes}"
+
+    def _check(self):
+        if self.down:
+            raise TransientFailure("the object store is down")
+
+
+class FakeRows:
+    """Organizations, projects, keys and endpoints: rows by id."""
+
+    def __init__(self):
+        self.rows = {}
+        self.lookups = 0
+
+    async def add(self, row):
+        self.rows[row.id] = row
+
+    def _newest(self, found, limit, before, offset):
+        rows = sorted((row for row in found if before is None or row.id < before), key=lambda row: row.id, reverse=True)
+        return rows[offset : offset + limit]
+
+
+class FakeOrganizations(FakeRows):
+    async def get(self, row_id):
+        return self.rows.get(row_id)
+
+    async def page(self, limit, *, before=None, offset=0):
+        return self._newest(self.rows.values(), limit, before, offset)
+
+
+class FakeProjects(FakeRows):
+    async def get(self, row_id):
+        return self.rows.get(row_id)
+
+    async def page(self, organization_id, limit, *, before=None, offset=0):
+        found = [row for row in self.rows.values() if organization_id in (None, row.organization_id)]
+        return self._newest(found, limit, before, offset)
+
+
+class FakeKeys(FakeRows):
+    async def by_secret(self, secret_sha256):
+        self.lookups += 1
+        found = [key for key in self.rows.values() if key.secret_sha256 == secret_sha256 and key.revoked_at is None]
+        return found[0] if found else None
+
+    async def touch(self, key_id, at):
+        self.rows[key_id] = msgspec.structs.replace(self.rows[key_id], last_used_at=at)
+
+    async def page(self, project_id, limit, *, before=None, offset=0):
+        return self._newest([key for key in self.rows.values() if key.project_id == project_id], limit, before, offset)
+
+    async def revoke(self, project_id, key_id, at):
+        key = self.rows.get(key_id)
+        if key is None or key.project_id != project_id:
+            return None
+        self.rows[key_id] = msgspec.structs.replace(key, revoked_at=key.revoked_at or at)
+        return self.rows[key_id]
+
+
+class FakeEndpoints(FakeRows):
+    async def get(self, tenant, row_id):
+        row = self.rows.get(row_id)
+        return row if row is not None and row.tenant == tenant else None
+
+    async def page(self, tenant, limit, *, before=None, offset=0):
+        return self._newest([row for row in self.rows.values() if row.tenant == tenant], limit, before, offset)
+
+    async def remove(self, tenant, row_id):
+        return await self.get(tenant, row_id) is not None and self.rows.pop(row_id) is not None
+
+
+class FakeConfigs:
+    def __init__(self):
+        self.values = {}
+
+    async def get(self, level, subject_id, section):
+        return self.values.get((level, subject_id, section))
+
+    async def put(self, level, subject_id, section, value):
+        self.values[level, subject_id, section] = dict(value)
+
+    async def remove(self, level, subject_id, section):
+        return self.values.pop((level, subject_id, section), None) is not None
+
+
+class FakeRelay:
+    def __init__(self):
+        self.nudged = []
+
+    def nudge(self, outbox, aggregate_id, events):
+        self.nudged += [(outbox, aggregate_id, event) for event in events]
+
+
+def fake_stores():
+    return Stores(
+        recordings=FakeRecordings(),
+        transcriptions=FakeTranscriptions(),
+        transcripts=FakeTranscripts(),
+        objects=FakeObjects(),
+        configs=FakeConfigs(),
+        endpoints=FakeEndpoints(),
+        organizations=FakeOrganizations(),
+        projects=FakeProjects(),
+        keys=FakeKeys(),
+        relay=FakeRelay(),
+    )
+
+
+class Api:
+    """The whole HTTP application over `stores`; `call` sends as the owner of `secret` unless told otherwise."""
+
+    def __init__(self, stores, settings=API_SETTINGS):
+        self.stores, self.settings = stores, settings
+        self.health = Health({})
+        app = Edge(http_app(joined(settings, stores, self.health, self._check)), self.health)
+        transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)
+        self.client = httpx.AsyncClient(transport=transport, base_url=settings.public_url)
+        self.project_id = self.secret = ""
+
+    async def _check(self):
+        if getattr(self.stores.recordings, "down", False):
+            raise TransientFailure("down")
+
+    async def open(self):
+        """Make an organization, a project and a key."""
+        organization = await self.admin("POST", "/organizations", {"name": "Acme"})
+        self.project_id = await self.new_project(organization["id"])
+        self.secret = await self.new_key(self.project_id)
+        return self
+
+    async def new_project(self, organization_id):
+        return (await self.admin("POST", "/projects", {"organization_id": organization_id, "name": "Field"}))["id"]
+
+    async def new_key(self, project_id, **body):
+        return (await self.admin("POST", f"/projects/{project_id}/api-keys", body))["secret"]
+
+    async def admin(self, method, path, body=None):
+        response = await self.call(method, f"/admin{path}", body, secret=ADMIN_TOKEN)
+        assert response.is_success, response.text
+        return response.json() if response.content else None
+
+    async def call(self, method, path, body=None, *, secret=None, **options):
+        """Send one request below /v1; `secret=""` sends no credential."""
+        headers = dict(options.pop("headers", {}))
+        credential = self.secret if secret is None else secret
+        if credential:
+            headers.setdefault("Authorization", f"Bearer {credential}")
+        if body is not None:
+            headers.setdefault("Content-Type", "application/json")
+            options["content"] = body if isinstance(body, bytes) else json.dumps(body).encode()
+        url = path if path.startswith("http") else f"{self.settings.public_url}/v1{path}"
+        return await self.client.request(method, url, headers=headers, **options)
+
+    async def ok(self, method, path, body=None, **options):
+        """Send and return the JSON of a successful answer."""
+        response = await self.call(method, path, body, **options)
+        assert response.is_success, response.text
+        return response.json()
+
+    async def refused(self, method, path, body=None, **options):
+        """Send and return status, code and the whole error of a refusal."""
+        response = await self.call(method, path, body, **options)
+        assert not response.is_success, response.text
+        error = response.json()["error"]
+        return response.status_code, error["code"], error
+
+    async def recording(self, **fields):
+        return await self.ok("POST", "/recordings", {"end_user_id": "eu_1", **fields})
+
+    async def put_chunk(self, recording, number, content=b"a chunk"):
+        """PUT by the template, as a device does: no header but the length."""
+        url = recording["chunk_upload_url_template"].replace("{chunk_number}", str(number))
+        return await self.client.put(url, content=content)
+
+    async def streamed(self, chunks=3):
+        """Return a streaming recording with its chunks stored."""
+        recording = await self.recording(streaming=True)
+        for number in range(1, chunks + 1):
+            assert (await self.put_chunk(recording, number, b"chunk %d" % number)).is_success
+        return recording
+
+    def events(self, aggregate_id):
+        """Return the types of the events that wait in the outbox of an aggregate of the fakes."""
+        outboxes = self.stores.recordings.outbox | self.stores.transcriptions.outbox
+        return [event.type for event in outboxes.get(aggregate_id, ())]
