@@ -9,7 +9,7 @@ from deploy.local.state import StateFile
 from deploy.local.stopping import as_interrupt
 
 _SERVICE_GRACE_S = 30.0  # a little over the services' own time to drain
-_SERVER_GRACE_S = 15.0
+_SERVER_GRACE_S = 8.0
 
 
 def down(file: StateFile) -> int:

@@ -4,14 +4,13 @@ import json
 from pathlib import Path
 
 from deploy.local.api import Api
+from deploy.local.chores import SAMPLES
 from deploy.local.demo.speech import ogg_opus, samples_of
 from deploy.local.sample_speech import reading
 from deploy.local.servers.ports import HOST
-from deploy.local.services import ROOT
 from deploy.local.state import State
 from shared.packages import PackageUnavailable
 
-SAMPLES = ROOT / ".cache" / "samples"
 _DURATION_MS = 26_730  # of the reading
 
 

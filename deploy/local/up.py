@@ -6,11 +6,11 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import get_args
 
 from deploy.local.api import new_project
+from deploy.local.chores import ChoreFailed, fetch_model
 from deploy.local.introduction import introduction
 from deploy.local.plan import Broker, Store, new_plan, renewed
 from deploy.local.processes import Mark, end, mark
 from deploy.local.servers.server import ServerDidNotStart, ServerUnavailable
-from deploy.local.speech_model import ModelMissing, ensure_model
 from deploy.local.stack import Stack
 from deploy.local.state import State, StateFile
 from deploy.local.stopping import as_interrupt
@@ -28,17 +28,19 @@ def up(file: StateFile, broker: Broker, store: Store) -> State:
         end(before.servers, _GRACE_S)
     plan = renewed(before.plan, broker, store) if before else new_plan(broker, store)
     stack = Stack(plan, file.folder, tethered=False)
+    model = fetch_model(file.folder)
     with ThreadPoolExecutor(max_workers=1) as pool:
-        model = pool.submit(ensure_model, file.folder)
         try:
+            fetched = pool.submit(model)
             stack.start_servers()
-            model.result()
+            fetched.result()
             stack.start_services()
             known = (before.project_id, before.api_key) if before and before.api_key else None
             project_id, key = known or new_project(stack.api_url, plan.admin_token, "local")
             state = State(plan=plan, project_id=project_id, api_key=key, **marks(stack))
             file.write(state)
         except BaseException:
+            model.cancel()
             stack.stop()
             raise
     return state
@@ -74,7 +76,7 @@ def main() -> int:
     except KeyboardInterrupt:
         print("\nstopped; nothing was left running", file=sys.stderr)
         return 130
-    except (ServerUnavailable, ServerDidNotStart, ModelMissing) as error:
+    except (ServerUnavailable, ServerDidNotStart, ChoreFailed) as error:
         print(f"make up: {error}", file=sys.stderr)
         return 1
     return 0

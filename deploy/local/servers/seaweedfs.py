@@ -11,6 +11,7 @@ from deploy.local.servers.server import ServerUnavailable
 
 _PORTS = ("master.port", "volume.port", "filer.port", "admin.port")  # each takes a second one, for gRPC
 _OFF = ("-s3.port.iceberg=0", "-s3.port.lance=0", "-webdav=false", "-admin.ui=false", "-master.telemetry=false")
+_STOP_GRACE_S = 5.0  # it waits longer for idle connections; what it acknowledged is written
 _SOCKETS = Path("/tmp")  # noqa: S108  # the program puts its socket files there, whatever TMPDIR says
 
 
@@ -45,7 +46,7 @@ class SeaweedServer(S3Server):
 
     def stop(self) -> None:
         """End it in order and remove its socket files."""
-        super().stop()
+        self.child.stop(_STOP_GRACE_S)
         self._remove_sockets()
 
     def kill(self) -> None:

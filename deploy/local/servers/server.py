@@ -1,10 +1,11 @@
 """What every embedded server does: start until it answers, stop, die, come back, forget."""
 
 import shutil
+import threading
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 
 from deploy.local.servers.child import Child
@@ -47,12 +48,12 @@ class Server(ABC):
         """Return the variables the program needs besides ours."""
         return {}
 
-    def start(self, deadline_s: float = START_DEADLINE_S) -> None:
-        """Start and wait until the server truly answers; on failure nothing of it is left running."""
+    def start(self, deadline_s: float = START_DEADLINE_S, given_up: threading.Event | None = None) -> None:
+        """Start and wait until the server truly answers; on failure, or when given up, nothing of it is left running."""
         self.data.mkdir(parents=True, exist_ok=True)
         self.child.start(self.command(), self.environment())
         try:
-            self._await_answer(time.monotonic() + deadline_s)
+            self._await_answer(time.monotonic() + deadline_s, given_up or threading.Event())
         except BaseException:
             self.child.kill()
             raise
@@ -76,9 +77,9 @@ class Server(ABC):
         shutil.rmtree(self.data, ignore_errors=True)
         self.start()
 
-    def _await_answer(self, deadline: float) -> None:
+    def _await_answer(self, deadline: float, given_up: threading.Event) -> None:
         reason = "no answer"
-        while time.monotonic() < deadline:
+        while time.monotonic() < deadline and not given_up.is_set():
             if self.child.exit_code is not None:
                 reason = f"exit code {self.child.exit_code}"
                 break
@@ -92,16 +93,23 @@ class Server(ABC):
         raise ServerDidNotStart(f"{self.name} did not start ({reason}); the end of {self.child.log}:\n{self.child.tail()}")
 
 
-def start_all(servers: Iterable[Server]) -> None:
-    """Start all at once; when one fails, or on Ctrl-C, the others are stopped before the error leaves."""
+def start_all(servers: Iterable[Server], deadline_s: float = START_DEADLINE_S) -> None:
+    """Start all at once; when one fails, or on Ctrl-C, the others are ended before the error leaves."""
     servers = list(servers)
-    with ThreadPoolExecutor(max_workers=max(1, len(servers))) as pool:
-        try:
-            for done in [pool.submit(server.start) for server in servers]:
-                done.result()
-        except BaseException:
-            stop_all(servers)
-            raise
+    given_up = threading.Event()
+    try:
+        with ThreadPoolExecutor(max_workers=max(1, len(servers))) as pool:
+            starting = [pool.submit(server.start, deadline_s, given_up) for server in servers]
+            try:
+                for started in as_completed(starting):
+                    started.result()
+            except BaseException:
+                given_up.set()
+                raise
+    except BaseException:
+        for server in servers:
+            server.kill()
+        raise
 
 
 def stop_all(servers: Iterable[Server]) -> None:

@@ -1,0 +1,75 @@
+"""All four services as processes on real servers, for end-to-end tests."""
+
+import secrets
+from pathlib import Path
+
+from deploy.local.api import Api, new_project
+from deploy.local.chores import fetch_model
+from deploy.local.plan import new_plan
+from deploy.local.stack import Stack
+
+QUICK_SCHEDULE = "0,0.3,0.6,1.2,2.4,4.8"  # the pauses before webhook attempts, in seconds
+
+
+class RunningStack:
+    """The platform with one project; `kill`, `restart` and `wipe` act on a member by name.
+
+    Members: `mongo`, `s3`, `broker`, `ingest`, `stitcher`, `transcriber`, `webhooks`.
+    """
+
+    def __init__(self, folder: Path, extra: dict[str, str] | None = None) -> None:
+        settings = {"EARWITNESS_WEBHOOKS_SCHEDULE_S": QUICK_SCHEDULE, **(extra or {})}
+        self.stack = Stack(new_plan(), folder, extra=settings)
+        self._folder = folder
+        self.project_id, self.api_key = "", ""
+
+    @property
+    def api_url(self) -> str:
+        return self.stack.api_url
+
+    @property
+    def admin_token(self) -> str:
+        return self.stack.plan.admin_token
+
+    @property
+    def api(self) -> Api:
+        """The API with the project's key."""
+        return Api(self.api_url, self.api_key)
+
+    def start(self) -> None:
+        fetch_model(self._folder)()
+        self.stack.start()
+        self.project_id, self.api_key = self.new_project()
+
+    def new_project(self) -> tuple[str, str]:
+        """Create a project of a test's own: its id and its key."""
+        return new_project(self.api_url, self.admin_token, f"test {secrets.token_hex(4)}")
+
+    def stop(self, name: str) -> int | None:
+        """SIGTERM and wait; the exit code."""
+        member = self.stack.members[name]
+        member.stop()
+        return member.child.exit_code
+
+    def kill(self, name: str) -> None:
+        """SIGKILL."""
+        self.stack.members[name].kill()
+
+    def start_member(self, name: str) -> None:
+        """Start what was stopped or killed; returns once it is ready."""
+        self.stack.members[name].start()
+
+    def restart(self, name: str) -> None:
+        """Stop unless stopped, start, await readiness."""
+        self.stack.members[name].restart()
+
+    def wipe(self, name: str) -> None:
+        """Kill, forget its data, start empty."""
+        self.stack.members[name].wipe()
+
+    def log_of(self, name: str) -> str:
+        """What a member wrote."""
+        return self.stack.members[name].child.log.read_text(encoding="utf-8", errors="replace")
+
+    def close(self) -> None:
+        self.stack.finish()
