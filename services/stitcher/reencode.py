@@ -53,11 +53,11 @@ def from_webm(path: Path, stream: OpusStream) -> OpusSource:
 def opus_to_opus(sources: list[OpusSource], path: Path, *, threads: int, library: ctypes.CDLL) -> int:
     """Independent Opus chunks to one; the length in samples at 48 kHz.
 
-    Works at the lowest rate that holds all of the packets' bandwidth: most speech is wide band, a third of the samples.
+    Works at the lowest rate that holds all there is in the chunks: most speech is wide band, a third of the samples.
     """
     found = [source.stream for source in sources]
     total = sum(one.samples for one in found)
-    rate = max(one.rate for one in found)
+    rate = max(one.working_rate for one in found)
     bitrate = fitting_bitrate(sum(one.packet_bytes for one in found), total / CLOCK, found[0].channels)
     target = Target(rate, found[0].channels, bitrate)
     encode_opus(_opus_pcm(sources, rate, library), target, path, threads=threads, library=library)

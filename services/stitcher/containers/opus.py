@@ -42,6 +42,15 @@ class OpusStream(msgspec.Struct):
         """The true length: what remains after pre-skip and end trimming."""
         return max(0, self.last - self.first - self.pre_skip)
 
+    @property
+    def working_rate(self) -> int:
+        """The rate to decode at: what the packets' bandwidth needs, and no more than was recorded.
+
+        Encoders with bits to spare code full band around speech sampled at 16 kHz; the header names the rate it came with.
+        """
+        recorded = next((rate for rate in (16_000, 24_000) if 0 < self.input_rate <= rate), CLOCK)
+        return min(self.rate, recorded)
+
 
 def is_opus(stream: ByteStream) -> bool:
     """Whether the file is Ogg with Opus as its only logical stream."""
@@ -142,7 +151,7 @@ class _Scanner:
         self._page_samples = self._measure(page)
         found.packet_samples += self._page_samples
         if page.granule >= 0:
-            if not self._dated and not page.flags & LAST:
+            if not self._dated:
                 found.first = max(0, page.granule - found.packet_samples)
             self._dated, found.last = True, page.granule
 
