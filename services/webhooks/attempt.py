@@ -59,7 +59,7 @@ class AttemptDelivery:
                 response=answer.response,
             )
             after = self._judged(claimed, attempt, answer)
-            line |= {"delivery": after.status, "since_event_ms": round((now() - claimed.created_at).total_seconds() * 1000)}
+            line |= {"delivery": after.status, "since_event_ms": round((now() - claimed.occurred_at).total_seconds() * 1000)}
             webhook_attempts_total.labels(outcome).inc()
             line["recorded"] = await self._record(claimed, after)
             await self._note(endpoint, answer, at)
@@ -76,7 +76,7 @@ class AttemptDelivery:
     def _judged(self, claimed: Delivery, attempt: Attempt, answer: Answer) -> Delivery:
         if answer.accepted:
             if claimed.attempts_made == 0:
-                stage_seconds.labels("webhook").observe((now() - claimed.created_at).total_seconds())
+                stage_seconds.labels("webhook").observe((now() - claimed.occurred_at).total_seconds())
             return claimed.attempted(attempt, DeliveryStatus.SUCCEEDED, None)
         ended_at = now()
         asked_s = retry_after_s(answer.retry_after, ended_at)

@@ -87,6 +87,7 @@ def _delivery(event: Event, endpoint: WebhookEndpoint, body: bytes) -> Delivery:
         project_id=event.project_id,
         mode=event.mode,
         recording_id=event.recording_id,
+        occurred_at=event.occurred_at,
         body=body,
         next_attempt_at=moment,
         created_at=moment,

@@ -63,8 +63,8 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True, rename={"id": "_id"}):
     """A delivery as MongoDB keeps it; `body` is what every attempt sends, byte for byte, empty once its text was erased.
 
     `next_attempt_at` is when it may be claimed: its time by the schedule, the end of the lease while a worker holds it, None
-    once it has ended. `token` grows with every claim; only the newest claim may write. `tries` counts the attempts since
-    it was made or replayed, `attempts_made` all of them.
+    once it has ended. `token` grows with every claim; only the newest may write. `tries` counts the attempts since it was made or
+    replayed, `attempts_made` all of them. `occurred_at` is the time of the event.
     """
 
     id: str
@@ -74,6 +74,7 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True, rename={"id": "_id"}):
     project_id: str
     mode: Mode
     recording_id: str
+    occurred_at: datetime
     body: bytes
     status: DeliveryStatus = DeliveryStatus.PENDING
     next_attempt_at: datetime | None

@@ -24,6 +24,7 @@ def a_delivery(**fields):
         "project_id": TENANT.project_id,
         "mode": TENANT.mode,
         "recording_id": "rec_1",
+        "occurred_at": at,
         "body": b"{}",
         "next_attempt_at": at,
         "created_at": at,
