@@ -1,0 +1,93 @@
+"""Bodies are decoded without coercion, and whatever cannot be kept is refused before it reaches a store."""
+
+import json
+import math
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from services.ingest.bodies import CreateRecording, FinalizeRecording
+from services.ingest.limits import MAX_INTEGER, MAX_METADATA_BYTES, MAX_METADATA_DEPTH, checked_metadata
+from services.ingest.refusals import InvalidRequest
+from services.ingest.strict_json import decode, parse
+
+TEXT = st.text(st.characters(exclude_categories=("Cs",), exclude_characters="\x00"), max_size=20)
+NUMBERS = st.integers(-MAX_INTEGER - 1, MAX_INTEGER) | st.floats(allow_nan=False, allow_infinity=False)
+
+
+def objects(values):
+    return st.dictionaries(TEXT, values, max_size=4)
+
+
+VALUES = st.recursive(st.none() | st.booleans() | NUMBERS | TEXT, lambda inner: st.lists(inner, max_size=4) | objects(inner))
+
+
+def refusal_of(call, *arguments):
+    """Return why `call` refuses, None when it does not; any other error fails the test."""
+    try:
+        call(*arguments)
+    except InvalidRequest as refused:
+        return refused
+    return None
+
+
+def depth(value):
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return 1 + max(map(depth, inner), default=0)
+
+
+def has_dollar_key(value):
+    if isinstance(value, dict):
+        return any(key.startswith("$") for key in value) or any(map(has_dollar_key, value.values()))
+    return isinstance(value, list) and any(map(has_dollar_key, value))
+
+
+@given(VALUES)
+def test_what_json_can_say_comes_out_as_it_was(value):
+    assert parse(json.dumps(value).encode()) == value
+    assert parse(json.dumps(value, ensure_ascii=False).encode()) == value
+
+
+@given(st.binary(max_size=200))
+def test_no_bytes_break_the_parser(body):
+    refused = refusal_of(parse, body)
+    assert refused is None or refused.message
+
+
+@given(objects(VALUES))
+def test_metadata_is_kept_or_refused_with_a_reason(metadata):
+    fits = depth(metadata) <= MAX_METADATA_DEPTH and not has_dollar_key(metadata)
+    fits = fits and len(msgspec.json.encode(metadata)) <= MAX_METADATA_BYTES
+    refused = refusal_of(checked_metadata, metadata)
+    assert (refused is None) == fits
+    assert refused is None or refused.param == "metadata"
+    assert not fits or checked_metadata(metadata) == metadata
+
+
+@pytest.mark.parametrize("value", [math.inf, -math.inf, 2**63, -(2**63) - 1])
+def test_numbers_that_the_store_cannot_hold_are_refused(value):
+    with pytest.raises(InvalidRequest):
+        checked_metadata({"a": [value]})
+
+
+@pytest.mark.parametrize(
+    ("body", "param"),
+    [
+        ({"total_chunks": "2"}, "total_chunks"),
+        ({"total_chunks": 2.5}, "total_chunks"),
+        ({"total_chunks": None}, "total_chunks"),
+        ({"total_chunks": 1, "duration_ms": "5"}, "duration_ms"),
+    ],
+)
+def test_wrong_types_are_refused_not_coerced(body, param):
+    with pytest.raises(InvalidRequest) as refused:
+        decode(json.dumps(body).encode(), FinalizeRecording)
+    assert refused.value.param == param
+
+
+@given(st.dictionaries(st.sampled_from(CreateRecording.__struct_fields__), VALUES))
+def test_any_values_of_known_fields_are_taken_or_refused_by_name(body):
+    refused = refusal_of(decode, json.dumps(body).encode(), CreateRecording)
+    assert refused is None or refused.param.partition(".")[0].partition("[")[0] in body
