@@ -1,11 +1,13 @@
 """`make down`: stop what `make up` started; its data stays."""
 
+import argparse
 import sys
+from pathlib import Path
 
 import msgspec
 
 from deploy.local.processes import end
-from deploy.local.state import StateFile
+from deploy.local.state import FOLDER, StateFile
 from deploy.local.stopping import as_interrupt
 
 _SERVICE_GRACE_S = 30.0  # a little over the services' own time to drain
@@ -26,7 +28,9 @@ def down(file: StateFile) -> int:
 
 def main() -> int:
     """Run `make down`."""
-    file = StateFile()
+    parser = argparse.ArgumentParser(prog="python -m deploy.local.down", description=__doc__)
+    parser.add_argument("--folder", type=Path, default=FOLDER, help="where `up` keeps its state")
+    file = StateFile(parser.parse_args().folder.resolve())
     with as_interrupt(), file.lock():
         stopped = down(file)
     print(f"stopped {stopped} processes; the data stays in {file.folder}" if stopped else "nothing was running")

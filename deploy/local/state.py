@@ -32,7 +32,7 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
 class StateFile:
     """The file `stack.json` in the stack's folder."""
 
-    def __init__(self, folder: Path = FOLDER) -> None:
+    def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._path = folder / "stack.json"
 

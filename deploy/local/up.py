@@ -3,6 +3,7 @@
 import argparse
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import get_args
 
 from deploy.local.api import new_project
@@ -12,7 +13,7 @@ from deploy.local.plan import Broker, Store, new_plan, renewed
 from deploy.local.processes import Mark, end, mark
 from deploy.local.servers.server import ServerDidNotStart, ServerUnavailable
 from deploy.local.stack import Stack
-from deploy.local.state import State, StateFile
+from deploy.local.state import FOLDER, State, StateFile
 from deploy.local.stopping import as_interrupt
 
 _GRACE_S = 30.0
@@ -65,8 +66,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m deploy.local.up", description=__doc__)
     parser.add_argument("--broker", choices=get_args(Broker), default="memory")
     parser.add_argument("--s3", choices=get_args(Store), default="seaweedfs")
+    parser.add_argument("--folder", type=Path, default=FOLDER, help="where data, logs and the state are kept")
     given = parser.parse_args()
-    file = StateFile()
+    file = StateFile(given.folder.resolve())
     try:
         with as_interrupt(), file.lock():
             print("starting the servers and the services …", flush=True)

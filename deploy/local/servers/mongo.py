@@ -52,6 +52,12 @@ class MongoServer(Server):
         where = ["--dbpath", str(self.data), "--bind_ip", HOST, "--port", str(self.port), "--nounixsocket"]
         return [mongod(), *where, "--wiredTigerCacheSizeGB", str(_CACHE_GB), *quiet]
 
+    def last_words(self) -> str:
+        """Return the errors, which mongod's orderly shutdown buries."""
+        lines = self.child.tail(60).splitlines()
+        errors = [line for line in lines if '"s":"E"' in line or '"s":"F"' in line]
+        return "\n".join(errors or lines[-15:])
+
     def check(self) -> None:
         """Return when it answers a ping."""
         socket.create_connection((HOST, self.port), _PROBE_TIMEOUT_MS / 1000).close()  # a driver would wait out a refusal

@@ -48,6 +48,10 @@ class Server(ABC):
         """Return the variables the program needs besides ours."""
         return {}
 
+    def last_words(self) -> str:
+        """Return the lines of the log that say best why it does not run."""
+        return self.child.tail()
+
     def start(self, deadline_s: float = START_DEADLINE_S, given_up: threading.Event | None = None) -> None:
         """Start and wait until the server truly answers; on failure, or when given up, nothing of it is left running."""
         self.data.mkdir(parents=True, exist_ok=True)
@@ -90,7 +94,7 @@ class Server(ABC):
                 time.sleep(_POLL_S)
             else:
                 return
-        raise ServerDidNotStart(f"{self.name} did not start ({reason}); the end of {self.child.log}:\n{self.child.tail()}")
+        raise ServerDidNotStart(f"{self.name} did not start ({reason}); from {self.child.log}:\n{self.last_words()}")
 
 
 def start_all(servers: Iterable[Server], deadline_s: float = START_DEADLINE_S) -> None:
