@@ -27,9 +27,10 @@ One topic per event type, named by it. The key of a message is the recording's i
 a topic. The value is JSON. The header `event_id` repeats the id. Delivery is at least once: a replay has the same `event_id` and
 the same bytes. What cannot be handled goes to the topic `{DEAD_LETTER_TOPIC}` (see `operations.md`).
 
-The producer is the service whose decision the event tells of first. Two events have a second one: the stitcher publishes
-`recording.uploaded` when it has verified a claimed hash, and the transcriber publishes `transcription.queued` for automatic
-transcriptions. The relay of any service may publish what another left in an outbox.
+The producer is the service whose decision the event tells of first. Some have a second one: the stitcher publishes
+`recording.uploaded` when it has verified a claimed hash, ingest `recording.failed` when it finds a claimed hash wrong itself, and
+the transcriber `transcription.queued` for automatic transcriptions. The relay of any service may publish what another left in an
+outbox. Nothing publishes `recording.deleted` yet.
 
 A consumer is a consumer group. Public events are those a webhook endpoint may subscribe to.
 """
