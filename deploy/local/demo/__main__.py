@@ -24,6 +24,7 @@ from deploy.local.stack import Stack
 from deploy.local.state import FOLDER
 from deploy.local.stopping import as_interrupt
 
+_SETTINGS = {"EARWITNESS_SHUTDOWN_GRACE_S": "5"}  # who presses Ctrl-C does not want to wait for a transcription
 _FAILURES = (ServerUnavailable, ServerDidNotStart, ChoreFailed, ApiRefused, DemoFailed, OSError)
 
 
@@ -73,7 +74,7 @@ def main() -> int:
     console, began = Console(soft_wrap=True), time.monotonic()
     FOLDER.mkdir(parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp(prefix="demo-", dir=FOLDER))
-    stack = Stack(new_plan(given.broker, given.s3), folder)
+    stack = Stack(new_plan(given.broker, given.s3), folder, extra=_SETTINGS)
     try:
         with as_interrupt():
             try:

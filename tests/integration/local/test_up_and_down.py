@@ -21,7 +21,8 @@ ROOT = Path(__file__).parents[3]
 
 def run(command: str, folder: Path, tag: dict[str, str], *options: str) -> str:
     arguments = [sys.executable, "-m", f"deploy.local.{command}", "--folder", str(folder), *options]
-    done = subprocess.run(arguments, cwd=ROOT, env={**os.environ, **tag}, capture_output=True, text=True, timeout=180)
+    environment = {**os.environ, **tag, "EARWITNESS_SHUTDOWN_GRACE_S": "5"}
+    done = subprocess.run(arguments, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=180, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
@@ -43,8 +44,8 @@ def test_the_stack_stays_up_its_printed_lines_work_and_its_data_survives_a_down(
         url, key = (re.search(rf"^{word} +(\S+)$", again, re.MULTILINE)[1] for word in ("API", "key"))
         api = Api(url, key)
         assert api.get(f"/v1/recordings/{closed['id']}")["id"] == closed["id"]
-        completed = lambda: api.get(f"/v1/recordings/{closed['id']}")["status"] == "completed"  # noqa: E731  # what the broker held is lost
-        assert eventually(completed, deadline_s=120)
+        # What the broker held when it went is lost, and must not matter.
+        assert eventually(lambda: api.get(f"/v1/recordings/{closed['id']}")["status"] == "completed", deadline_s=120)
         assert urllib.request.urlopen(f"{url}/health").status == 200
     finally:
         run("down", tmp_path, tag)
@@ -56,9 +57,8 @@ def test_an_interrupted_up_leaves_nothing(tmp_path, moment):
     tag = new_mark()
     signs = {"at once": "stack", "servers start": "mongod", "services start": "services.stitcher"}
     arguments = [sys.executable, "-m", "deploy.local.up", "--folder", str(tmp_path)]
-    up = subprocess.Popen(
-        arguments, cwd=ROOT, env={**os.environ, **tag}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    )
+    output = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+    up = subprocess.Popen(arguments, cwd=ROOT, env={**os.environ, **tag}, **output)
     up.stdout.readline()
     assert eventually(lambda: moment == "at once" or any(signs[moment] in line for line in marked(tag)), deadline_s=60)
     up.send_signal(signal.SIGINT)
