@@ -21,7 +21,6 @@ from shared.domain.errors import FailureReason, PermanentFailure
 
 HEAD = 1 << 16
 _LATER_HEAD = 1 << 13
-_FRAMED = {"mpeg": frames.mp3_frame, "aac": frames.adts_frame}
 _SIZED = ("wav", "mp4", "webm", "x-matroska")
 
 
@@ -101,9 +100,10 @@ def _whole(stream: ByteStream, kind: str) -> OpusStream | None:
 def check_file(stream: ByteStream, kind: str) -> int:
     """Where the file at the start of the bytes ends; raises `Malformed` when it is cut or broken."""
     match kind:
-        case "mpeg" | "aac":
-            run = frames.walk(stream, _FRAMED[kind])
-            return next((start for start, stop in run.junk if _swallows(stream, start, stop)), stream.size)
+        case "mpeg":
+            frames.walk_mp3(stream)
+        case "aac":
+            frames.walk(stream, frames.adts_frame)
         case "ogg":
             return ogg.walk(stream)
         case "wav":
@@ -115,12 +115,6 @@ def check_file(stream: ByteStream, kind: str) -> int:
         case "flac":
             flac.scan(stream)  # the frames are read when the joined file is
     return stream.size
-
-
-def _swallows(stream: ByteStream, start: int, stop: int) -> bool:
-    """Whether a run of junk holds all of a chunk."""
-    pairs = zip(stream.starts, stream.sizes, strict=True)
-    return any(start <= begin and begin + size <= stop for begin, size in pairs)
 
 
 def _no_chunk_beyond(stream: ByteStream, end: int) -> None:

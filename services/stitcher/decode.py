@@ -10,6 +10,8 @@ from av.audio.stream import AudioStream
 from av.container import InputContainer
 from av.packet import Packet
 
+from services.stitcher.bytestream import ByteStream
+from services.stitcher.containers import flac
 from services.stitcher.containers.malformed import Malformed, corrupt, truncated
 from shared.domain.errors import FailureReason
 
@@ -51,8 +53,14 @@ def read_format(path: Path) -> Format:
     container, stream = open_audio(path)
     with container:
         context = stream.codec_context
-        bits = stream.format.bits if context.name in _LOSSLESS else 0
+        bits = _flac_bits(path) or (stream.format.bits if context.name in _LOSSLESS else 0)
         return Format(context.codec.canonical_name, context.sample_rate, context.channels, bits)
+
+
+def _flac_bits(path: Path) -> int:
+    """Bits per sample of a FLAC file, which its demuxer does not tell before a frame is decoded; 0 for any other."""
+    with ByteStream([path]) as stream:
+        return flac.scan(stream).bits if flac.starts(stream.read_at(0, 64)) else 0
 
 
 def measure(path: Path) -> Measured:

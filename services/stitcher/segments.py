@@ -1,9 +1,10 @@
 """Cuts one long run of samples into segments that can be encoded at the same time and still sound like one encoder's run.
 
-An Opus encoder predicts from what came before. So each segment brings half a second of the one before it as pre-roll: its
+An Opus encoder predicts from what came before. So each segment brings the last second of the one before it as pre-roll: its
 encoder works that off and the packets are thrown away, after which its state has come so close to that of an uncut run
-that the seam cannot be told by level (peak within 2 %) and costs 0.4 dB of signal-to-noise for 60 ms in the median.
-Seams are put into the quietest frame of a second, which in speech is mostly a pause.
+that a seam loses at most 3 dB of signal-to-noise for 50 ms, as frames of one run do among each other. Half a second is not
+enough: encoders that have not yet agreed on the coding mode lost 9 dB on speech and 23 dB on a tone. Seams are put into the
+quietest frame of a second, which in speech is mostly a pause.
 """
 
 from collections.abc import Iterator
@@ -14,7 +15,7 @@ import numpy as np
 from services.stitcher.libopus import Samples
 
 FRAMES_PER_SECOND = 50
-PREROLL = 25
+PREROLL = 50
 _SEARCH = 50  # frames before the nominal end among which the seam may lie
 
 

@@ -16,8 +16,6 @@ _MPEG1_KBPS = (0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320)
 _MPEG2_KBPS = (0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160)
 _MPEG_RATES = {3: (44100, 48000, 32000), 2: (22050, 24000, 16000), 0: (11025, 12000, 8000)}
 _AAC_RATES = (96000, 88200, 64000, 48000, 44100, 32000, 24000, 22050, 16000, 12000, 11025, 8000, 7350)
-_RESYNC = 1 << 16  # how far junk between frames is tolerated
-_LONGEST = 1 << 13  # bytes of one frame
 _PROOF = 3  # so many frames in a row are no accident
 
 
@@ -28,16 +26,6 @@ class Frame(NamedTuple):
     samples: int
     rate: int
     channels: int
-
-
-class Run(NamedTuple):
-    """What a walk over a whole stream found."""
-
-    rate: int
-    channels: int
-    samples: int
-    frame_bytes: int
-    junk: list[tuple[int, int]]
 
 
 Parse = Callable[[bytes], Frame | None]
@@ -80,6 +68,15 @@ def has_tag_frame(head: bytes) -> bool:
     return frame is not None and any(tag in head[: min(frame.size, 64)] for tag in (b"Xing", b"Info", b"VBRI"))
 
 
+def promised_frames(head: bytes) -> int:
+    """How many audio frames the Xing or Info tag of an MP3 file counts; 0 where there is none or it does not say."""
+    frame = mp3_frame(head[id3_size(head) :][:4])
+    at = max(head.find(b"Xing"), head.find(b"Info"))
+    if frame is None or not id3_size(head) <= at <= id3_size(head) + 40 or not head[at + 7 : at + 8] or not head[at + 7] & 1:
+        return 0
+    return int.from_bytes(head[at + 8 : at + 12], "big")
+
+
 def proven(head: bytes, parse: Parse, *, at: int = 0) -> bool:
     """Whether frames follow one another from `at`, as far as the bytes reach but at most three; one alone is no proof."""
     seen, first = 0, parse(head[at : at + 8])
@@ -90,33 +87,38 @@ def proven(head: bytes, parse: Parse, *, at: int = 0) -> bool:
     return False
 
 
-def walk(stream: ByteStream, parse: Parse) -> Run:
-    """Every frame of the stream in order; raises `Malformed` on a cut last frame or a change of format.
+def walk(stream: ByteStream, parse: Parse) -> int:
+    """Count the frames of the stream, tags and zeros between them passed over.
 
-    Tags between frames are passed over; other junk is noted, and a long run of it is corruption.
+    Raises `Malformed` where a frame is cut, where none follows on the last, and where the format changes.
     """
-    offset, first, samples, used = 0, None, 0, 0
-    junk: list[tuple[int, int]] = []
+    offset, before, count = 0, 0, 0
+    first: Frame | None = None
     while offset < stream.size:
         head = stream.read_at(offset, 10)
         frame = parse(head)
         if frame is None:
             size = tag_size(head, stream.size - offset)
             if not size:
-                _not_cut(stream, offset, parse)
-            end = offset + size if size else _resync(stream, offset, parse)
-            junk += [] if size else [(offset, end)]
-            offset = end
+                raise _broken(stream, before, offset, parse)
+            offset += size
             continue
         first = first or frame
         if (frame.rate, frame.channels) != (first.rate, first.channels):
             raise Malformed(FailureReason.CHUNKS_MIXED, offset, "the sample rate or channel count changes")
         if offset + frame.size > stream.size:
             raise truncated(stream.size, "the last frame")
-        samples, used, offset = samples + frame.samples, used + frame.size, offset + frame.size
+        before, offset = offset, offset + frame.size
+        count += 1
     if first is None:
         raise corrupt(0, "no audio frames")
-    return Run(first.rate, first.channels, samples, used, junk)
+    return count
+
+
+def walk_mp3(stream: ByteStream) -> None:
+    """Walk an MP3, and count its frames against its tag, for a cut between two frames leaves no other mark."""
+    if walk(stream, mp3_frame) < promised_frames(stream.read_at(0, 1 << 16)):
+        raise truncated(stream.size, "the MP3 audio")
 
 
 def tag_size(head: bytes, left: int) -> int:
@@ -130,21 +132,9 @@ def tag_size(head: bytes, left: int) -> int:
     return len(head) if not any(head) else 0
 
 
-def _not_cut(stream: ByteStream, offset: int, parse: Parse) -> None:
-    """Frames that do not follow on at `offset` but do at the start of the chunk it lies in: the last frame before was cut."""
+def _broken(stream: ByteStream, before: int, offset: int, parse: Parse) -> Malformed:
+    """No frame at `offset`: damage, unless frames begin with the chunk into which the one at `before` reaches: that was cut."""
     start = stream.starts[stream.number_at(offset) - 1]
-    if 0 < start < offset and offset - start < _LONGEST and proven(stream.read_at(start, 1 << 13), parse):
-        raise truncated(start - 1, "the last frame of the chunk")
-
-
-def _resync(stream: ByteStream, offset: int, parse: Parse) -> int:
-    """The offset of the next frames after junk; the end of the stream when only a little junk is left."""
-    window = stream.read_at(offset, _RESYNC + (1 << 13))
-    at = window.find(b"\xff", 1)
-    while 0 <= at < _RESYNC:
-        if proven(window, parse, at=at):
-            return offset + at
-        at = window.find(b"\xff", at + 1)
-    if len(window) < _RESYNC:
-        return offset + len(window)
-    raise corrupt(offset, "no audio frame where the next one should begin")
+    if before < start < offset and proven(stream.read_at(start, 1 << 13), parse):
+        return truncated(start - 1, "the last frame of the chunk")
+    return corrupt(offset, "no audio frame where the next one should begin")

@@ -24,7 +24,6 @@ KINDS = {
     "aac": ("aac", "adts", "fltp"),
     "alac": ("alac", "ipod", "s16p"),
     "mka": ("flac", "matroska", "s16"),
-    "vorbis": ("libvorbis", "ogg", "fltp"),
 }
 
 
@@ -43,6 +42,7 @@ def encode(path: Path, samples: np.ndarray, kind: str, *, rate: int = RATE, bit_
     packed = np.ascontiguousarray(samples.astype(np.float32)).reshape(1, -1)
     with av.open(str(path), "w", format=container_format) as container:
         stream = container.add_stream(codec, rate=rate, layout=layout)
+        stream.codec_context.format = av.AudioFormat(sample_format)
         if codec not in ("flac", "alac") and not codec.startswith("pcm"):
             stream.bit_rate = bit_rate
         frame = av.AudioFrame.from_ndarray(packed, format="flt", layout=layout)

@@ -53,11 +53,6 @@ def expect_sound(joined: Joined, seconds: float, *, peak: float = PEAK) -> None:
             assert abs(lag_ms(samples, rate, float(at), seconds)) < 0.5, (read, at)
 
 
-def granules(path: Path) -> list[int]:
-    with ByteStream([path]) as stream:
-        return [page.granule for page in pages(stream)]
-
-
 def continuous(folder: Path, *, with_heads: bool) -> tuple[list[Path], bytes]:
     """One encoder's pages, one chunk a second; each chunk repeats the header pages or does not."""
     whole = encode(folder / "whole", signal(SECONDS), "opus")
@@ -176,18 +171,6 @@ def test_granules_counted_in_the_wrong_clock_do_not_cut_the_audio(tmp_path, work
         chunk.write_bytes(b"".join(encode_page(page._replace(granule=page.granule // 3)) for page in every))
     joined = join_chunks(chunks, work)
     assert abs(joined.duration_ms - SECONDS * 1000) <= 20 * len(chunks)
-
-
-def test_how_many_threads_work_changes_nothing_but_time(tmp_path, work):
-    chunks = runs(tmp_path, signal(20.0), "opus", seconds=5.0)
-    outputs = []
-    for threads in (1, 4):
-        folder = work / str(threads)
-        folder.mkdir()
-        joined = join_chunks(chunks, folder, threads=threads)
-        expect_sound(joined, 20.0)
-        outputs.append(granules(joined.path)[-1])
-    assert outputs[0] == outputs[1]
 
 
 @pytest.mark.skipif(program("opusenc") is None, reason="the opusenc program is a peer, not a dependency")
