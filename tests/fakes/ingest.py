@@ -1,7 +1,6 @@
 """The API over memory: every store as a fake that keeps the promises of the real one, and a client to talk to it."""
 
 import hashlib
-import json
 
 import httpx
 import msgspec
@@ -16,6 +15,7 @@ from shared.storage.recordings import _is_news, _reflected
 from shared.storage.stored_object import BodyMismatch, StoredObject
 from shared.telemetry.health import Health
 from tests.fakes.aggregates import FakeAggregates
+from tests.fakes.api_client import ApiClient
 
 ADMIN_TOKEN = "admin-token-for-tests"
 API_SETTINGS = ApiSettings(
@@ -204,78 +204,19 @@ def fake_stores():
     )
 
 
-class Api:
-    """The whole HTTP application over `stores`; `call` sends as the owner of `secret` unless told otherwise."""
+class Api(ApiClient):
+    """The whole HTTP application over `stores`, without a server."""
 
     def __init__(self, stores, settings=API_SETTINGS):
         self.stores, self.settings = stores, settings
         self.health = Health({})
         app = Edge(http_app(joined(settings, stores, self.health, self._check)), self.health)
         transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)
-        self.client = httpx.AsyncClient(transport=transport, base_url=settings.public_url)
-        self.project_id = self.secret = ""
+        super().__init__(httpx.AsyncClient(transport=transport), settings.public_url, settings.admin_token)
 
     async def _check(self):
         if getattr(self.stores.recordings, "down", False):
             raise TransientFailure("down")
-
-    async def open(self):
-        """Make an organization, a project and a key."""
-        organization = await self.admin("POST", "/organizations", {"name": "Acme"})
-        self.project_id = await self.new_project(organization["id"])
-        self.secret = await self.new_key(self.project_id)
-        return self
-
-    async def new_project(self, organization_id):
-        return (await self.admin("POST", "/projects", {"organization_id": organization_id, "name": "Field"}))["id"]
-
-    async def new_key(self, project_id, **body):
-        return (await self.admin("POST", f"/projects/{project_id}/api-keys", body))["secret"]
-
-    async def admin(self, method, path, body=None):
-        response = await self.call(method, f"/admin{path}", body, secret=ADMIN_TOKEN)
-        assert response.is_success, response.text
-        return response.json() if response.content else None
-
-    async def call(self, method, path, body=None, *, secret=None, **options):
-        """Send one request below /v1; `secret=""` sends no credential."""
-        headers = dict(options.pop("headers", {}))
-        credential = self.secret if secret is None else secret
-        if credential:
-            headers.setdefault("Authorization", f"Bearer {credential}")
-        if body is not None:
-            headers.setdefault("Content-Type", "application/json")
-            options["content"] = body if isinstance(body, bytes) else json.dumps(body).encode()
-        url = path if path.startswith("http") else f"{self.settings.public_url}/v1{path}"
-        return await self.client.request(method, url, headers=headers, **options)
-
-    async def ok(self, method, path, body=None, **options):
-        """Send and return the JSON of a successful answer."""
-        response = await self.call(method, path, body, **options)
-        assert response.is_success, response.text
-        return response.json()
-
-    async def refused(self, method, path, body=None, **options):
-        """Send and return status, code and the whole error of a refusal."""
-        response = await self.call(method, path, body, **options)
-        assert not response.is_success, response.text
-        error = response.json()["error"]
-        return response.status_code, error["code"], error
-
-    async def recording(self, **fields):
-        return await self.ok("POST", "/recordings", {"end_user_id": "eu_1", **fields})
-
-    async def put_chunk(self, recording, number, content=b"a chunk"):
-        """PUT by the template, as a device does: no header but the length."""
-        url = recording["chunk_upload_url_template"].replace("{chunk_number}", str(number))
-        return await self.client.put(url, content=content)
-
-    async def streamed(self, chunks=3):
-        """Return a streaming recording with its chunks stored."""
-        recording = await self.recording(streaming=True)
-        for number in range(1, chunks + 1):
-            assert (await self.put_chunk(recording, number, b"chunk %d" % number)).is_success
-        return recording
 
     def events(self, aggregate_id):
         """Return the types of the events that wait in the outbox of an aggregate of the fakes."""

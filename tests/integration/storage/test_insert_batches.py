@@ -3,9 +3,9 @@
 import asyncio
 
 import pytest
+from motor.motor_asyncio import AsyncIOMotorClient
 
 from shared.domain.errors import AlreadyExists
-from shared.settings import MongoSettings
 from shared.storage.inserts import Inserts
 from shared.storage.mongo import Mongo
 from shared.storage.mongo_errors import StoreUnavailable
@@ -72,8 +72,8 @@ async def test_a_caller_that_goes_away_disturbs_nobody(mongo):
 
 
 async def test_when_the_store_is_away_everybody_hears_so():
-    mongo = Mongo(MongoSettings(mongo_url="mongodb://127.0.0.1:1/?serverSelectionTimeoutMS=200"))
-    inserts = Inserts(mongo.database["rows"])
+    client = AsyncIOMotorClient("mongodb://127.0.0.1:1", serverSelectionTimeoutMS=100)
+    inserts = Inserts(client["nowhere"]["rows"])
     outcomes = await asyncio.gather(*(inserts.insert({"_id": number}) for number in range(5)), return_exceptions=True)
-    mongo.close()
+    client.close()
     assert [type(outcome) for outcome in outcomes] == [StoreUnavailable] * 5

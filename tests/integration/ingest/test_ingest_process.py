@@ -1,0 +1,117 @@
+"""The API as a process, and its command line."""
+
+import asyncio
+import json
+import os
+import sys
+from pathlib import Path
+
+import httpx
+import pytest
+
+from deploy.local.servers.ports import free_port
+
+ROOT = Path(__file__).parents[3]
+ADMIN_TOKEN = "admin-token-for-tests"
+
+
+async def ended(process):
+    out, err = await asyncio.wait_for(process.communicate(), 30)
+    return process.returncode, out.decode(), err.decode()
+
+
+async def start(module, *arguments, **environment):
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("EARWITNESS_")}
+    return await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        module,
+        *arguments,
+        cwd=ROOT,
+        env=inherited | {f"EARWITNESS_{name.upper()}": value for name, value in environment.items()},
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+
+
+@pytest.fixture
+def environment(mongo_settings, bucket_settings, kafka_settings):
+    """What the API needs to run on the shared servers."""
+    port = free_port()
+    return {
+        "mongo_url": mongo_settings.mongo_url,
+        "mongo_database": mongo_settings.mongo_database,
+        "kafka_servers": ",".join(kafka_settings.kafka_servers),
+        "s3_endpoint": bucket_settings.s3_endpoint,
+        "s3_access_key": bucket_settings.s3_access_key,
+        "s3_secret_key": bucket_settings.s3_secret_key,
+        "s3_bucket": bucket_settings.s3_bucket,
+        "http_host": "127.0.0.1",
+        "http_port": str(port),
+        "public_url": f"http://127.0.0.1:{port}",
+        "admin_token": ADMIN_TOKEN,
+        "signing_secret": "signs chunk urls and cursors",
+    }
+
+
+async def until_it_answers(process, url, client):
+    async with asyncio.timeout(30):
+        while process.returncode is None:
+            try:
+                return await client.get(f"{url}/health/ready")
+            except httpx.TransportError:
+                await asyncio.sleep(0.05)
+    raise AssertionError(await ended(process))
+
+
+async def test_missing_settings_are_named_and_the_process_ends_with_78():
+    status, _, err = await ended(await start("services.ingest", http_host="127.0.0.1", admin_token="short"))
+    assert status == 78
+    for name in ("MONGO_URL", "S3_ENDPOINT", "HTTP_PORT", "PUBLIC_URL", "SIGNING_SECRET", "ADMIN_TOKEN is malformed"):
+        assert f"EARWITNESS_{name}" in err
+    assert "short" not in err
+
+
+async def test_the_command_line_makes_a_key_that_the_api_knows_and_sigterm_drains(environment):
+    database = {name: environment[name] for name in ("mongo_url", "mongo_database")}
+
+    async def admin(*arguments):
+        status, out, err = await ended(await start("services.ingest.admin", *arguments, **database))
+        assert status == 0, err
+        return json.loads(out)
+
+    organization = await admin("create-organization", "--name", "Acme")
+    project = await admin("create-project", "--organization", organization["id"], "--name", "Field")
+    key = await admin("create-key", "--project", project["id"], "--mode", "test", "--scope", "recordings:write")
+    assert key["secret"].startswith("rk_test_")
+    url = environment["public_url"]
+    process = await start("services.ingest", **environment)
+    async with httpx.AsyncClient(headers={"Authorization": f"Bearer {key['secret']}"}) as client:
+        assert (await until_it_answers(process, url, client)).status_code == 200
+        made = await client.post(f"{url}/v1/recordings", json={"end_user_id": "eu_1", "streaming": True})
+        assert made.status_code == 201
+        assert (await client.get(f"{url}/v1/recordings")).status_code == 403
+
+        async def slow():
+            yield b"first"
+            process.terminate()
+            await asyncio.sleep(0.3)
+            yield b"last"
+
+        target = made.json()["chunk_upload_url_template"].format(chunk_number=1)
+        answer = await client.put(target, content=slow(), headers={"Content-Length": "9"})
+        assert answer.status_code == 200
+    status, out, _ = await ended(process)
+    assert status == 0
+    lines = [json.loads(line) for line in out.splitlines()]
+    stored = next(line for line in lines if line.get("route", "").endswith("/chunks/{chunk_number}"))
+    assert (stored["status"], stored["bytes"], stored["project_id"]) == (200, 9, project["id"])
+    assert key["secret"] not in out
+    assert "signature=" not in out
+    assert lines[-1]["event"] == "service.stopped"
+
+
+async def test_the_command_line_says_in_one_line_what_is_wrong(mongo_settings):
+    database = {"mongo_url": mongo_settings.mongo_url, "mongo_database": mongo_settings.mongo_database}
+    process = await start("services.ingest.admin", "create-key", "--project", "proj_none", **database)
+    assert await ended(process) == (2, "", "there is no project proj_none\n")
