@@ -21,6 +21,7 @@ INLINE_HASH_BYTES = 8 * 1024 * 1024
 """Files up to this size are hashed within the request; larger ones by the stitcher, and the client asks again."""
 
 _ACTIVE = frozenset({JobStatus.QUEUED, JobStatus.RUNNING})
+_MISMATCH = "the upload's SHA-256 is not the one declared"
 
 
 class CompleteUpload:
@@ -33,7 +34,8 @@ class CompleteUpload:
         """Move the recording to `uploaded` when every announced file is stored and, if a hash is claimed, hashes to it.
 
         A repeat without a hash is refused; one with the hash that was verified finds the recording as it stands, one with
-        another hash changes nothing. While a large file is hashed the answer is `VerificationPending`.
+        another hash changes nothing. While a large file is hashed the answer is `VerificationPending`. A claim that was found
+        wrong stays wrong until a new upload-url was asked for.
         """
         claimed = body.content_sha256.lower() if body.content_sha256 else None
 
@@ -47,6 +49,7 @@ class CompleteUpload:
 
     async def _complete(self, recording: Recording, claimed: str | None, size: int | str | None) -> Recording:
         _refuse_while_verifying(recording, claimed)
+        _refuse_known_mismatch(recording, claimed)
         media = await inspected(self._files, recording)
         main = main_file(media)
         length = main.file_size_bytes or 0
@@ -75,8 +78,9 @@ class CompleteUpload:
 
     async def _claim(self, recording: Recording, media: tuple[Media, ...], claimed: str) -> Recording:
         at = now()
+        main = main_file(media)
         after = recording.changed(
-            media=media,
+            media=(*(item for item in media if item is not main), main),  # the verifier reads the newest
             hash_claim=HashClaim(content_sha256=claimed, claimed_at=at),
             job=Job(id=new_id("job_verifier"), kind=JobKind.VERIFY, queued_at=at, available_at=at),
             failure=None,
@@ -85,11 +89,11 @@ class CompleteUpload:
         raise _pending()
 
     async def _fail(self, recording: Recording, claimed: str) -> Recording:
-        message = "the upload's SHA-256 is not the one declared"
-        failure = Failure(reason=FailureReason.CONTENT_HASH_MISMATCH, message=message)
-        after = recording.changed(status=RecordingStatus.INTEGRITY_FAILURE, failure=failure)
+        claim = HashClaim(content_sha256=claimed, claimed_at=now())
+        failure = Failure(reason=FailureReason.CONTENT_HASH_MISMATCH, message=_MISMATCH)
+        after = recording.changed(status=RecordingStatus.INTEGRITY_FAILURE, failure=failure, hash_claim=claim)
         await self._outbox.save(self._recordings, recording, after, recording_event(RecordingFailed, after))
-        raise ContentMismatch(f"{message}: upload it anew", param="content_sha256", details={"declared": claimed})
+        raise _mismatch(claimed)
 
     async def _replay(self, recording: Recording, claimed: str | None) -> Recording:
         if claimed is None or recording.streaming:
@@ -111,6 +115,19 @@ def _refuse_while_verifying(recording: Recording, claimed: str | None) -> None:
     if claimed is not None and claim is not None and claim.content_sha256 != claimed:
         raise ContentMismatch("another SHA-256 is being verified", param="content_sha256")
     raise _pending()
+
+
+def _refuse_known_mismatch(recording: Recording, claimed: str | None) -> None:
+    """Answer a claim that was found wrong before: only a file announced since then is hashed anew."""
+    claim = recording.hash_claim
+    if recording.status is not RecordingStatus.INTEGRITY_FAILURE or claim is None or claim.content_sha256 != claimed:
+        return
+    if main_file(recording.media).created_at <= claim.claimed_at:
+        raise _mismatch(claimed)
+
+
+def _mismatch(claimed: str) -> ContentMismatch:
+    return ContentMismatch(f"{_MISMATCH}: upload it anew", param="content_sha256", details={"declared": claimed})
 
 
 def _pending() -> VerificationPending:
