@@ -8,7 +8,16 @@ from deploy.local.chores import fetch_model
 from deploy.local.plan import new_plan
 from deploy.local.stack import Stack
 
-QUICK_SCHEDULE = "0,0.3,0.6,1.2,2.4,4.8"  # the pauses before webhook attempts, in seconds
+QUICK = {
+    "EARWITNESS_WEBHOOKS_SCHEDULE_S": "0,0.3,0.6,1.2,2.4,4.8",  # the pauses before attempts
+    "EARWITNESS_WEBHOOKS_TIMEOUT_S": "5",
+    "EARWITNESS_WEBHOOKS_LEASE_S": "7",
+    "EARWITNESS_STITCH_LEASE_S": "4",
+    "EARWITNESS_TRANSCRIBE_LEASE_S": "4",
+    "EARWITNESS_TRANSCRIBE_SLOTS": "1",  # each loads the model
+    "EARWITNESS_SHUTDOWN_GRACE_S": "10",
+}
+"""What makes faults pass quickly: short leases and pauses, so that whoever takes over does it soon."""
 
 
 class RunningStack:
@@ -18,8 +27,7 @@ class RunningStack:
     """
 
     def __init__(self, folder: Path, extra: dict[str, str] | None = None) -> None:
-        settings = {"EARWITNESS_WEBHOOKS_SCHEDULE_S": QUICK_SCHEDULE, **(extra or {})}
-        self.stack = Stack(new_plan(), folder, extra=settings)
+        self.stack = Stack(new_plan(), folder, extra={**QUICK, **(extra or {})})
         self._folder = folder
         self.project_id, self.api_key = "", ""
 

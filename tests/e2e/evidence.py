@@ -1,0 +1,87 @@
+"""What is really kept, read past the API: the store's objects and MongoDB's documents."""
+
+from collections import Counter
+from typing import Any
+
+from minio import Minio
+from pymongo import MongoClient
+
+from tests.stack import RunningStack
+
+
+class Evidence:
+    """The insides of a stack, read only."""
+
+    def __init__(self, running: RunningStack) -> None:
+        store = running.stack.store
+        self._bucket = store.bucket
+        self._store = Minio(store.endpoint.removeprefix("http://"), store.access_key, store.secret_key, secure=False)
+        self._client: MongoClient[dict[str, Any]] = MongoClient(running.stack.mongo.url, tz_aware=True)
+        self._database = self._client["earwitness"]
+
+    def close(self) -> None:
+        self._client.close()
+
+    def recording(self, recording_id: str) -> dict[str, Any]:
+        """A recording's document."""
+        return self._database["recordings"].find_one({"_id": recording_id}) or {}
+
+    def transcriptions(self, recording_id: str) -> list[dict[str, Any]]:
+        """The documents of a recording's transcriptions."""
+        return list(self._database["transcriptions"].find({"recording_id": recording_id}))
+
+    def transcripts(self, recording_id: str) -> list[dict[str, Any]]:
+        """The texts that are kept of a recording."""
+        wanted = [transcription["_id"] for transcription in self.transcriptions(recording_id)]
+        return list(self._database["transcripts"].find({"_id": {"$in": wanted}}))
+
+    def deliveries(self, endpoint_id: str) -> list[dict[str, Any]]:
+        """An endpoint's deliveries."""
+        return list(self._database["webhook_deliveries"].find({"endpoint_id": endpoint_id}))
+
+    def events(self, project_id: str) -> dict[str, str]:
+        """The types of all events that left an outbox of the project, by id."""
+        kept = self._database["events"].find({"event.project_id": project_id})
+        return {event["_id"]: event["event"]["type"] for event in kept}
+
+    def outboxes(self, project_id: str) -> int:
+        """How many documents of the project still hold events."""
+        where = {"project_id": project_id, "outbox.0": {"$exists": True}}
+        return sum(self._database[name].count_documents(where) for name in ("recordings", "transcriptions"))
+
+    def unfinished(self, project_id: str) -> int:
+        """How many jobs of the project wait or run."""
+        where = {"project_id": project_id, "job.status": {"$in": ["queued", "running"]}}
+        return sum(self._database[name].count_documents(where) for name in ("recordings", "transcriptions"))
+
+    def settled(self, project_id: str) -> bool:
+        """Whether nothing of the project waits for anything: no event, no job, no delivery."""
+        pending = self._database["webhook_deliveries"].count_documents({"project_id": project_id, "status": "pending"})
+        return not (pending or self.outboxes(project_id) or self.unfinished(project_id))
+
+    def keys(self, project_id: str, recording_id: str) -> list[str]:
+        """The object keys of a recording."""
+        found = self._store.list_objects(self._bucket, f"{project_id}/{recording_id}/", recursive=True)
+        return sorted(str(one.object_name) for one in found)
+
+    def chunks(self, project_id: str, recording_id: str) -> list[str]:
+        """The keys of a recording's chunks."""
+        return [key for key in self.keys(project_id, recording_id) if "/chunks/" in key]
+
+    def audio(self, recording_id: str) -> bytes:
+        """The recording's newest media object."""
+        answer = self._store.get_object(self._bucket, self.recording(recording_id)["media"][-1]["object_key"])
+        try:
+            return answer.read()
+        finally:
+            answer.close()
+            answer.release_conn()
+
+    def assert_each_delivered_once(self, endpoint_id: str, types: set[str]) -> None:
+        """One succeeded delivery for every event of these types that the endpoint's project ever had."""
+        rows = self.deliveries(endpoint_id)
+        counts = Counter(row["event_id"] for row in rows)
+        project_id = rows[0]["project_id"]
+        wanted = {event_id for event_id, kind in self.events(project_id).items() if kind in types}
+        assert dict(counts) == dict.fromkeys(wanted, 1)
+        assert {row["status"] for row in rows} == {"succeeded"}
