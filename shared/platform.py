@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from datetime import timedelta
 
 from faststream.kafka import KafkaBroker
 
@@ -32,7 +33,7 @@ class Platform:
         self.mongo = Mongo(mongo)
         self.recordings = Recordings(self.mongo)
         self.transcriptions = Transcriptions(self.mongo)
-        self.events = Events(self.mongo)
+        self.events = Events(self.mongo, timedelta(days=mongo.events_keep_days))
         self.broker: KafkaBroker = kafka_broker(kafka, service)
         self.publisher = EventPublisher(self.broker)
         self.relay = Relay((self.recordings, self.transcriptions), self.events, self.publisher, self.recordings)

@@ -28,10 +28,11 @@ Port = Annotated[int, msgspec.Meta(ge=0, le=65535)]  # 0: any free port
 
 
 class MongoSettings(msgspec.Struct, frozen=True):
-    """Where the truth is kept."""
+    """Where the truth is kept, and for how long the events that told of it."""
 
     mongo_url: str
     mongo_database: str = "earwitness"
+    events_keep_days: Annotated[int, msgspec.Meta(ge=1)] = 7
 
 
 class KafkaSettings(msgspec.Struct, frozen=True):

@@ -7,7 +7,7 @@ from typing import Any, Generic, TypeVar
 import msgspec
 from motor.motor_asyncio import AsyncIOMotorCollection
 from pymongo import IndexModel, ReturnDocument, UpdateOne
-from pymongo.errors import BulkWriteError
+from pymongo.errors import BulkWriteError, OperationFailure
 
 from shared.storage.inserts import Inserts
 from shared.storage.mongo_errors import DUPLICATE_KEY, StoreUnavailable, translated
@@ -15,6 +15,8 @@ from shared.storage.mongo_errors import DUPLICATE_KEY, StoreUnavailable, transla
 T = TypeVar("T", bound=msgspec.Struct)
 Filter = Mapping[str, Any]
 Sort = Sequence[tuple[str, int]]
+_EXPIRY = "expireAfterSeconds"
+_CONFLICTS = frozenset({85, 86})  # IndexOptionsConflict, IndexKeySpecsConflict
 
 
 def to_builtins(value: object) -> Any:  # noqa: ANN401 - whatever MongoDB can hold
@@ -32,9 +34,22 @@ class Documents(Generic[T]):
         self._form = form
 
     async def ensure_indexes(self, indexes: Sequence[IndexModel]) -> None:
-        """Create what is missing; safe to run from many replicas at once."""
+        """Create what is missing and bring changed expiry times into force; safe to run from many replicas at once."""
         async with translated():
-            await self._collection.create_indexes(list(indexes))
+            await self._collection.create_indexes([index for index in indexes if _EXPIRY not in index.document])
+            for index in indexes:
+                if _EXPIRY in index.document:
+                    await self._ensure_expiry(index)
+
+    async def _ensure_expiry(self, index: IndexModel) -> None:
+        """Create the index; one that is there with another expiry time is changed in place, without being built anew."""
+        try:
+            await self._collection.create_indexes([index])
+        except OperationFailure as error:
+            if error.code not in _CONFLICTS:
+                raise
+            expiry = {"name": index.document["name"], _EXPIRY: index.document[_EXPIRY]}
+            await self._collection.database.command("collMod", self.name, index=expiry)
 
     async def find_one(self, where: Filter, sort: Sort | None = None) -> T | None:
         """Return the first document that matches, or None."""
