@@ -1,5 +1,6 @@
 """What every test can ask for: real servers, and names of its own on them."""
 
+import os
 import secrets
 from collections.abc import Iterator
 
@@ -7,6 +8,7 @@ import msgspec
 import pytest
 
 from shared.settings import KafkaSettings, MongoSettings, S3Settings
+from tests.containers import ContainerServers, docker_answers
 from tests.servers import EmbeddedServers, PrivateServers, TestServers
 from tests.stack import RunningStack
 
@@ -14,7 +16,17 @@ from tests.stack import RunningStack
 @pytest.fixture(scope="session")
 def session_servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestServers]:
     """The servers all tests of this process share; each starts when first asked for."""
-    servers = EmbeddedServers(tmp_path_factory.mktemp("servers"))
+    folder = tmp_path_factory.mktemp("servers")
+    servers: TestServers
+    match os.environ.get("EARWITNESS_TESTS_SERVERS", "embedded"):
+        case "embedded":
+            servers = EmbeddedServers(folder)
+        case "docker":
+            if not docker_answers():
+                pytest.exit("EARWITNESS_TESTS_SERVERS=docker, but no Docker engine answers", returncode=4)
+            servers = ContainerServers(folder)
+        case other:
+            pytest.exit(f"EARWITNESS_TESTS_SERVERS={other}: expected embedded or docker", returncode=4)
     yield servers
     servers.close()
 

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Protocol, TypeVar
 
 from deploy.local.servers.mongo import MongoServer
+from deploy.local.servers.s3_server import S3Server
 from deploy.local.servers.seaweedfs import SeaweedServer
 from deploy.local.servers.server import Server
 from deploy.local.servers.tansu import TansuServer
@@ -25,7 +26,7 @@ class TestServers(Protocol):
     def close(self) -> None: ...
 
 
-def settings_of(store: SeaweedServer) -> S3Settings:
+def settings_of(store: S3Server) -> S3Settings:
     """Return how services reach an embedded store."""
     return S3Settings(
         s3_endpoint=store.endpoint, s3_access_key=store.access_key, s3_secret_key=store.secret_key, s3_bucket=store.bucket
