@@ -26,6 +26,11 @@ def mixed(number: int, message: str) -> PermanentFailure:
     return chunk_failure(FailureReason.CHUNKS_MIXED, number, message)
 
 
+def said(fault: Exception) -> str:
+    """What a reader complains of, without the place of the file on our disk."""
+    return (fault.strerror or "invalid data") if isinstance(fault, av.FFmpegError) else str(fault)
+
+
 @contextmanager
 def blaming(number: int) -> Iterator[None]:
     """Whatever is wrong with the bytes in here is the fault of chunk `number`."""
@@ -34,7 +39,7 @@ def blaming(number: int) -> Iterator[None]:
     except Malformed as fault:
         raise chunk_failure(fault.reason, number, fault.message) from fault
     except (OpusRefused, av.FFmpegError, ValueError) as fault:
-        raise chunk_failure(FailureReason.CHUNK_CORRUPT, number, f"cannot be decoded ({fault})") from fault
+        raise chunk_failure(FailureReason.CHUNK_CORRUPT, number, f"cannot be decoded ({said(fault)})") from fault
 
 
 @contextmanager

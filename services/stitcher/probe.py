@@ -14,6 +14,7 @@ from services.stitcher.containers import webm_opus
 from services.stitcher.containers.malformed import Malformed
 from services.stitcher.containers.opus import CLOCK, OpusStream, is_opus, scan
 from services.stitcher.digest import digest_file
+from services.stitcher.faults import said
 from services.stitcher.sniff import family, sniff
 from shared.domain.errors import FailureReason, PermanentFailure
 
@@ -63,7 +64,7 @@ def inspect(path: Path) -> Inspected:
             return _demuxed(container, mime)
     except (av.FFmpegError, Malformed, ValueError) as fault:
         reason = FailureReason.UNSUPPORTED_FORMAT if mime is None else FailureReason.AUDIO_CORRUPT
-        raise PermanentFailure(reason, f"cannot be read as {mime or 'any format we know'} ({fault})") from fault
+        raise PermanentFailure(reason, f"cannot be read as {mime or 'any format we know'} ({said(fault)})") from fault
 
 
 def _opus(stream: ByteStream) -> Inspected | None:
