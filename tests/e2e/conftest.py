@@ -1,7 +1,6 @@
 """The platform under test, a project of each test's own in it, and a customer's server that listens."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from typing import Any
+from collections.abc import AsyncIterator, Callable, Iterator
 
 import aiohttp
 import pytest
