@@ -3,9 +3,11 @@
 import re
 import time
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 import msgspec
+from prometheus_client import Counter, Histogram
 
 from services.ingest.problems import ErrorEnvelope, ErrorView
 from services.ingest.request_context import RequestContext, place
@@ -84,8 +86,9 @@ class _Exchange:
         seconds = time.perf_counter() - self._began
         status = self._status or _CLIENT_GONE
         route = self._scope.get("path_template") or "none"
-        metrics.http_requests_total.labels(self._method, route, str(status)).inc()
-        metrics.http_request_seconds.labels(self._method, route).observe(seconds)
+        counted, timed = _measures(self._method, route, status)
+        counted.inc()
+        timed.observe(seconds)
         if route in _QUIET and status < _FAULT:
             return
         write = log.error if self._context.unexpected else log.info
@@ -104,6 +107,11 @@ class _Exchange:
         if caller is not None:
             line |= {"project_id": caller.tenant.project_id, "mode": caller.tenant.mode, "api_key_id": caller.credential_id}
         return line | _path_ids(self._scope) | self._context.line
+
+
+@lru_cache(maxsize=4096)
+def _measures(method: str, route: str, status: int) -> tuple[Counter, Histogram]:
+    return metrics.http_requests_total.labels(method, route, str(status)), metrics.http_request_seconds.labels(method, route)
 
 
 def _request_id(headers: list[tuple[bytes, bytes]]) -> str:

@@ -18,6 +18,7 @@ from shared.domain.ids import new_id
 from shared.domain.recording import Recording, RecordingStatus
 from shared.domain.tenant import Tenant
 from shared.events.recording import RecordingCreated, recording_event
+from shared.events.resources import RecordingResource
 
 
 class ChunkTemplate(msgspec.Struct, frozen=True):
@@ -47,11 +48,15 @@ class OpenRecording:
     def __init__(self, recordings: RecordingStore, outbox: Outbox, templates: ChunkTemplates) -> None:
         self._recordings, self._outbox, self._templates = recordings, outbox, templates
 
-    async def __call__(self, caller: Caller, body: CreateRecording) -> tuple[Recording, ChunkTemplate | None]:
-        """Store the recording with its `recording.created`; a streaming one comes with its chunk template."""
+    async def __call__(self, caller: Caller, body: CreateRecording) -> tuple[RecordingResource, ChunkTemplate | None]:
+        """Store the recording with its `recording.created`, and return it as the event shows it.
+
+        A streaming one comes with its chunk template.
+        """
         recording = _opened(caller.tenant, body)
-        await self._outbox.add(self._recordings, recording, recording_event(RecordingCreated, recording))
-        return recording, self._templates.make(caller.tenant, recording.id) if recording.streaming else None
+        created = recording_event(RecordingCreated, recording)
+        await self._outbox.add(self._recordings, recording, created)
+        return created.recording, self._templates.make(caller.tenant, recording.id) if recording.streaming else None
 
 
 def _opened(tenant: Tenant, body: CreateRecording) -> Recording:

@@ -75,7 +75,8 @@ class Aggregates(Generic[A]):
 
     async def get(self, tenant: Tenant, aggregate_id: str) -> A | None:
         """Return the aggregate unless it is another tenant's, deleted or not there."""
-        return await self._documents.find_one(_owned(tenant, aggregate_id) | {"deleted_at": None})
+        found = await self._documents.get(aggregate_id)
+        return found if found is not None and found.tenant == tenant and found.deleted_at is None else None
 
     async def add(self, aggregate: A, *events: Event) -> A:
         """Store a new aggregate with its events; raise `AlreadyExists` when a unique key is taken."""
@@ -119,10 +120,12 @@ class Aggregates(Generic[A]):
         return await self._documents.count(due, limit), max(0.0, age)
 
     async def unpublished(self, older_than: datetime, limit: int) -> list[Unpublished]:
-        """Return the outboxes whose oldest event was made before `older_than`."""
-        found = await self._documents.project(
-            {"outbox.occurred_at": {"$lte": older_than}}, ["outbox"], (("outbox.occurred_at", ASCENDING),), limit
-        )
+        """Return the outboxes whose oldest event was made before `older_than`.
+
+        The index is walked from the oldest event on. To ask for that order would make MongoDB read and sort the whole
+        backlog at each look, for an index into arrays gives no order by itself.
+        """
+        found = await self._documents.project({"outbox.occurred_at": {"$lte": older_than}}, ["outbox"], None, limit)
         return [Unpublished(document["_id"], tuple(map(from_document, document["outbox"]))) for document in found]
 
     async def remove_published(self, published: Mapping[str, Iterable[str]]) -> None:

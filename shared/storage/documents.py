@@ -1,4 +1,4 @@
-"""One MongoDB collection seen as Structs; only this, `inserts.py` and `mongo.py` call the driver (ADR 0001)."""
+"""One MongoDB collection seen as Structs; only this, `inserts.py`, `lookups.py` and `mongo.py` call the driver (ADR 0001)."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -10,6 +10,7 @@ from pymongo import IndexModel, ReturnDocument, UpdateOne
 from pymongo.errors import BulkWriteError, OperationFailure
 
 from shared.storage.inserts import Inserts
+from shared.storage.lookups import Lookups
 from shared.storage.mongo_errors import DUPLICATE_KEY, StoreUnavailable, translated
 
 T = TypeVar("T", bound=msgspec.Struct)
@@ -30,7 +31,7 @@ class Documents(Generic[T]):
     def __init__(self, collection: AsyncIOMotorCollection[dict[str, Any]], form: type[T]) -> None:
         self.name = collection.name
         self._collection = collection
-        self._inserts = Inserts(collection)
+        self._inserts, self._lookups = Inserts(collection), Lookups(collection)
         self._form = form
 
     async def ensure_indexes(self, indexes: Sequence[IndexModel]) -> None:
@@ -51,6 +52,11 @@ class Documents(Generic[T]):
             expiry = {"name": index.document["name"], _EXPIRY: index.document[_EXPIRY]}
             await self._collection.database.command("collMod", self.name, index=expiry)
 
+    async def get(self, document_id: str) -> T | None:
+        """Return the document with this id; cheaper than `find_one` where many are asked for at once."""
+        found = await self._lookups.find(document_id)
+        return None if found is None else msgspec.convert(found, self._form)
+
     async def find_one(self, where: Filter, sort: Sort | None = None) -> T | None:
         """Return the first document that matches, or None."""
         async with translated():
@@ -64,7 +70,7 @@ class Documents(Generic[T]):
             found = await cursor.to_list(limit)
         return [msgspec.convert(document, self._form) for document in found]
 
-    async def project(self, where: Filter, fields: Sequence[str], sort: Sort, limit: int) -> list[dict[str, Any]]:
+    async def project(self, where: Filter, fields: Sequence[str], sort: Sort | None, limit: int) -> list[dict[str, Any]]:
         """Return only `fields` (and `_id`) of at most `limit` documents, as they stand."""
         async with translated():
             cursor = self._collection.find(where, dict.fromkeys(fields, 1), sort=sort, limit=limit)

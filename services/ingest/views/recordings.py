@@ -37,9 +37,8 @@ class FinalizeView(msgspec.Struct, kw_only=True):
     stitching_job_id: str
 
 
-def new_recording_view(recording: Recording, template: ChunkTemplate | None) -> RecordingResource:
+def new_recording_view(resource: RecordingResource, template: ChunkTemplate | None) -> RecordingResource:
     """Show a recording just opened."""
-    resource = recording_resource(recording)
     if template is None:
         return resource
     return StreamingRecordingView(

@@ -1,0 +1,56 @@
+"""Work that comes at the same moment is done in batches, and each caller learns of its own.
+
+A round trip to a database costs much the same however much it carries. What comes while round trips are under way waits for
+one of them to end and then goes with all else that waits; alone, it goes at once.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Generic, TypeVar
+
+I = TypeVar("I")  # noqa: E741 - the item
+O = TypeVar("O")  # noqa: E741 - its outcome
+
+Work = Callable[[Sequence[I]], Awaitable[Sequence[O | Exception]]]
+"""Does the items at once and returns the outcome of each, in order; an error raised is the outcome of all."""
+
+_AT_ONCE = 2
+_MOST_ITEMS = 200
+
+
+class Batches(Generic[I, O]):
+    """Collects items for `work`; work on an item begins after it was handed in, never before."""
+
+    def __init__(self, work: Work[I, O]) -> None:
+        self._work = work
+        self._waiting: list[tuple[I, asyncio.Future[O]]] = []
+        self._workers: set[asyncio.Task[None]] = set()
+
+    async def __call__(self, item: I) -> O:
+        """Return the item's outcome, or raise it when it is an error."""
+        outcome: asyncio.Future[O] = asyncio.get_running_loop().create_future()
+        self._waiting.append((item, outcome))
+        if len(self._workers) < _AT_ONCE:
+            worker = asyncio.create_task(self._work_off())
+            self._workers.add(worker)
+            worker.add_done_callback(self._workers.discard)
+        return await outcome
+
+    async def _work_off(self) -> None:
+        while self._waiting:
+            batch, self._waiting = self._waiting[:_MOST_ITEMS], self._waiting[_MOST_ITEMS:]
+            try:
+                outcomes = await self._work([item for item, _ in batch])
+            except Exception as error:  # noqa: BLE001 - whoever waits is told
+                outcomes = [error] * len(batch)
+            for (_, waiting), outcome in zip(batch, outcomes, strict=True):
+                _settle(waiting, outcome)
+
+
+def _settle(waiting: "asyncio.Future[O]", outcome: O | Exception) -> None:
+    if waiting.done():  # whoever waited has gone
+        return
+    if isinstance(outcome, Exception):
+        waiting.set_exception(outcome)
+    else:
+        waiting.set_result(outcome)
