@@ -32,6 +32,7 @@ INDEXES = (
     IndexModel([*_TENANT, ("deleted_at", ASCENDING), ("device_id", ASCENDING), ("_id", DESCENDING)], name="list_by_device"),
     IndexModel([*_TENANT, ("deleted_at", ASCENDING), ("end_user_id", ASCENDING), ("_id", DESCENDING)], name="list_by_user"),
     IndexModel([("updated_at", ASCENDING)], name="transcription_due", partialFilterExpression={"transcription_due": True}),
+    IndexModel([("updated_at", ASCENDING)], name="chunks_due", partialFilterExpression={"chunks_due": True}),
 )
 
 
