@@ -4,7 +4,6 @@ import secrets
 from pathlib import Path
 
 from deploy.local.api import Api, new_project
-from deploy.local.chores import fetch_model
 from deploy.local.plan import new_plan
 from deploy.local.stack import Stack
 
@@ -28,7 +27,6 @@ class RunningStack:
 
     def __init__(self, folder: Path, extra: dict[str, str] | None = None) -> None:
         self.stack = Stack(new_plan(), folder, extra={**QUICK, **(extra or {})})
-        self._folder = folder
         self.project_id, self.api_key = "", ""
 
     @property
@@ -45,7 +43,6 @@ class RunningStack:
         return Api(self.api_url, self.api_key)
 
     def start(self) -> None:
-        fetch_model(self._folder)()
         self.stack.start()
         self.project_id, self.api_key = self.new_project()
 

@@ -1,16 +1,17 @@
 """The four services as the processes that a container would run: `python -m services.ingest` and its siblings."""
 
 import sys
+import threading
 import urllib.error
 import urllib.request
 from collections.abc import Mapping
 from http import HTTPStatus
 from pathlib import Path
 
+from deploy.local.chores import ROOT, Chore
 from deploy.local.servers.ports import HOST, free_port
-from deploy.local.servers.server import NotYet, Server
+from deploy.local.servers.server import START_DEADLINE_S, NotYet, Server
 
-ROOT = Path(__file__).parents[2]
 SERVICES = ("ingest", "stitcher", "transcriber", "webhooks")
 _PROBE_TIMEOUT_S = 5.0
 
@@ -23,11 +24,24 @@ class ServiceProcess(Server):
         super().__init__(folder, tethered=tethered)
         self.port = port or free_port()
         self._settings = settings
+        self.chore: Chore | None = None
 
     @property
     def url(self) -> str:
         """Where its HTTP answers."""
         return f"http://{HOST}:{self.port}"
+
+    def start(self, deadline_s: float = START_DEADLINE_S, given_up: threading.Event | None = None) -> None:
+        """Do the chore first, once; then start and wait until it is ready."""
+        if self.chore is not None:
+            self.chore()
+        super().start(deadline_s, given_up)
+
+    def kill(self) -> None:
+        """End it as a crash would, and its chore."""
+        if self.chore is not None:
+            self.chore.cancel()
+        super().kill()
 
     def command(self) -> list[str]:
         """Return the module, run by our own Python."""

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from deploy.local.chores import model_chore
 from deploy.local.plan import Plan
 from deploy.local.servers.apache_kafka import KafkaServer
 from deploy.local.servers.minio import MinioServer
@@ -39,6 +40,8 @@ class Stack:
             for name in SERVICES
         }
 
+        self.services["transcriber"].chore = model_chore(folder)
+
     @property
     def api_url(self) -> str:
         """Where the API answers."""
@@ -58,9 +61,9 @@ class Stack:
         """Start the servers; none is left when one fails."""
         start_all(self.servers)
 
-    def start_services(self, *names: str) -> None:
-        """Start the services, or those named, each until it is ready; none of them is left when one fails."""
-        start_all([self.services[name] for name in names or SERVICES], SERVICE_DEADLINE_S)
+    def start_services(self) -> None:
+        """Start the services, each until it is ready, fetching the speech model on first use; none is left when one fails."""
+        start_all(self.services.values(), SERVICE_DEADLINE_S)
 
     def start(self) -> None:
         """Start everything; nothing is left when something fails."""

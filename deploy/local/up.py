@@ -2,12 +2,11 @@
 
 import argparse
 import sys
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import get_args
 
 from deploy.local.api import new_project
-from deploy.local.chores import ChoreFailed, fetch_model
+from deploy.local.chores import ChoreFailed
 from deploy.local.introduction import introduction
 from deploy.local.plan import Broker, Store, new_plan, renewed
 from deploy.local.processes import Mark, end, mark
@@ -29,21 +28,15 @@ def up(file: StateFile, broker: Broker, store: Store) -> State:
         end(before.servers, _GRACE_S)
     plan = renewed(before.plan, broker, store) if before else new_plan(broker, store)
     stack = Stack(plan, file.folder, tethered=False)
-    model = fetch_model(file.folder)
-    with ThreadPoolExecutor(max_workers=1) as pool:
-        try:
-            fetched = pool.submit(model)
-            stack.start_servers()
-            fetched.result()
-            stack.start_services()
-            known = (before.project_id, before.api_key) if before and before.api_key else None
-            project_id, key = known or new_project(stack.api_url, plan.admin_token, "local")
-            state = State(plan=plan, project_id=project_id, api_key=key, **marks(stack))
-            file.write(state)
-        except BaseException:
-            model.cancel()
-            stack.stop()
-            raise
+    try:
+        stack.start()
+        known = (before.project_id, before.api_key) if before and before.api_key else None
+        project_id, key = known or new_project(stack.api_url, plan.admin_token, "local")
+        state = State(plan=plan, project_id=project_id, api_key=key, **marks(stack))
+        file.write(state)
+    except BaseException:
+        stack.stop()
+        raise
     return state
 
 

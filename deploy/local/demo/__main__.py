@@ -12,7 +12,7 @@ from typing import get_args
 from rich.console import Console
 
 from deploy.local.api import Api, ApiRefused, new_project
-from deploy.local.chores import SAMPLES, ChoreFailed, fetch_model, fetch_samples
+from deploy.local.chores import SAMPLES, ChoreFailed, samples_chore
 from deploy.local.demo.board import Board
 from deploy.local.demo.receiver import Receiver
 from deploy.local.demo.speech import samples_of
@@ -29,26 +29,22 @@ _FAILURES = (ServerUnavailable, ServerDidNotStart, ChoreFailed, ApiRefused, Demo
 
 
 def start(stack: Stack, folder: Path, board: Board) -> Speech:
-    """Start everything at once, fetching what is missing; return the speech to upload."""
-    model, samples = fetch_model(folder), fetch_samples(folder)
+    """Start everything, fetching what is missing; return the speech to upload."""
+    samples = samples_chore(folder)
 
     def prepared() -> Speech:
         samples()
         return speech_of(samples_of(reading(SAMPLES).path), samples_of(conversation(SAMPLES).path))
 
-    with ThreadPoolExecutor(max_workers=2) as pool:
+    with ThreadPoolExecutor(max_workers=1) as pool:
         try:
-            fetched, speech = pool.submit(model), pool.submit(prepared)
+            speech = pool.submit(prepared)
             stack.start_servers()
             board.say(f"[bold]{', '.join(server.name for server in stack.servers)}[/] answer")
-            stack.start_services("ingest", "stitcher", "webhooks")
-            board.say("[bold]ingest, stitcher, webhooks[/] are ready")
-            fetched.result()
-            stack.start_services("transcriber")
-            board.say("[bold]transcriber[/] is ready, its model loaded")
+            stack.start_services()
+            board.say(f"[bold]{', '.join(stack.services)}[/] are ready, the speech model is loaded")
             return speech.result()
         except BaseException:
-            model.cancel()
             samples.cancel()
             raise
 

@@ -54,10 +54,11 @@ class Server(ABC):
 
     def start(self, deadline_s: float = START_DEADLINE_S, given_up: threading.Event | None = None) -> None:
         """Start and wait until the server truly answers; on failure, or when given up, nothing of it is left running."""
+        given_up = given_up or threading.Event()
         self.data.mkdir(parents=True, exist_ok=True)
         self.child.start(self.command(), self.environment())
         try:
-            self._await_answer(time.monotonic() + deadline_s, given_up or threading.Event())
+            self._await_answer(time.monotonic() + deadline_s, given_up)
         except BaseException:
             self.child.kill()
             raise
@@ -109,9 +110,11 @@ def start_all(servers: Iterable[Server], deadline_s: float = START_DEADLINE_S) -
                     started.result()
             except BaseException:
                 given_up.set()
+                for server in servers:
+                    server.kill()
                 raise
     except BaseException:
-        for server in servers:
+        for server in servers:  # what a thread started after it was killed
             server.kill()
         raise
 
