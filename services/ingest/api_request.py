@@ -1,14 +1,15 @@
 """The request as handlers see it: strictly decoded, with its caller, and guarded by scope."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from typing import Any
 
 from litestar import Request
 from litestar.connection import ASGIConnection
+from litestar.exceptions import InternalServerException
 from litestar.handlers import BaseRouteHandler
 
 from services.ingest.authentication import AdminGate, Authenticate
-from services.ingest.refusals import Unauthorized, scope_missing
+from services.ingest.refusals import ClientGone, Unauthorized, scope_missing
 from services.ingest.request_context import RequestContext, context_of
 from services.ingest.strict_json import decode
 from shared.domain.caller import Caller
@@ -33,6 +34,14 @@ class ApiRequest(Request[Any, Any, Any]):
         if caller is None:
             raise Unauthorized("this needs a credential: Authorization: Bearer <key>")
         return caller
+
+    async def stream(self) -> AsyncGenerator[bytes, None]:
+        """Yield the body as it comes; raises `ClientGone` when it ends before its time."""
+        try:
+            async for piece in super().stream():
+                yield piece
+        except InternalServerException as error:  # the framework's word for a disconnect
+            raise ClientGone("the connection was closed before the body was whole") from error
 
     async def body(self) -> bytes:
         """Return the whole body; routes with large bodies use `stream`."""

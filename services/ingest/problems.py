@@ -36,6 +36,7 @@ _STATUSES: Mapping[type[Exception], tuple[int, str]] = {
     refusals.LengthRequired: (411, "length_required"),
     refusals.PayloadTooLarge: (413, "payload_too_large"),
     refusals.VerificationPending: (425, "verification_pending"),
+    refusals.ClientGone: (499, "client_closed_request"),
 }
 
 # What the framework itself refuses, by status.

@@ -54,6 +54,10 @@ class AlreadyFinalized(Refused):
     """The upload is closed: no chunk and no other parameters are taken any more."""
 
 
+class ClientGone(Refused):
+    """The client closed the connection before its body was whole; nobody reads the answer."""
+
+
 class EmptyChunk(Refused):
     """A chunk without a byte."""
 

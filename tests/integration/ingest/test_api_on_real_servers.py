@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import os
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -47,6 +48,31 @@ async def test_a_streamed_upload_is_stored_byte_for_byte_and_told_of(api):
     assert await until(told)
     shown = await api.ok("GET", f"/recordings/{recording['id']}")
     assert shown["metadata"] == {"a.b": {"": [1, None]}}
+
+
+async def broken_off(api):
+    """Return how many chunk PUTs the process has seen break off."""
+    metrics = (await api.call("GET", f"{api.url}/metrics", secret="")).text
+    lines = [line for line in metrics.splitlines() if "/chunks/{chunk_number}" in line and 'status="499"' in line]
+    return sum(float(line.rpartition(" ")[2]) for line in lines)
+
+
+@pytest.mark.parametrize("sent", [1, 600_000])
+async def test_a_sender_that_breaks_off_leaves_nothing_and_is_no_fault_of_ours(api, sent):
+    recording = await api.recording(streaming=True)
+    target = urlsplit(recording["chunk_upload_url_template"].format(chunk_number=1))
+    before = await broken_off(api)
+    _reader, writer = await asyncio.open_connection(target.hostname, target.port)
+    head = f"PUT {target.path}?{target.query} HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\n"
+    writer.write(head.encode() + bytes(sent))
+    await writer.drain()
+    writer.close()
+
+    async def noticed():
+        return await broken_off(api) > before
+
+    await until(noticed)
+    assert (await api.ok("GET", f"/recordings/{recording['id']}/chunks"))["data"] == []
 
 
 async def test_chunk_urls_store_chunks_past_the_api(api):
