@@ -64,7 +64,8 @@ class Finalization(msgspec.Struct, frozen=True, kw_only=True):
 class Recording(msgspec.Struct, frozen=True, kw_only=True, rename={"id": "_id"}):
     """A recording as MongoDB keeps it. `version` grows with every write; `outbox` is handled by the storage alone.
 
-    `chunks_due` is set when the chunks are joined and verified and still have to be deleted; `transcription_due` is set when audio is ready and nobody has yet decided whether to transcribe it by itself.
+    `chunks_due` is set when the chunks are joined and verified and still have to be deleted; `transcription_due` is set when
+    audio is ready and nobody has yet decided whether to transcribe it by itself.
     `transcription_version` is the version of the transcription last reflected in `status`.
     """
 
