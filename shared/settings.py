@@ -43,7 +43,7 @@ class KafkaSettings(msgspec.Struct, frozen=True):
     kafka_replication: Annotated[int, msgspec.Meta(ge=1)] = 1
     kafka_idempotent: bool = False  # not every broker knows idempotent producers
     kafka_group_instance: str | None = None  # static membership: the pod's name
-    kafka_session_timeout_ms: Annotated[int, msgspec.Meta(ge=500)] = 10_000  # Tansu takes half of it to form a group: give it 3000
+    kafka_session_timeout_ms: Annotated[int, msgspec.Meta(ge=500)] = 10_000  # Tansu forms a group in half of it: give it 3000
     kafka_fetch_wait_ms: Annotated[int, msgspec.Meta(ge=1)] = 500  # Tansu answers only after it, whatever came in: give it 20
 
 

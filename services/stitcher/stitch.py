@@ -10,6 +10,7 @@ import msgspec
 from services.stitcher.join import Joined
 from services.stitcher.ports import AudioStore, AudioWorker, Claims, StoredChunk
 from services.stitcher.probe import Probed
+from shared.domain.clock import now
 from shared.domain.errors import FailureReason, PermanentFailure
 from shared.domain.job import JobStatus
 from shared.domain.media import Media, MediaStatus
@@ -17,6 +18,7 @@ from shared.domain.recording import Finalization, Recording
 from shared.events.event import Event
 from shared.events.recording import RecordingStitched, recording_event
 from shared.storage.object_keys import chunk_number, chunk_prefix, media_key
+from shared.telemetry.metrics import stage_seconds
 
 _DOWNLOADS = 8
 
@@ -34,8 +36,12 @@ class StitchRecording:
         """
         with tempfile.TemporaryDirectory(dir=self._spool, prefix=f"{recording.id}-") as folder:
             if recording.finalization is not None:
-                return await self._join(recording, recording.finalization, Path(folder))
-            return await self._probe(recording, Path(folder))
+                stitched = await self._join(recording, recording.finalization, Path(folder))
+            else:
+                stitched = await self._probe(recording, Path(folder))
+        if stitched.uploaded_at is not None:
+            stage_seconds.labels("uploaded_to_stitched").observe((now() - stitched.uploaded_at).total_seconds())
+        return stitched
 
     async def _join(self, recording: Recording, finalization: Finalization, folder: Path) -> Recording:
         stored = await self._store.list(chunk_prefix(recording.project_id, recording.id))

@@ -2,6 +2,8 @@
 
 from datetime import timedelta
 
+import msgspec
+
 from services.transcriber.ports import ProcessingConfigs, RecordingStore, TranscriptionStore
 from shared.domain.clock import now
 from shared.domain.ids import later_derived_id
@@ -55,7 +57,8 @@ class DecideTranscription:
     async def _queue(self, recording: Recording, request: TranscriptionRequest) -> None:
         moment_ms = int(recording.updated_at.timestamp() * 1000)
         transcription_id = later_derived_id("txn", moment_ms, recording.id, recording.job and recording.job.id)
-        transcription = queued_transcription(transcription_id, recording, request)
+        queued = queued_transcription(transcription_id, recording, request)
+        transcription = msgspec.structs.replace(queued, automatic=True)
         event = transcription_event(TranscriptionQueued, transcription)
         if await self._transcriptions.start(transcription, event):
             self._announcer.nudge(self._transcriptions.name, transcription.id, (event,))

@@ -12,6 +12,7 @@ from shared.domain.transcript import Transcript
 from shared.domain.transcription import ProviderName, Transcription, TranscriptionStatus
 from shared.events.event import Event
 from shared.events.transcription import TranscriptionCompleted, transcription_event
+from shared.telemetry.metrics import stage_seconds
 from shared.workers.lease_queue import LeaseLost
 
 
@@ -52,7 +53,10 @@ class TranscribeRecording:
                 ),
                 _unheard,
             )
-        return await self._store_result(transcription, transcript)
+        completed = await self._store_result(transcription, transcript)
+        if completed.automatic and recording.uploaded_at is not None:
+            stage_seconds.labels("uploaded_to_transcribed").observe((now() - recording.uploaded_at).total_seconds())
+        return completed
 
     async def _store_result(self, transcription: Transcription, transcript: Transcript) -> Transcription:
         if not await self._transcripts.put(transcription, transcript):

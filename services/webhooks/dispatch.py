@@ -16,8 +16,10 @@ from shared.domain.delivery import Delivery, DueDelivery
 from shared.domain.errors import TransientFailure
 from shared.domain.webhook import EndpointStatus, WebhookEndpoint
 from shared.telemetry.logs import get_logger
+from shared.telemetry.metrics import jobs
 
 log = get_logger()
+_QUEUE = "webhook_deliveries"
 
 
 class Worker(msgspec.Struct, frozen=True):
@@ -55,6 +57,7 @@ class Dispatcher:
         """Attempt a stored claim, in the background."""
         task = asyncio.create_task(self._attempt(claimed, endpoint), name=claimed.id)
         self._running[task] = claimed
+        jobs.labels(_QUEUE, "running").set(len(self._running))
         task.add_done_callback(self._ended)
 
     def forget(self, claimed: Delivery) -> None:
@@ -78,6 +81,7 @@ class Dispatcher:
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         claimed = self._running.pop(task)
+        jobs.labels(_QUEUE, "running").set(len(self._running))
         self._slots.give_back(claimed.endpoint_id)
         if not task.cancelled() and task.exception() is not None:
             log.error("webhook.dispatch_fault", delivery_id=claimed.id, exc_info=task.exception())

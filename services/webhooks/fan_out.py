@@ -16,6 +16,7 @@ from shared.events.event import Event
 from shared.events.recording import RecordingDeleted
 from shared.events.topics import TOPICS
 from shared.events.transcription import TranscriptionCompleted
+from shared.telemetry.metrics import stage_seconds
 
 LOOK_BACK = timedelta(minutes=10)
 """An endpoint hears nothing that happened longer than this before it was made, though a consumer may begin at the first event."""
@@ -45,6 +46,11 @@ class FanOut:
     async def many(self, events: Sequence[Event]) -> None:
         """Do the same for many events, in one write."""
         public = [event for event in events if TOPICS[event.type].public]
+        with stage_seconds.labels("fan_out").time():
+            await self._make_deliveries(public)
+        self._marks.add(event.event_id for event in public)
+
+    async def _make_deliveries(self, public: Sequence[Event]) -> None:
         made = await asyncio.gather(*(self._deliveries_of(event) for event in public))
         claimed = [
             (self._dispatcher.claimed(delivery, endpoint), endpoint) for deliveries in made for delivery, endpoint in deliveries
@@ -61,7 +67,6 @@ class FanOut:
         for event in public:
             if isinstance(event, RecordingDeleted):
                 await self._deliveries.erase_texts(event.tenant, event.recording_id)
-        self._marks.add(event.event_id for event in public)
 
     async def _deliveries_of(self, event: Event) -> list[tuple[Delivery, WebhookEndpoint]]:
         subscribed = await self._endpoints.subscribed(event.tenant, event.type)

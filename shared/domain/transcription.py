@@ -45,7 +45,10 @@ FOLLOWS: Mapping[TranscriptionStatus, frozenset[TranscriptionStatus]] = {
 
 
 class Transcription(msgspec.Struct, frozen=True, kw_only=True, rename={"id": "_id"}):
-    """A transcription as MongoDB keeps it; `active` holds while it is pending or processing: one a recording, by index."""
+    """A transcription as MongoDB keeps it; `active` holds while it is pending or processing: one a recording, by index.
+
+    `automatic`: nobody asked for it by name, it follows from the upload.
+    """
 
     id: str
     project_id: str
@@ -54,6 +57,7 @@ class Transcription(msgspec.Struct, frozen=True, kw_only=True, rename={"id": "_i
     version: int = 1
     status: TranscriptionStatus = TranscriptionStatus.PENDING
     active: bool = True
+    automatic: bool = False
     provider: ProviderName = ProviderName.WHISPER
     requested_language: str | None = None
     language: str | None = None

@@ -21,6 +21,7 @@ from shared.domain.transition import TransitionRefused, VersionConflict
 from shared.events.event import Event
 from shared.events.transcription import TranscriptionEvent
 from shared.telemetry.logs import get_logger
+from shared.telemetry.metrics import outbox_lag_seconds, outbox_published_total
 
 log = get_logger()
 
@@ -157,6 +158,7 @@ class Relay:
         await self._reflect(events)
         await self._keeper.keep(events)
         await self._publisher.publish(events)
+        _count(events)
         while len(self._removals) >= _REMOVALS:
             await asyncio.wait(self._removals, return_when=asyncio.FIRST_COMPLETED)
         removal = asyncio.create_task(self._remove(batch))
@@ -184,3 +186,10 @@ class Relay:
                 await self._outboxes[name].remove_published(published)
         except TransientFailure as failure:
             log.warning("relay.not_removed", error=type(failure).__name__, events=len(batch))
+
+
+def _count(published: Sequence[Event]) -> None:
+    moment = now()
+    for event in published:
+        outbox_published_total.labels(event.type).inc()
+        outbox_lag_seconds.observe(max(0.0, (moment - event.occurred_at).total_seconds()))

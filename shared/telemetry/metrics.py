@@ -37,7 +37,7 @@ dead_letters_total = Counter("earwitness_dead_letters_total", "Messages given up
 outbox_published_total = Counter("earwitness_outbox_published_total", "Events published from an outbox.", ["event"])
 outbox_lag_seconds = Histogram("earwitness_outbox_lag_seconds", "From an event's write to its publication.", buckets=_LAG_BUCKETS)
 stage_seconds = Histogram("earwitness_stage_seconds", "One unit of a stage's work.", ["stage"], buckets=_STAGE_BUCKETS)
-jobs = Gauge("earwitness_jobs", "Jobs this process holds.", ["queue", "state"])
+jobs = Gauge("earwitness_jobs", "Slots of this process, by what they do.", ["queue", "state"])
 queue_depth = Gauge("earwitness_queue_depth", "Units that wait.", ["queue"])
 queue_oldest_age_seconds = Gauge("earwitness_queue_oldest_age_seconds", "How long the oldest of them has waited.", ["queue"])
 queue_probe_failures_total = Counter("earwitness_queue_probe_failures_total", "Times a queue could not be asked.", ["queue"])

@@ -7,6 +7,7 @@ taken over when its lease ends.
 import asyncio
 import contextlib
 import random
+import time
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from typing import Any, Generic, TypeVar
@@ -17,6 +18,7 @@ from shared.domain.clock import now
 from shared.domain.errors import FailureReason, PermanentFailure, TransientFailure
 from shared.domain.job import Failure
 from shared.telemetry.logs import bind, get_logger, wide_event
+from shared.telemetry.metrics import jobs, leases_lost_total, stage_seconds
 from shared.workers.failures import WorkerDied, WorkerFailed, WorkerTimedOut
 from shared.workers.lease_queue import LeaseLost, LeaseQueue
 
@@ -50,6 +52,7 @@ class JobRunner(Generic[A]):
         self._slots = asyncio.Semaphore(limits.slots)
         self._running: set[asyncio.Task[None]] = set()
         self._stopping = False
+        self._count()
 
     def wake(self) -> None:
         """Look for a job now instead of at the next poll."""
@@ -98,19 +101,28 @@ class JobRunner(Generic[A]):
         task = asyncio.create_task(self._run_one(claimed))
         self._running.add(task)
         task.add_done_callback(self._ended)
+        self._count()
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._running.discard(task)
         self._slots.release()
+        self._count()
         if not task.cancelled() and task.exception() is not None:
             log.error("jobs.runner_fault", queue=self._name, exc_info=task.exception())
+
+    def _count(self) -> None:
+        jobs.labels(self._name, "running").set(len(self._running))
+        jobs.labels(self._name, "free").set(self._limits.slots - len(self._running))
 
     async def _run_one(self, claimed: A) -> None:
         with bind(job_id=claimed.job.id, attempt=claimed.job.attempts, project_id=claimed.project_id):
             try:
                 with wide_event(log, self._name, id=claimed.id, claim=claimed.job.token):
+                    began = time.perf_counter()
                     await self._leased(claimed)
+                    stage_seconds.labels(claimed.job.kind).observe(time.perf_counter() - began)
             except LeaseLost:
+                leases_lost_total.labels(self._name).inc()
                 log.warning("jobs.lease_lost", queue=self._name, id=claimed.id)
             except PermanentFailure as failure:
                 await self._give_up(claimed, failure)

@@ -1,7 +1,9 @@
 """The relay: every event in an outbox is kept and published, whatever breaks in between, and in order per recording."""
 
 import asyncio
+from datetime import timedelta
 
+import msgspec
 import pytest
 
 from shared.domain.clock import now
@@ -15,6 +17,7 @@ from shared.events.recording import RecordingCreated, recording_event, recording
 from shared.events.transcription import TranscriptionQueued, transcription_event
 from shared.messaging.relay import Relay
 from tests.fakes.aggregates import FakeAggregates
+from tests.fakes.counts import counted
 
 
 class World:
@@ -148,3 +151,20 @@ async def test_a_recording_is_in_line_before_anybody_hears_of_its_transcription(
     relay.nudge("recordings", transcription.id, [event])
     await until(lambda: world.reflected)
     assert not world.published
+
+
+async def test_what_was_published_is_counted_with_the_time_it_waited(scene):
+    recordings, world, _ = scene
+    published, waited = counted("outbox_published_total", event="recording.created"), counted("outbox_lag_seconds_sum")
+    measured = counted("outbox_lag_seconds_count")
+    recording = a_recording()
+    event = msgspec.structs.replace(recording_event(RecordingCreated, recording), occurred_at=now() - timedelta(seconds=7))
+    world.broken.add("publish")
+    await recordings.add(recording, event)
+    await until(lambda: world.kept)
+    assert counted("outbox_published_total", event="recording.created") == published
+    world.broken.clear()
+    await until(lambda: not recordings.outbox[recording.id])
+    assert counted("outbox_published_total", event="recording.created") == published + 1
+    assert counted("outbox_lag_seconds_count") == measured + 1
+    assert 7 <= counted("outbox_lag_seconds_sum") - waited < 30

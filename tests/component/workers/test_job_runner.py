@@ -18,6 +18,7 @@ from shared.workers.job_runner import JobLimits, JobRunner
 from shared.workers.lease_queue import LeaseLost
 from shared.workers.leases import Leases
 from tests.fakes.aggregates import FakeAggregates
+from tests.fakes.counts import counted
 
 
 class Silence:
@@ -214,3 +215,33 @@ async def test_a_queue_that_does_not_answer_is_asked_again(scene):
     await asyncio.sleep(0.1)
     scene.store.down = False
     await scene.until(lambda: scene.job(recording).status is JobStatus.COMPLETED)
+
+
+async def test_a_job_that_succeeds_is_timed_and_its_slot_is_seen(scene):
+    timed = counted("stage_seconds_count", stage="stitch")
+    await scene.queue()
+    finish = asyncio.Event()
+
+    async def waiting(claimed):
+        await finish.wait()
+        await scene.complete(claimed)
+
+    scene.run(waiting)
+    assert (counted("jobs", queue="stitch", state="running"), counted("jobs", queue="stitch", state="free")) == (0, 2)
+    await scene.until(lambda: counted("jobs", queue="stitch", state="running") == 1)
+    assert counted("jobs", queue="stitch", state="free") == 1
+    finish.set()
+    await scene.until(lambda: counted("jobs", queue="stitch", state="running") == 0)
+    assert counted("stage_seconds_count", stage="stitch") == timed + 1
+
+
+async def test_a_lost_lease_is_counted_and_not_timed(scene):
+    lost, timed = counted("leases_lost_total", queue="stitch"), counted("stage_seconds_count", stage="stitch")
+    await scene.queue()
+
+    async def overtaken(claimed):
+        raise LeaseLost(claimed.id)
+
+    scene.run(overtaken)
+    await scene.until(lambda: counted("leases_lost_total", queue="stitch") > lost)
+    assert counted("stage_seconds_count", stage="stitch") == timed

@@ -30,6 +30,7 @@ from shared.storage.objects import ObjectStore
 from shared.storage.recordings import Recordings
 from shared.workers.lease_queue import LeaseLost
 from shared.workers.leases import Leases
+from tests.fakes.counts import counted
 
 RATE = 16_000
 CHUNK_S = 1.0
@@ -110,6 +111,7 @@ class Scene:
             status=RecordingStatus.PENDING if kind is JobKind.VERIFY else RecordingStatus.UPLOADED,
             streaming=streaming,
             job=Job(id=new_id("job_stitcher"), kind=kind, queued_at=at, available_at=at),
+            uploaded_at=at,
             created_at=at,
             updated_at=at,
         )
@@ -138,6 +140,7 @@ async def scene(mongo_settings, object_store_settings, tmp_path):
 
 
 async def test_chunks_become_one_object_of_the_right_duration(scene):
+    timed = counted("stage_seconds_count", stage="uploaded_to_stitched")
     chunks = {number: opus(CHUNK_S, 200 + 50 * number) for number in range(1, 6)}
     stitched = await scene.stitch(await scene.streamed(chunks, 5))
     assert abs(stitched.duration_ms - 5000) <= 20
@@ -149,6 +152,7 @@ async def test_chunks_become_one_object_of_the_right_duration(scene):
     body = await scene.store.read(stitched.audio.object_key, 0, stored.size_bytes)
     assert hashlib.sha256(body).hexdigest() == stitched.content_sha256
     assert len(body) == stitched.audio.file_size_bytes
+    assert counted("stage_seconds_count", stage="uploaded_to_stitched") == timed + 1
 
 
 async def test_chunks_are_deleted_once_the_stitched_object_is_there_and_only_then(scene):

@@ -17,7 +17,7 @@ from shared.domain.media import Media, MediaStatus, MediaType
 from shared.domain.recording import Recording, RecordingStatus
 from shared.domain.tenant import Mode, Tenant
 from shared.domain.transcript import Transcript
-from shared.domain.transcription import TranscriptionStatus
+from shared.domain.transcription import TranscriptionRequest, TranscriptionStatus, queued_transcription
 from shared.messaging.relay import Relay
 from shared.storage.config_overrides import ConfigOverrides
 from shared.storage.events import Events
@@ -27,6 +27,7 @@ from shared.storage.transcriptions import Transcriptions
 from shared.storage.transcripts import Transcripts
 from shared.workers.lease_queue import LeaseLost
 from shared.workers.leases import Leases
+from tests.fakes.counts import counted
 
 SPOKEN = Transcript(text="hello there", language="en", duration_ms=1200, segments=(), confidence=0.9, word_count=2)
 
@@ -96,6 +97,7 @@ class Scene:
                 media=(media,),
                 job=job,
                 transcription_due=True,
+                uploaded_at=at,
                 created_at=at,
                 updated_at=at,
             )
@@ -219,3 +221,15 @@ async def test_whisper_is_given_the_base_language(scene, asked, given):
     await scene.decide(recording.tenant, recording.id)
     await scene.transcribe(await scene.leases.claim("test", 60))
     assert scene.parrot.requests[0].language == given
+
+
+async def test_only_an_automatic_transcription_is_timed_from_the_upload(scene):
+    timed = counted("stage_seconds_count", stage="uploaded_to_transcribed")
+    for automatic in (True, False):
+        recording = await scene.stitched(streaming=True)
+        if automatic:
+            await scene.decide(recording.tenant, recording.id)
+        else:
+            await scene.transcriptions.add(queued_transcription(new_id("txn"), recording, TranscriptionRequest()))
+        await scene.transcribe(await scene.leases.claim("test", 60))
+        assert counted("stage_seconds_count", stage="uploaded_to_transcribed") == timed + 1

@@ -13,6 +13,7 @@ from shared.domain.tenant import Mode, Tenant
 from shared.domain.transition import TransitionRefused
 from shared.domain.webhook import EndpointSecret, EndpointStatus, new_signing_secret
 from shared.events.recording import RecordingDeleted, recording_event, upload_claimed
+from tests.fakes.counts import counted
 from tests.fakes.webhook_facts import TENANT, a_completion, a_creation, a_recording, a_transcript, a_transcription, an_upload
 from tests.fakes.webhook_receiver import assert_signed, eventually, platform_signature, standard_signature
 
@@ -29,8 +30,9 @@ async def settled(stage, endpoint):
 
 async def test_an_upload_is_posted_at_once_signed_and_recorded(stage, receiver):
     endpoint = await stage.endpoint(receiver.url())
-    upload = an_upload()
+    upload, timed = an_upload(), counted("stage_seconds_count", stage="fan_out")
     await stage.fan_out(upload)
+    assert counted("stage_seconds_count", stage="fan_out") == timed + 1
     (heard,) = await receiver.received(1)
     assert_signed(endpoint.secrets[0].value, heard)
     assert heard.json["id"] == upload.event_id
