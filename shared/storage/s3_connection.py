@@ -1,4 +1,7 @@
-"""S3 over aiohttp: pooled, signed, bounded retries; every failure of the store gets one of our names."""
+"""S3 over HTTP: pooled, signed, bounded retries; every failure of the store gets one of our names.
+
+Requests go through aiohttp, small PUTs (every chunk of a streaming upload) through the leaner `s3_wire`.
+"""
 
 import asyncio
 import random
@@ -14,6 +17,7 @@ from yarl import URL
 from shared.settings import S3Settings
 from shared.storage.object_bodies import SILENCE_S, MeasuredBody
 from shared.storage.s3_answers import BUSY_CODES, error_code
+from shared.storage.s3_wire import WireLimits, Wires
 from shared.storage.signing import UNSIGNED_PAYLOAD, Endpoint, Signer, object_path, query_string
 from shared.storage.stored_object import ObjectStoreRefused, ObjectStoreUnavailable
 
@@ -60,6 +64,8 @@ class S3Connection:
         self._bucket = settings.s3_bucket
         self._signer = Signer(settings.s3_access_key, settings.s3_secret_key, settings.s3_region)
         self._session: aiohttp.ClientSession | None = None
+        limits = WireLimits(connections=CONNECTIONS, connect_s=CONNECT_TIMEOUT_S, answer_s=SILENCE_S, idle_s=KEEP_ALIVE_S)
+        self._wires = Wires(self._endpoint.origin, limits)
 
     async def start(self) -> None:
         """Open the pool; connects to nothing yet."""
@@ -75,6 +81,7 @@ class S3Connection:
 
     async def stop(self) -> None:
         """Close every connection; requests in flight end with `ObjectStoreUnavailable`."""
+        self._wires.stop()
         session, self._session = self._session, None
         if session is not None:
             await session.close()
@@ -91,14 +98,29 @@ class S3Connection:
         """Return the accepted answer; `attempts` tries with growing, jittered pauses, as far as the body can be replayed."""
         for attempt in range(1, attempts + 1):
             try:
-                async with self.open(request) as response:
-                    body = await response.read()
-                    return S3Answer(response.status, response.headers, body)
+                return await self._answer_once(request)
             except ObjectStoreUnavailable:
                 if attempt == attempts or not request.replayable:
                     raise
             await pause_before(attempt + 1)
         raise AssertionError("at least one attempt")
+
+    async def _answer_once(self, request: S3Request) -> S3Answer:
+        if request.method == "PUT" and isinstance(request.body, bytes):
+            return await self._put(request, request.body)
+        async with self.open(request) as response:
+            return S3Answer(response.status, response.headers, await response.read())
+
+    async def _put(self, request: S3Request, body: bytes) -> S3Answer:
+        target, headers = self._signed(request)
+        head = request_head(f"PUT {target}", {hdrs.HOST: self._endpoint.host, **headers, hdrs.CONTENT_LENGTH: str(len(body))})
+        try:
+            answer = await self._wires.exchange(head, body)
+        except OSError as error:
+            raise ObjectStoreUnavailable(f"PUT {request.key}: no answer from the object store ({error!r})") from error
+        if answer.status not in request.accepts:
+            raise _failure(f"PUT {request.key}", answer.status, answer.body)
+        return S3Answer(answer.status, answer.headers, answer.body)
 
     @asynccontextmanager
     async def open(self, request: S3Request) -> AsyncIterator[aiohttp.ClientResponse]:
@@ -120,18 +142,31 @@ class S3Connection:
     def _send(self, request: S3Request) -> AbstractAsyncContextManager[aiohttp.ClientResponse]:
         if self._session is None:
             raise RuntimeError("the object store is not started")
+        target, headers = self._signed(request)
+        if isinstance(request.body, MeasuredBody):
+            headers[hdrs.CONTENT_LENGTH] = str(request.body.size_bytes)
+        url = URL(self._endpoint.origin + target, encoded=True)
+        return self._session.request(request.method, url, headers=headers, data=request.body, allow_redirects=False)
+
+    def _signed(self, request: S3Request) -> tuple[str, dict[str, str]]:
+        """Return the target with its query, and the headers that authorize the request, with its own."""
         path, query = object_path(self._bucket, request.key), query_string(request.query)
         headers = self._signer.headers(self._endpoint.host, (request.method, path, query), UNSIGNED_PAYLOAD, datetime.now(UTC))
         headers.update(request.headers)
-        if isinstance(request.body, MeasuredBody):
-            headers[hdrs.CONTENT_LENGTH] = str(request.body.size_bytes)
-        url = URL(f"{self._endpoint.origin}{path}?{query}" if query else self._endpoint.origin + path, encoded=True)
-        return self._session.request(request.method, url, headers=headers, data=request.body, allow_redirects=False)
+        return f"{path}?{query}" if query else path, headers
 
 
 async def pause_before(attempt: int) -> None:
     """Wait before try number `attempt` (from 2): 0.1 s, doubling fourfold, half of it by chance."""
     await asyncio.sleep(FIRST_DELAY_S * 4 ** (attempt - 2) * random.uniform(0.5, 1))  # noqa: S311  # jitter, not a secret
+
+
+def request_head(line: str, headers: Mapping[str, str]) -> bytes:
+    """Return the head of a request; a ValueError for a header that would end its line."""
+    lines = [f"{line} HTTP/1.1", *(f"{name}: {value}" for name, value in headers.items())]
+    if any("\r" in line or "\n" in line for line in lines):
+        raise ValueError("a header may not hold a line break")
+    return "\r\n".join((*lines, "", "")).encode()
 
 
 def _failure(what: str, status: int, body: bytes) -> Exception:
