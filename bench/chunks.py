@@ -119,7 +119,7 @@ def main() -> None:
         try:
             for stack in (real, sink):
                 stack.start_servers()
-                stack.start_services("ingest")
+                stack.services["ingest"].start()
             rates = asyncio.run(measure(real, sink, bare_port, arguments.rounds, arguments.requests))
         finally:
             real.stop()
