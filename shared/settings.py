@@ -18,6 +18,7 @@ import msgspec
 
 T = TypeVar("T")
 
+PREFIX = "EARWITNESS_"
 EXIT_MISCONFIGURED = 78  # EX_CONFIG in sysexits.h
 BOOLEANS = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
 WORDS: dict[type, str] = {str: "a text", int: "an integer", float: "a number", bool: "true or false", Path: "a path"}
@@ -85,13 +86,18 @@ class AmbiguousVariable(Exception):
     """A variable and the file that should hold it are both given."""
 
 
-def load(settings: type[T], environ: Mapping[str, str] | None = None, prefix: str = "EARWITNESS_") -> T:
+def load(settings: type[T], environ: Mapping[str, str] | None = None, prefix: str = PREFIX) -> T:
     """Fill `settings` from `environ` (the process's own when None), or raise one `SettingsError` with every problem."""
     problems: list[str] = []
     filled = _fill(settings, os.environ if environ is None else environ, prefix, problems)
     if problems or filled is None:
         raise SettingsError(problems)
     return filled
+
+
+def environment_without_settings() -> dict[str, str]:
+    """Return the process's environment less every setting: what a program may see that needs none of our secrets."""
+    return {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
 
 
 def exit_on_settings_error(error: SettingsError) -> NoReturn:

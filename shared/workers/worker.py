@@ -12,6 +12,7 @@ from typing import Any, Self, TypeVar
 import msgspec
 
 from shared.domain.errors import FailureReason, PermanentFailure, TransientFailure
+from shared.settings import environment_without_settings
 from shared.workers.failures import WorkerDied, WorkerFailed
 from shared.workers.messages import LENGTH, Failed, Message, Progressed, Succeeded, Warm, from_body, to_frame
 
@@ -54,7 +55,8 @@ class Worker:
         """Start a process and wait until `initialize()` has returned in it; on any failure no process remains.
 
         The child closes every descriptor but the three standard ones, so that it holds no listening socket, and a session
-        of its own keeps the terminal's signals away.
+        of its own keeps the terminal's signals away. It is given none of our settings: what it decodes may be hostile, and it
+        needs no secret.
         """
         worker = cls(
             await asyncio.create_subprocess_exec(
@@ -67,6 +69,7 @@ class Worker:
                 stdout=PIPE,
                 limit=READ_AHEAD_BYTES,
                 start_new_session=True,
+                env=environment_without_settings(),
             )
         )
         try:

@@ -69,6 +69,16 @@ async def test_a_job_returns_its_result_and_reports_its_progress_in_order():
         assert await pool.run(Sum((4,))) == 4
 
 
+async def test_a_worker_is_given_no_setting_of_the_service(monkeypatch):
+    monkeypatch.setenv("EARWITNESS_S3_SECRET_KEY", "not for a decoder")
+    monkeypatch.setenv("EARWITNESS_ADMIN_TOKEN_FILE", "/run/secrets/admin")
+    monkeypatch.setenv("HARMLESS", "yes")
+    async with pool_of() as pool:
+        variables = (await pool.run(Act("describe")))["variables"]
+    assert [name for name in variables if name.startswith("EARWITNESS_")] == []
+    assert {"HARMLESS", "PATH"} <= set(variables)
+
+
 async def test_initialize_runs_once_in_each_process_and_jobs_run_at_the_same_time():
     async with pool_of(2) as pool:
         first, second = Begun(pool), Begun(pool)

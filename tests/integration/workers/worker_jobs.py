@@ -111,6 +111,7 @@ def _describe(job, report, started):
         "nice": os.nice(0),
         "listening": sockets,
         "started": started,
+        "variables": sorted(os.environ),
         "omp": libc_getenv(b"OMP_NUM_THREADS").decode(),
     }
 
