@@ -18,9 +18,13 @@ from shared.domain.recording import Finalization, Recording
 from shared.events.event import Event
 from shared.events.recording import RecordingStitched, recording_event
 from shared.storage.object_keys import chunk_number, chunk_prefix, media_key
+from shared.telemetry.logs import get_logger
 from shared.telemetry.metrics import stage_seconds
 
+log = get_logger()
+
 _DOWNLOADS = 8
+_NAMED = 20  # late chunks that the log names
 
 
 class StitchRecording:
@@ -45,8 +49,7 @@ class StitchRecording:
 
     async def _join(self, recording: Recording, finalization: Finalization, folder: Path) -> Recording:
         stored = await self._store.list(chunk_prefix(recording.project_id, recording.id))
-        chunks = {number: item for item in stored if (number := chunk_number(item.key)) is not None}
-        _check_numbers(chunks, finalization.total_chunks)
+        chunks = _numbered(stored, finalization.total_chunks)
         files = await self._download(chunks, folder)
         output = folder / "joined"
         await asyncio.to_thread(output.mkdir)
@@ -90,18 +93,22 @@ class StitchRecording:
         return [fetch.result() for fetch in fetches]
 
 
-def _check_numbers(chunks: Mapping[int, StoredChunk], total: int) -> None:
-    """Refuse a gap, a chunk too many or an empty one; the store's listing is the truth."""
+def _numbered(stored: Sequence[StoredChunk], total: int) -> dict[int, StoredChunk]:
+    """Return chunks 1 to `total` by number; refuse a gap or an empty one. The store's listing is the truth.
+
+    What lies above `total` came too late: the recording was finalized without it, and its sender was told so.
+    """
+    found = {number: item for item in stored if (number := chunk_number(item.key)) is not None}
     for number in range(1, total + 1):
-        chunk = chunks.get(number)
+        chunk = found.get(number)
         if chunk is None:
             raise PermanentFailure(FailureReason.CHUNK_MISSING, f"chunk {number} of {total} is missing", chunk_number=number)
         if chunk.size_bytes == 0:
             raise PermanentFailure(FailureReason.CHUNK_EMPTY, f"chunk {number} is empty", chunk_number=number)
-    extra = sorted(set(chunks) - set(range(1, total + 1)))
-    if extra:
-        message = f"chunk {extra[0]} was stored although the recording was finalized with {total}"
-        raise PermanentFailure(FailureReason.CHUNKS_MIXED, message, chunk_number=extra[0])
+    late = sorted(set(found) - set(range(1, total + 1)))
+    if late:
+        log.warning("stitch.late_chunks", numbers=late[:_NAMED], total=total)
+    return {number: found[number] for number in range(1, total + 1)}
 
 
 def _check_md5(joined: Joined, expected: str | None) -> None:

@@ -6,7 +6,7 @@ from services.stitcher.ports import AudioStore, RecordingStore
 from shared.domain.clock import now
 from shared.domain.recording import Recording
 from shared.domain.transition import VersionConflict
-from shared.storage.object_keys import chunk_prefix
+from shared.storage.object_keys import chunk_number, chunk_prefix
 
 _BATCH = 100
 
@@ -18,9 +18,13 @@ class SweepChunks:
         self._store, self._recordings = store, recordings
 
     async def __call__(self, recording: Recording) -> None:
-        """Delete the chunks of `recording`, then forget that they were due; a replay finds nothing to delete."""
+        """Delete the chunks that were joined, then forget that they were due; a replay finds nothing to delete.
+
+        Chunks that came too late to be joined stay until the recording itself is erased.
+        """
+        total = recording.finalization.total_chunks if recording.finalization else 0
         chunks = await self._store.list(chunk_prefix(recording.project_id, recording.id))
-        await self._store.delete([chunk.key for chunk in chunks])
+        await self._store.delete([chunk.key for chunk in chunks if (chunk_number(chunk.key) or 0) <= total])
         present = await self._recordings.get(recording.tenant, recording.id)
         if present is not None and present.chunks_due:
             try:

@@ -2,6 +2,8 @@
 
 from datetime import UTC, datetime
 
+_WITHOUT_OFFSET = len("2026-01-01T00:00:00.000")
+
 
 def now() -> datetime:
     """Return the current UTC time cut to whole milliseconds, so that a stored time equals the one in memory."""
@@ -11,7 +13,9 @@ def now() -> datetime:
 
 def wire_time(moment: datetime) -> str:
     """Format `moment` as `YYYY-MM-DDThh:mm:ss.mmmZ` (contract A3)."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03d}Z"
+    if moment.utcoffset():
+        moment = moment.astimezone(UTC)
+    return moment.isoformat(timespec="milliseconds")[:_WITHOUT_OFFSET] + "Z"
 
 
 def wire_time_or_none(moment: datetime | None) -> str | None:

@@ -6,32 +6,53 @@ hash where the randomness stands: the same facts give the same id, which is how 
 
 import hashlib
 import secrets
+import threading
 import time
 
 _ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+_PAIRS = tuple(first + second for first in _ALPHABET for second in _ALPHABET)  # ten bits each
 _TIME_CHARACTERS = 10
 _RANDOM_BITS = 80
 _RANDOM_CHARACTERS = 16
+_MOST_STEP = 1 << 32
+
+
+class _Minter:
+    """Mints ULIDs that ascend within this process, those of one millisecond too."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._moment_ms = 0
+        self._randomness = 0
+
+    def mint(self) -> str:
+        """Return the next ULID; within a millisecond the randomness grows by a random step, so it cannot be guessed."""
+        with self._lock:
+            moment_ms = time.time_ns() // 1_000_000
+            if moment_ms > self._moment_ms:
+                self._moment_ms, self._randomness = moment_ms, secrets.randbits(_RANDOM_BITS - 1)
+            else:
+                self._randomness += 1 + secrets.randbelow(_MOST_STEP)
+            return _ulid(self._moment_ms, self._randomness)
+
+
+_minter = _Minter()
 
 
 def new_id(prefix: str) -> str:
-    """Mint a new id such as `rec_01J9ZW…`; two ids never collide in practice (80 random bits per millisecond)."""
-    moment_ms = time.time_ns() // 1_000_000
-    return f"{prefix}_{_base32(moment_ms, _TIME_CHARACTERS)}{_base32(secrets.randbits(_RANDOM_BITS), _RANDOM_CHARACTERS)}"
+    """Mint a new id such as `rec_01J9ZW…`; it sorts after every id this process minted before."""
+    return f"{prefix}_{_minter.mint()}"
 
 
 def derived_id(prefix: str, source_id: str, *facts: object) -> str:
     """Derive an id from `source_id` and `facts`: the time half of the source, a SHA-256 of everything as the other half."""
-    time_half = source_id.partition("_")[2][:_TIME_CHARACTERS]
-    digest = hashlib.sha256("\x1f".join([source_id, *map(str, facts)]).encode()).digest()
-    return f"{prefix}_{time_half}{_base32(int.from_bytes(digest[: _RANDOM_BITS // 8]), _RANDOM_CHARACTERS)}"
+    time_half = source_id.rpartition("_")[2][:_TIME_CHARACTERS]
+    return f"{prefix}_{time_half}{_hashed(source_id, *facts)}"
 
 
 def later_derived_id(prefix: str, moment_ms: int, *facts: object) -> str:
     """Derive an id from `facts` that sorts at `moment_ms` (Unix milliseconds)."""
-    digest = hashlib.sha256("\x1f".join(map(str, facts)).encode()).digest()
-    half = _base32(int.from_bytes(digest[: _RANDOM_BITS // 8]), _RANDOM_CHARACTERS)
-    return f"{prefix}_{_base32(moment_ms, _TIME_CHARACTERS)}{half}"
+    return f"{prefix}_{_base32(moment_ms, _TIME_CHARACTERS)}{_hashed(*facts)}"
 
 
 def event_id(aggregate_id: str, event_type: str, version: int) -> str:
@@ -39,5 +60,15 @@ def event_id(aggregate_id: str, event_type: str, version: int) -> str:
     return derived_id("evt", aggregate_id, event_type, version)
 
 
+def _hashed(*facts: object) -> str:
+    digest = hashlib.sha256("\x1f".join(map(str, facts)).encode()).digest()
+    return _base32(int.from_bytes(digest[: _RANDOM_BITS // 8]), _RANDOM_CHARACTERS)
+
+
+def _ulid(moment_ms: int, randomness: int) -> str:
+    return _base32(moment_ms, _TIME_CHARACTERS) + _base32(randomness, _RANDOM_CHARACTERS)
+
+
 def _base32(value: int, characters: int) -> str:
-    return "".join(_ALPHABET[value >> (5 * place) & 31] for place in range(characters - 1, -1, -1))
+    """Return an even number of `characters`, two at a time."""
+    return "".join([_PAIRS[value >> shift & 1023] for shift in range(5 * characters - 10, -1, -10)])

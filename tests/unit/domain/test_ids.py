@@ -2,6 +2,7 @@
 
 import re
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -15,6 +16,17 @@ def test_ten_thousand_new_ids_are_distinct_and_acceptable_to_clients():
     ids = [new_id("rec") for _ in range(10_000)]
     assert len(set(ids)) == len(ids)
     assert all(CLIENT_PATTERN.match(one) and len(one) == len("rec_") + 26 for one in ids)
+
+
+def test_ids_minted_in_one_go_ascend_even_within_a_millisecond():
+    ids = [new_id("rec") for _ in range(10_000)]
+    assert ids == sorted(ids)
+
+
+def test_ids_minted_by_many_threads_are_distinct():
+    with ThreadPoolExecutor(8) as threads:
+        ids = list(threads.map(lambda _: new_id("rec"), range(5_000)))
+    assert len(set(ids)) == len(ids)
 
 
 def test_a_later_id_sorts_after_an_earlier_one():
