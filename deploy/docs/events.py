@@ -27,10 +27,9 @@ One topic per event type, named by it. The key of a message is the recording's i
 a topic. The value is JSON. The header `event_id` repeats the id. Delivery is at least once: a replay has the same `event_id` and
 the same bytes. What cannot be handled goes to the topic `{DEAD_LETTER_TOPIC}` (see `operations.md`).
 
-The producer is the service whose decision the event tells of first. Some have a second one: the stitcher publishes
-`recording.uploaded` when it has verified a claimed hash, ingest `recording.failed` when it finds a claimed hash wrong itself, and
-the transcriber `transcription.queued` for automatic transcriptions. The relay of any service may publish what another left in an
-outbox. Nothing publishes `recording.deleted` yet.
+The producers are the services whose decision the event tells of; the relay of any service may publish what another left in an
+outbox. The stitcher says `recording.uploaded` when it has verified a claimed hash, ingest `recording.failed` when it finds one
+wrong itself, and the transcriber `transcription.queued` for automatic transcriptions.
 
 A consumer is a consumer group. Public events are those a webhook endpoint may subscribe to.
 """
@@ -57,7 +56,7 @@ the event carries: the recording, or the transcription. Added to it:
 
 def document() -> str:
     """Return the whole document."""
-    parts = [_HEAD, *_table(("Topic", "Says", "Producer", "Consumers", "Public"), map(_topic_row, TOPICS.values()))]
+    parts = [_HEAD, *_table(("Topic", "Says", "Producers", "Consumers", "Public"), map(_topic_row, TOPICS.values()))]
     parts += [_BASE, *_fields_table(Event)]
     parts += ["\n## What each has besides\n", *_table(("Event", "Field", "Type"), _own_fields())]
     for resource in _RESOURCES:
@@ -84,8 +83,8 @@ def type_in_words(wanted: object) -> str:
 
 
 def _topic_row(topic: Topic) -> tuple[str, ...]:
-    consumers = ", ".join(topic.consumers)
-    return f"`{topic.name}`", _sentence(topic.event), topic.producer, consumers, "yes" if topic.public else "no"
+    producers, consumers = ", ".join(topic.producers) or "none yet", ", ".join(topic.consumers)
+    return f"`{topic.name}`", _sentence(topic.event), producers, consumers, "yes" if topic.public else "no"
 
 
 def _own_fields() -> Iterator[tuple[str, ...]]:

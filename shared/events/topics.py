@@ -35,10 +35,13 @@ AnyEvent = (
 
 
 class Topic(msgspec.Struct, frozen=True, kw_only=True):
-    """One topic: what it carries, who writes it, which consumer groups read it, and whether customers may hear of it."""
+    """One topic: what it carries, who decides it, which consumer groups read it, and whether customers may hear of it.
+
+    `producers` are the services whose decision the event tells of; the relay of any service may publish what another left.
+    """
 
     event: type[Event]
-    producer: str
+    producers: tuple[str, ...]
     consumers: tuple[str, ...]
     public: bool = True
 
@@ -54,16 +57,16 @@ DEAD_LETTER_TOPIC = "dead-letter"
 TOPICS: Mapping[str, Topic] = {
     topic.name: topic
     for topic in (
-        Topic(event=RecordingCreated, producer="ingest", consumers=("webhooks",)),
-        Topic(event=RecordingUploaded, producer="ingest", consumers=("stitcher", "webhooks")),
-        Topic(event=RecordingDeleted, producer="ingest", consumers=("stitcher", "webhooks")),
-        Topic(event=UploadClaimed, producer="ingest", consumers=("stitcher",), public=False),
-        Topic(event=RecordingStitched, producer="stitcher", consumers=("transcriber", "webhooks")),
-        Topic(event=RecordingFailed, producer="stitcher", consumers=("webhooks",)),
-        Topic(event=TranscriptionQueued, producer="ingest", consumers=("transcriber", "webhooks")),
-        Topic(event=TranscriptionStarted, producer="transcriber", consumers=("webhooks",)),
-        Topic(event=TranscriptionCompleted, producer="transcriber", consumers=("webhooks",)),
-        Topic(event=TranscriptionFailed, producer="transcriber", consumers=("webhooks",)),
+        Topic(event=RecordingCreated, producers=("ingest",), consumers=("webhooks",)),
+        Topic(event=RecordingUploaded, producers=("ingest", "stitcher"), consumers=("stitcher", "webhooks")),
+        Topic(event=RecordingDeleted, producers=(), consumers=("webhooks",)),
+        Topic(event=UploadClaimed, producers=("ingest",), consumers=("stitcher",), public=False),
+        Topic(event=RecordingStitched, producers=("stitcher",), consumers=("transcriber", "webhooks")),
+        Topic(event=RecordingFailed, producers=("ingest", "stitcher"), consumers=("webhooks",)),
+        Topic(event=TranscriptionQueued, producers=("ingest", "transcriber"), consumers=("transcriber", "webhooks")),
+        Topic(event=TranscriptionStarted, producers=("transcriber",), consumers=("webhooks",)),
+        Topic(event=TranscriptionCompleted, producers=("transcriber",), consumers=("webhooks",)),
+        Topic(event=TranscriptionFailed, producers=("transcriber",), consumers=("webhooks",)),
     )
 }
 """Every topic by name."""
