@@ -114,7 +114,7 @@ def joined(api: ApiSettings, stores: Stores, health: Health, check_database: Che
         complete_upload=CompleteUpload(recordings, files, outbox),
         start_transcription=StartTranscription(recordings, transcriptions, outbox, PROVIDERS),
         read_transcriptions=ReadTranscriptions(transcriptions, stores.transcripts),
-        configure=Configure(stores.configs),
+        configure=Configure(stores.configs, PROVIDERS),
         manage_endpoints=ManageEndpoints(stores.endpoints, pager, allow_private=api.webhooks_allow_private),
     )
 

@@ -46,11 +46,7 @@ class StartTranscription:
 
     def _request(self, body: Transcribe) -> TranscriptionRequest:
         provider = body.provider or ProviderName.WHISPER
-        if provider not in self._providers:
-            configured = sorted(self._providers)
-            raise ProviderNotConfigured(
-                f"{provider} is not configured here", param="provider", details={"configured_providers": configured}
-            )
+        refuse_unless_configured(provider, self._providers, param="provider")
         diarization = True if body.diarization is None else body.diarization
         return TranscriptionRequest(
             provider=provider, language=accepted_language(provider, body.language), diarization=diarization
@@ -74,6 +70,13 @@ class StartTranscription:
             await self._recordings.reflect(event)
         except (TransientFailure, VersionConflict, TransitionRefused) as error:  # whoever publishes the event does it again
             log.warning("transcription.not_reflected", recording_id=event.recording_id, error=type(error).__name__)
+
+
+def refuse_unless_configured(provider: ProviderName, configured: AbstractSet[ProviderName], *, param: str) -> None:
+    """Refuse a provider that this installation cannot reach, naming those that it can; `param` names the field at fault."""
+    if provider not in configured:
+        details = {"configured_providers": sorted(configured)}
+        raise ProviderNotConfigured(f"{provider} is not configured here", param=param, details=details)
 
 
 def accepted_language(provider: ProviderName, language: str | None) -> str | None:
