@@ -61,9 +61,12 @@ class Stack:
         """Start the servers; none is left when one fails."""
         start_all(self.servers)
 
-    def start_services(self) -> None:
-        """Start the services, each until it is ready, fetching the speech model on first use; none is left when one fails."""
-        start_all(self.services.values(), SERVICE_DEADLINE_S)
+    def start_services(self, *names: str) -> None:
+        """Start the services, or those named, each until it is ready; none of them is left when one fails.
+
+        The transcriber fetches its speech model on first use.
+        """
+        start_all([self.services[name] for name in names or SERVICES], SERVICE_DEADLINE_S)
 
     def start(self) -> None:
         """Start everything; nothing is left when something fails."""
