@@ -2,8 +2,6 @@
 
 import asyncio
 import socket
-import tempfile
-from pathlib import Path
 
 from services.stitcher.audio_worker import AudioProcesses, Outcome, Task, initialize
 from services.stitcher.consumer import handlers
@@ -16,6 +14,7 @@ from shared.domain.job import JobKind
 from shared.domain.recording import Recording
 from shared.messaging.consumer import consume
 from shared.platform import Platform, every
+from shared.spool import Spool
 from shared.storage.objects import ObjectStore
 from shared.telemetry.health import operations_app
 from shared.telemetry.metrics import register_queue
@@ -35,14 +34,14 @@ class Stitcher:
         self._grace_s = settings.runtime.shutdown_grace_s
         self._platform = Platform(self.name, settings.mongo, settings.kafka)
         self._store = ObjectStore(settings.s3)
-        spool = settings.runtime.work_dir or Path(tempfile.gettempdir())
+        self._spool = Spool(settings.runtime.work_dir, self.name)
         limits = JobLimits(slots=settings.stitch.stitch_slots, lease_s=settings.stitch.stitch_lease_s)
         self._pool: ProcessPool[Task, Outcome] = ProcessPool(initialize, size=limits.slots)
         worker = AudioProcesses(self._pool, settings.stitch.stitch_time_limit_s)
         recordings = self._platform.recordings
         leases = Leases(recordings, self._platform.relay, RecordingJobRules())
-        self._stitch = StitchRecording(self._store, worker, leases, spool)
-        self._verify = VerifyUpload(self._store, worker, leases, spool)
+        self._stitch = StitchRecording(self._store, worker, leases, self._spool.folder)
+        self._verify = VerifyUpload(self._store, worker, leases, self._spool.folder)
         self._sweep = SweepChunks(self._store, recordings)
         self._runner = JobRunner(leases, self._work, name="stitch", worker=socket.gethostname(), limits=limits)
         self._consumer = consume(self._platform.broker, self.name, handlers(self._runner.wake))
@@ -52,6 +51,7 @@ class Stitcher:
 
     async def start(self) -> None:
         """Warm the workers, connect, and begin to claim jobs."""
+        await asyncio.to_thread(self._spool.open)
         await asyncio.gather(self._pool.start(), self._store.start(), self._platform.start())
         background = self._platform.background
         background.start("jobs", self._runner.run)
@@ -65,6 +65,7 @@ class Stitcher:
         await self._pool.stop()
         await self._platform.stop()
         await self._store.stop()
+        await asyncio.to_thread(self._spool.close)
 
     async def _work(self, recording: Recording) -> None:
         if recording.job is not None and recording.job.kind is JobKind.VERIFY:

@@ -2,8 +2,6 @@
 
 import asyncio
 import socket
-import tempfile
-from pathlib import Path
 
 from services.transcriber.consumer import handlers
 from services.transcriber.decide import DecideTranscription
@@ -15,6 +13,7 @@ from services.transcriber.transcribe import TranscribeRecording
 from shared.domain.transcription import Transcription
 from shared.messaging.consumer import consume
 from shared.platform import Platform, every
+from shared.spool import Spool
 from shared.storage.config_overrides import ConfigOverrides
 from shared.storage.objects import ObjectStore
 from shared.storage.transcripts import Transcripts
@@ -35,7 +34,7 @@ class Transcriber:
         self._grace_s = settings.runtime.shutdown_grace_s
         self._platform = platform = Platform(self.name, settings.mongo, settings.kafka)
         self._store = ObjectStore(settings.s3)
-        self._pool = pool
+        self._pool, self._spool = pool, Spool(settings.runtime.work_dir, self.name)
         leases = Leases(platform.transcriptions, platform.relay, TranscriptionJobRules())
         transcribe = TranscribeRecording(
             recordings=platform.recordings,
@@ -43,7 +42,7 @@ class Transcriber:
             transcripts=Transcripts(platform.mongo),
             claims=leases,
             providers=(WhisperProvider(pool, time_limit_s=settings.speech.transcribe_time_limit_s),),
-            spool=settings.runtime.work_dir or Path(tempfile.gettempdir()),
+            spool=self._spool.folder,
         )
         limits = JobLimits(slots=settings.speech.transcribe_slots, lease_s=settings.speech.transcribe_lease_s)
 
@@ -60,6 +59,7 @@ class Transcriber:
 
     async def start(self) -> None:
         """Load the model into every worker, connect, and begin to claim jobs."""
+        await asyncio.to_thread(self._spool.open)
         await asyncio.gather(self._pool.start(), self._store.start(), self._platform.start())
         background = self._platform.background
         background.start("jobs", self._runner.run)
@@ -73,6 +73,7 @@ class Transcriber:
         await self._pool.stop()
         await self._platform.stop()
         await self._store.stop()
+        await asyncio.to_thread(self._spool.close)
 
     async def _check_workers(self) -> None:
         if self._pool.warm == 0:
