@@ -28,10 +28,18 @@ from services.stitcher.join import join_chunks
 _COMPLEXITY = 10
 
 
+class Peer(NamedTuple):
+    """One run of the peer program."""
+
+    seconds: float
+    cpu_seconds: float
+
+
 class Run(NamedTuple):
     """One run of ours."""
 
     seconds: float
+    cpu_seconds: float
     growth_mib: float
     method: str
     duration_ms: int
@@ -58,7 +66,7 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Stitching against its peers, as ratios.")
     parser.add_argument("--rounds", type=int, default=3, help="rounds of every comparison (default 3)")
     parser.add_argument("--chunks", type=int, default=720, help="chunks of 5 s (default 720: one hour)")
-    parser.add_argument("--round-chunks", type=int, default=120, help="chunks per round against ffmpeg (default 120)")
+    parser.add_argument("--round-chunks", type=int, default=72, help="chunks per round against ffmpeg (default 72)")
     parser.add_argument("--source", type=Path, help="speech to use (default: real speech where installed)")
     parser.add_argument("--child", type=Path, help=argparse.SUPPRESS)
     return parser.parse_args()
@@ -74,21 +82,22 @@ def _compare_encode(chunks: list[Path], folder: Path, options: argparse.Namespac
         _report_encode([_encode_round(chunks, folder)], chunks)
 
 
-def _encode_round(chunks: list[Path], folder: Path) -> tuple[Run, float | None]:
+def _encode_round(chunks: list[Path], folder: Path) -> tuple[Run, Peer | None]:
     ours = _ours(chunks, folder)
     expected = len(chunks) * stitch_input.SECONDS * 1000
     assert (ours.method, ours.duration_ms) == ("reencode", expected), ours
     return ours, _ffmpeg(chunks, folder / "peer.ogg", expected) if shutil.which("ffmpeg") else None
 
 
-def _report_encode(rounds: list[tuple[Run, float | None]], chunks: list[Path]) -> None:
+def _report_encode(rounds: list[tuple[Run, Peer | None]], chunks: list[Path]) -> None:
     minutes = len(chunks) * stitch_input.SECONDS / 60
     ours = [run.seconds for run, _ in rounds]
-    peers = [(run.seconds, peer) for run, peer in rounds if peer is not None]
+    pairs = [(run, peer) for run, peer in rounds if peer is not None]
     line = f"independent, {minutes:.0f} min in {len(chunks)} chunks, {len(rounds)} rounds: ours {_spread(ours)} s"
-    if peers:
-        ratios = [peer / own for own, peer in peers]
-        line += f", ffmpeg {_spread([peer for _, peer in peers])} s, ratio {_spread(ratios)}x (goal 1.5x)"
+    if pairs:
+        line += f", ffmpeg {_spread([peer.seconds for _, peer in pairs])} s"
+        line += f", ratio {_spread([peer.seconds / run.seconds for run, peer in pairs])}x (goal 1.5x)"
+        line += f", in CPU time {_spread([peer.cpu_seconds / run.cpu_seconds for run, peer in pairs])}x"
     print(f"{line}, memory growth {max(run.growth_mib for run, _ in rounds):.0f} MiB (goal < 64)", flush=True)
 
 
@@ -123,26 +132,34 @@ def _join_here(job: Path) -> Run:
     names, out = json.loads(job.read_text())
     chunks = [Path(name) for name in names]
     before = _peak_mib()
-    begin = time.perf_counter()
+    begin, cpu = time.perf_counter(), time.process_time()
     joined = join_chunks(chunks, Path(out))
-    return Run(time.perf_counter() - begin, _peak_mib() - before, joined.method, joined.duration_ms)
+    seconds, cpu_seconds = time.perf_counter() - begin, time.process_time() - cpu
+    return Run(seconds, cpu_seconds, _peak_mib() - before, joined.method, joined.duration_ms)
 
 
 def _peak_mib() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
-def _ffmpeg(chunks: list[Path], output: Path, expected_ms: int) -> float:
+def _ffmpeg(chunks: list[Path], output: Path, expected_ms: int) -> Peer:
     inputs = [word for path in chunks for word in ("-i", str(path))]
     graph = "".join(f"[{k}:a]" for k in range(len(chunks))) + f"concat=n={len(chunks)}:v=0:a=1"
     codec = ["-c:a", "libopus", "-b:a", str(stitch_input.BITRATE), "-compression_level", str(_COMPLEXITY)]
     command = ["ffmpeg", "-nostdin", "-v", "error", "-y", *inputs, "-filter_complex", graph, *codec, str(output)]
+    before = _children_cpu()
     seconds = _timed(lambda: subprocess.run(command, check=True))
+    cpu = _children_cpu() - before
     told = subprocess.run(["ffmpeg", "-nostdin", "-i", str(output)], check=False, capture_output=True, text=True).stderr
     hours, minutes, rest = re.search(r"Duration: (\d+):(\d+):([\d.]+)", told).groups()  # type: ignore[union-attr]
     duration = (int(hours) * 60 + int(minutes)) * 60 + float(rest)
     assert abs(duration * 1000 - expected_ms) < 100, f"ffmpeg made {duration} s"
-    return seconds
+    return Peer(seconds, cpu)
+
+
+def _children_cpu() -> float:
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def _plain_copy(chunks: list[Path], output: Path) -> None:

@@ -111,7 +111,7 @@ def _decoded(packet: "Packet[AudioStream]", following: "Packet[AudioStream] | No
     except av.FFmpegError as fault:
         if following is None or not following.size:
             raise truncated(packet.pos or 0, "the last packet") from fault
-        raise corrupt(packet.pos or 0, f"a packet cannot be decoded ({fault})") from fault
+        raise corrupt(packet.pos or 0, f"a packet cannot be decoded ({fault.strerror})") from fault
 
 
 def _cut(frame: AudioFrame, samples: int) -> AudioFrame:
