@@ -184,6 +184,7 @@ class Membership(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka s
         for partition in found.beyond:
             log.warning("consumer.rewound", group=self._group, topic=partition.topic, offset=positions[partition])
             await client.seek_to_beginning(partition)
+            self._partitions.rewound(partition, positions[partition])
         if found.still:
             raise MembershipLost(f"group {self._group}: no messages come from {found.still}")
 

@@ -37,3 +37,24 @@ def test_a_doubt_that_passes_is_forgotten():
     looks(watch, {"t-0": 9}, {"t-0": 2}, count=CERTAIN_AFTER - 1)
     watch.look({"t-0": 9}, {"t-0": 9}, idle=True)
     assert watch.look({"t-0": 9}, {"t-0": 2}, idle=True).beyond == ()
+
+
+def test_a_partition_that_reads_as_far_again_after_a_rewind_has_a_wrong_end_and_is_left_alone():
+    watch = PartitionWatch()
+    assert looks(watch, {"t-0": 9}, {"t-0": 7})[-1].beyond == ("t-0",)
+    watch.rewound("t-0", 9)
+    assert all(found.beyond == () for position in (9, 10, 11) for found in looks(watch, {"t-0": position}, {"t-0": position - 2}))
+    watch.look({"t-0": 11}, {"t-0": 11}, idle=True)
+    assert looks(watch, {"t-0": 11}, {"t-0": 2})[-1].beyond == ("t-0",)
+
+
+def test_a_partition_that_reads_less_far_after_a_rewind_is_rewound_again_when_the_broker_is_wiped_again():
+    watch = PartitionWatch()
+    looks(watch, {"t-0": 9}, {"t-0": 2})
+    watch.rewound("t-0", 9)
+    assert looks(watch, {"t-0": 5}, {"t-0": 1})[-1].beyond == ("t-0",)
+
+
+def test_a_rewind_that_did_not_succeed_is_asked_for_again():
+    watch = PartitionWatch()
+    assert [found.beyond for found in looks(watch, {"t-0": 9}, {"t-0": 2}, count=4)] == [(), (), ("t-0",), ("t-0",)]
