@@ -9,6 +9,7 @@ from shared.domain.transition import VersionConflict
 from shared.storage.object_keys import chunk_number, chunk_prefix
 
 _BATCH = 100
+_CONFLICT_TRIES = 5
 
 
 class SweepChunks:
@@ -25,12 +26,15 @@ class SweepChunks:
         total = recording.finalization.total_chunks if recording.finalization else 0
         chunks = await self._store.list(chunk_prefix(recording.project_id, recording.id))
         await self._store.delete([chunk.key for chunk in chunks if (chunk_number(chunk.key) or 0) <= total])
-        present = await self._recordings.get(recording.tenant, recording.id)
-        if present is not None and present.chunks_due:
+        for _ in range(_CONFLICT_TRIES):  # the next stage writes at this very moment; what is left after these the sweep finds
+            present = await self._recordings.get(recording.tenant, recording.id)
+            if present is None or not present.chunks_due:
+                return
             try:
                 await self._recordings.save(present, present.changed(chunks_due=False))
             except VersionConflict:
-                return  # the next sweep finds it
+                continue
+            return
 
     async def left_behind(self, older_than_s: float) -> int:
         """Delete the chunks of what was joined more than `older_than_s` seconds ago; return how many recordings."""
