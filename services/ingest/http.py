@@ -9,6 +9,7 @@ from litestar.di import Provide
 
 from services.ingest.administer import Administer
 from services.ingest.api_request import ApiRequest
+from services.ingest.api_response import ApiResponse
 from services.ingest.authentication import AdminGate, Authenticate
 from services.ingest.complete_upload import CompleteUpload
 from services.ingest.configure import Configure
@@ -76,8 +77,9 @@ def http_app(use_cases: UseCases) -> Litestar:
         dependencies={name: _provided(getattr(use_cases, name)) for name in UseCases.__struct_fields__},
         exception_handlers={Exception: answer_problem},
         request_class=ApiRequest,
+        response_class=ApiResponse,
         request_max_body_size=MAX_BODY_BYTES,
-        state=State({"authenticate": use_cases.authenticate, "admin_gate": use_cases.admin_gate}),
+        state=State({name: getattr(use_cases, name) for name in ("authenticate", "admin_gate", "receive_chunk")}),
         openapi_config=None,
         logging_config=None,
         debug=False,

@@ -36,13 +36,13 @@ class ChunkController(Controller):
         request: ApiRequest,
         recording_id: FromPath[str],
         chunk_number: FromPath[int],
-        receive_chunk: NamedDependency[ReceiveChunk],
         project: FromQuery[str] = "",
         mode: FromQuery[str] = "",
         expires: FromQuery[str] = "",
         signature: FromQuery[str] = "",
     ) -> StoredChunkView:
         """Store a chunk; the URL, made from the recording's template, is the credential."""
+        receive_chunk: ReceiveChunk = request.app.state.receive_chunk  # injected, it would cost a quarter of the routing
         query = ChunkQuery(project=project, mode=mode, expires=expires, signature=signature)
         tenant = receive_chunk.admit(recording_id, query)
         request.context.note(project_id=tenant.project_id, mode=tenant.mode)
