@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 import json
 import time
+from collections.abc import AsyncIterator
 from typing import Any
 
 import aiohttp
@@ -64,7 +65,7 @@ class Client:
         until = time.monotonic() + DEADLINE_S
         while True:
             try:
-                answer = await self._once(method, url, data, headers)
+                answer = await self.once(method, url, data, headers)
                 if answer.status < 500 or not self._patient or time.monotonic() > until:
                     return answer
             except (aiohttp.ClientError, TimeoutError):
@@ -73,7 +74,8 @@ class Client:
             self.retries += 1
             await asyncio.sleep(RETRY_S)  # what the client does between two tries
 
-    async def _once(self, method: str, url: str, data: Any, headers: dict[str, str]) -> Answer:
+    async def once(self, method: str, url: str, data: Any, headers: dict[str, str]) -> Answer:
+        """Make a request and do not repeat it, however patient."""
         async with self._session.request(method, url, data=data, headers=headers, allow_redirects=False) as answer:
             body = await answer.read()
             return Answer(answer.status, {name.lower(): value for name, value in answer.headers.items()}, body)
@@ -99,6 +101,21 @@ class Project:
         """PUT one chunk by the recording's template."""
         url = recording["chunk_upload_url_template"].replace("{chunk_number}", str(number))
         return await self.client.store(url, data, {"Content-Type": "audio/ogg"})
+
+    async def put_half(self, recording: dict[str, Any], number: int, data: bytes) -> tuple["asyncio.Task[Answer]", asyncio.Event]:
+        """Send half of a chunk; return the request under way, and what lets it go on."""
+        half_sent, go_on = asyncio.Event(), asyncio.Event()
+
+        async def slowly() -> AsyncIterator[bytes]:
+            yield data[: len(data) // 2]
+            half_sent.set()
+            await go_on.wait()
+            yield data[len(data) // 2 :]
+
+        url = recording["chunk_upload_url_template"].replace("{chunk_number}", str(number))
+        sending = asyncio.create_task(self.client.once("PUT", url, slowly(), {"Content-Length": str(len(data))}))
+        await half_sent.wait()
+        return sending, go_on
 
     async def put_chunks(self, recording: dict[str, Any], chunks: dict[int, bytes]) -> None:
         """PUT chunks in the order of the mapping; each must be acknowledged with its size."""

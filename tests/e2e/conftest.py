@@ -3,9 +3,12 @@
 from collections.abc import AsyncIterator, Callable, Iterator
 
 import aiohttp
+import numpy as np
 import pytest
 
-from deploy.local.demo.speech import samples_of
+from deploy.local.demo.speech import RATE, samples_of
+from deploy.local.sample_speech import PAUSE_S
+from deploy.local.servers.server import start_all
 from tests.e2e.client import Client, Project
 from tests.e2e.evidence import Evidence
 from tests.fakes.webhook_receiver import Receiver
@@ -31,6 +34,14 @@ def speech(real_speech):
 
 
 @pytest.fixture(scope="session")
+def sentence(speech, real_speech):
+    """The first sentence of it, with its text."""
+    quiet = np.convolve(speech == 0, np.ones(round(PAUSE_S * RATE)), "valid")
+    end = int(np.argmax(quiet == round(PAUSE_S * RATE)))
+    return speech[:end], real_speech.text.partition(" he was not")[0]
+
+
+@pytest.fixture(scope="session")
 def evidence(stack: RunningStack) -> Iterator[Evidence]:
     """The insides of the shared stack."""
     inside = Evidence(stack)
@@ -50,6 +61,38 @@ async def receiver() -> AsyncIterator[Receiver]:
     one = await Receiver().start()
     yield one
     await one.stop()
+
+
+@pytest.fixture(scope="session")
+def breakable(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStack]:
+    """A second stack, for tests that stop and kill its members; take `fragile`, which mends it afterwards."""
+    running = RunningStack(tmp_path_factory.mktemp("breakable"), {"EARWITNESS_SHUTDOWN_GRACE_S": "4"})
+    try:
+        running.start()
+        yield running
+    finally:
+        running.close()
+
+
+@pytest.fixture
+def fragile(breakable: RunningStack) -> Iterator[RunningStack]:
+    """A stack to break: whole before the test and whole again after it."""
+    yield breakable
+    start_all([member for member in breakable.stack.members.values() if member.child.pid is None])
+
+
+@pytest.fixture
+def inside(fragile: RunningStack) -> Iterator[Evidence]:
+    """The insides of the stack to break."""
+    looking = Evidence(fragile)
+    yield looking
+    looking.close()
+
+
+@pytest.fixture
+def customer(fragile: RunningStack, http: aiohttp.ClientSession) -> Project:
+    """A project in the stack to break, whose client is patient as devices are."""
+    return new_project(fragile, http, patient=True)
 
 
 @pytest.fixture

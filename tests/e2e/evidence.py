@@ -6,6 +6,7 @@ from typing import Any
 from minio import Minio
 from pymongo import MongoClient
 
+from shared.events.codec import encode, from_document
 from tests.stack import RunningStack
 
 
@@ -44,6 +45,12 @@ class Evidence:
         kept = self._database["events"].find({"event.project_id": project_id})
         return {event["_id"]: event["event"]["type"] for event in kept}
 
+    def message(self, recording_id: str, kind: str) -> bytes:
+        """An event of a recording as Kafka carries it."""
+        kept = self._database["events"].find_one({"recording_id": recording_id, "event.type": kind})
+        assert kept is not None
+        return encode(from_document(kept["event"]))
+
     def outboxes(self, project_id: str) -> int:
         """How many documents of the project still hold events."""
         where = {"project_id": project_id, "outbox.0": {"$exists": True}}
@@ -55,9 +62,11 @@ class Evidence:
         return sum(self._database[name].count_documents(where) for name in ("recordings", "transcriptions"))
 
     def settled(self, project_id: str) -> bool:
-        """Whether nothing of the project waits for anything: no event, no job, no delivery."""
-        pending = self._database["webhook_deliveries"].count_documents({"project_id": project_id, "status": "pending"})
-        return not (pending or self.outboxes(project_id) or self.unfinished(project_id))
+        """Whether nothing of the project waits for anything: no event, no job, no decision, no delivery."""
+        own = {"project_id": project_id}
+        waiting = self._database["recordings"].count_documents({**own, "transcription_due": True})
+        pending = self._database["webhook_deliveries"].count_documents({**own, "status": "pending"})
+        return not (waiting or pending or self.outboxes(project_id) or self.unfinished(project_id))
 
     def keys(self, project_id: str, recording_id: str) -> list[str]:
         """The object keys of a recording."""
