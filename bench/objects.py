@@ -20,7 +20,7 @@ from minio import Minio
 
 from deploy.local.servers.seaweedfs import SeaweedServer
 from shared.settings import S3Settings
-from shared.storage.object_keys import chunk_key
+from shared.domain.object_keys import chunk_key
 from shared.storage.objects import ObjectStore
 
 CHUNK = os.urandom(128 * 1024)

@@ -14,7 +14,7 @@ from shared.domain.transcription import Transcription
 from shared.domain.webhook import WebhookEndpoint
 from shared.events.event import Event
 from shared.events.transcription import TranscriptionEvent
-from shared.storage.stored_object import StoredObject
+from shared.domain.stored_object import StoredObject
 
 A = TypeVar("A", bound=Any)
 

@@ -12,7 +12,7 @@ from services.ingest.limits import MAX_BODY_BYTES
 from services.ingest.request_context import context_of
 from shared.domain.errors import TransientFailure
 from shared.domain.transition import TransitionRefused
-from shared.storage.stored_object import BodyMismatch
+from shared.domain.stored_object import BodyMismatch
 
 _STATUSES: Mapping[type[Exception], tuple[int, str]] = {
     refusals.InvalidRequest: (400, "invalid_request"),

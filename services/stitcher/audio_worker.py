@@ -6,8 +6,9 @@ from pathlib import Path
 
 import msgspec
 
-from services.stitcher.join import Joined, join_chunks
-from services.stitcher.probe import Probed, probe
+from services.stitcher.join import join_chunks
+from services.stitcher.ports import Joined, Probed
+from services.stitcher.probe import probe
 from shared.workers.process_pool import ProcessPool
 
 

@@ -17,12 +17,11 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import msgspec
-
 from services.stitcher.arrange import arrange
 from services.stitcher.bytestream import ByteStream
 from services.stitcher.digest import Digests, digest_file, md5_of
 from services.stitcher.joiners import Written, concatenate, join_separate
+from services.stitcher.ports import Joined
 from shared.domain.errors import FailureReason, PermanentFailure
 
 _EXTENSIONS = {
@@ -39,23 +38,6 @@ _EXTENSIONS = {
     "audio/x-caf": "caf",
     "audio/basic": "au",
 }
-
-
-class Joined(msgspec.Struct, frozen=True):
-    """The joined file, what is in it, and how it came about."""
-
-    path: Path
-    content_type: str
-    extension: str
-    codec: str
-    sample_rate_hz: int
-    channels: int
-    duration_ms: int
-    size_bytes: int
-    sha256: str
-    md5: str
-    chunks_md5: str  # of the chunk bytes in order
-    method: str  # concatenate | remux | reencode | pcm
 
 
 def join_chunks(chunks: Sequence[Path], work: Path, *, threads: int | None = None) -> Joined:

@@ -17,7 +17,8 @@ from services.stitcher.decode import Format, frames, read_format
 from services.stitcher.digest import Digests, digest
 from services.stitcher.faults import blaming, chunk_failure, locating, mixed
 from services.stitcher.lossless import pcm_blocks, remux_opus, renumber, to_flac
-from services.stitcher.probe import Inspected, described_opus, inspect
+from services.stitcher.ports import Inspected
+from services.stitcher.probe import described_opus, inspect
 from services.stitcher.reencode import OpusSource, any_to_opus, check_promise, from_ogg, from_webm, opus_to_opus
 from shared.domain.errors import FailureReason, PermanentFailure
 

@@ -5,12 +5,48 @@ from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
-from services.stitcher.join import Joined
-from services.stitcher.probe import Probed
+import msgspec
+
 from shared.domain.recording import Recording
 from shared.domain.tenant import Tenant
 from shared.events.event import Event
 from shared.workers.leases import Change
+
+
+class Inspected(msgspec.Struct, frozen=True, kw_only=True):
+    """What is in a media file. `duration_ms` is measured; without audio, `codec` names the video's and the rest is 0."""
+
+    content_type: str
+    codec: str
+    sample_rate_hz: int
+    channels: int
+    duration_ms: int
+    has_video: bool
+
+
+class Probed(Inspected, frozen=True, kw_only=True):
+    """What is in a media file, and the file itself."""
+
+    size_bytes: int
+    sha256: str
+    md5: str
+
+
+class Joined(msgspec.Struct, frozen=True):
+    """The joined file, what is in it, and how it came about."""
+
+    path: Path
+    content_type: str
+    extension: str
+    codec: str
+    sample_rate_hz: int
+    channels: int
+    duration_ms: int
+    size_bytes: int
+    sha256: str
+    md5: str
+    chunks_md5: str  # of the chunk bytes in order
+    method: str  # concatenate | remux | reencode | pcm
 
 
 class StoredChunk(Protocol):

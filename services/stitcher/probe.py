@@ -15,33 +15,13 @@ from services.stitcher.containers.malformed import Malformed
 from services.stitcher.containers.opus import CLOCK, OpusStream, is_opus, scan
 from services.stitcher.digest import digest_file
 from services.stitcher.faults import said
+from services.stitcher.ports import Inspected, Probed
 from services.stitcher.sniff import family, sniff
 from shared.domain.errors import FailureReason, PermanentFailure
-
-__all__ = ["Inspected", "Probed", "inspect", "probe", "sniff"]
 
 _HEAD = 1 << 16
 _CONFIRMED_SECONDS = 0.15  # a header may differ from the packets by padding, not by more
 _PROOF = 32  # packets among which one must decode
-
-
-class Inspected(msgspec.Struct, frozen=True, kw_only=True):
-    """What is in a media file. `duration_ms` is measured; without audio, `codec` names the video's and the rest is 0."""
-
-    content_type: str
-    codec: str
-    sample_rate_hz: int
-    channels: int
-    duration_ms: int
-    has_video: bool
-
-
-class Probed(Inspected, frozen=True, kw_only=True):
-    """What is in a media file, and the file itself."""
-
-    size_bytes: int
-    sha256: str
-    md5: str
 
 
 def probe(path: Path) -> Probed:

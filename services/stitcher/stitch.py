@@ -7,17 +7,15 @@ from pathlib import Path
 
 import msgspec
 
-from services.stitcher.join import Joined
-from services.stitcher.ports import AudioStore, AudioWorker, Claims, StoredChunk
-from services.stitcher.probe import Probed
+from services.stitcher.ports import AudioStore, AudioWorker, Claims, Joined, Probed, StoredChunk
 from shared.domain.clock import now
 from shared.domain.errors import FailureReason, PermanentFailure
 from shared.domain.job import JobStatus
 from shared.domain.media import Media, MediaStatus
+from shared.domain.object_keys import chunk_number, chunk_prefix, media_key
 from shared.domain.recording import Finalization, Recording
 from shared.events.event import Event
 from shared.events.recording import RecordingStitched, recording_event
-from shared.storage.object_keys import chunk_number, chunk_prefix, media_key
 from shared.telemetry.logs import get_logger
 from shared.telemetry.metrics import stage_seconds
 

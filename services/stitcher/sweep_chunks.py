@@ -4,9 +4,9 @@ from datetime import timedelta
 
 from services.stitcher.ports import AudioStore, RecordingStore
 from shared.domain.clock import now
+from shared.domain.object_keys import chunk_number, chunk_prefix
 from shared.domain.recording import Recording
 from shared.domain.transition import VersionConflict
-from shared.storage.object_keys import chunk_number, chunk_prefix
 
 _BATCH = 100
 _CONFLICT_TRIES = 5

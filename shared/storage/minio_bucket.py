@@ -16,7 +16,7 @@ from minio.helpers import ObjectWriteResult
 from shared.settings import S3Settings
 from shared.storage.s3_answers import BUSY_CODES, etag_is_md5
 from shared.storage.signing import Endpoint
-from shared.storage.stored_object import ObjectStoreRefused, ObjectStoreUnavailable
+from shared.domain.stored_object import ObjectStoreRefused, ObjectStoreUnavailable
 
 T = TypeVar("T")
 

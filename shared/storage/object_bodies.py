@@ -6,7 +6,7 @@ from collections.abc import AsyncIterable, AsyncIterator, Callable
 from pathlib import Path
 from typing import BinaryIO
 
-from shared.storage.stored_object import BodyMismatch
+from shared.domain.stored_object import BodyMismatch
 
 PIECE_BYTES = 256 * 1024
 SILENCE_S = 30.0  # the store neither reads nor answers for this long: it is gone

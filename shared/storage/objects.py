@@ -18,7 +18,7 @@ from shared.storage.object_download import Download, not_found
 from shared.storage.s3_answers import content_md5, deletion, deletion_failures, described, fits_xml, listing
 from shared.storage.s3_connection import S3Answer, S3Connection, S3Request
 from shared.storage.signing import Endpoint, Grant, Signer, object_path
-from shared.storage.stored_object import (
+from shared.domain.stored_object import (
     BodyMismatch,
     ObjectChanged,
     ObjectMissing,

@@ -7,7 +7,7 @@ from urllib.parse import unquote_plus
 from xml.etree import ElementTree as ET
 from xml.sax.saxutils import escape
 
-from shared.storage.stored_object import StoredObject
+from shared.domain.stored_object import StoredObject
 
 _MD5_HEX_LENGTH = 32
 _DAMAGED = ("BadDigest", "XAmzContentSHA256Mismatch", "IncompleteBody")

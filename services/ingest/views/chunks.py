@@ -5,7 +5,7 @@ import msgspec
 from services.ingest.recording_files import ReceivedChunk
 from services.ingest.request_upload import ChunkUrlOffer
 from shared.domain.clock import wire_time, wire_time_or_none
-from shared.storage.stored_object import StoredObject
+from shared.domain.stored_object import StoredObject
 
 
 class ChunkView(msgspec.Struct, kw_only=True):

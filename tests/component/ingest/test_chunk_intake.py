@@ -4,7 +4,7 @@ import hashlib
 
 import pytest
 
-from shared.storage.object_keys import chunk_key
+from shared.domain.object_keys import chunk_key
 
 
 def stored(api, recording, number):

@@ -9,7 +9,7 @@ import pytest
 
 from shared.domain.clock import now
 from shared.domain.tenant import Tenant
-from shared.storage.object_keys import chunk_key
+from shared.domain.object_keys import chunk_key
 from tests.integration.ingest.conftest import until
 
 

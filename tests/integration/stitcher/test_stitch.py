@@ -25,7 +25,7 @@ from shared.domain.recording import Finalization, HashClaim, Recording, Recordin
 from shared.domain.tenant import Mode
 from shared.events.recording import RecordingStitched, RecordingUploaded
 from shared.storage.mongo import Mongo
-from shared.storage.object_keys import chunk_key, chunk_prefix, media_key
+from shared.domain.object_keys import chunk_key, chunk_prefix, media_key
 from shared.storage.objects import ObjectStore
 from shared.storage.recordings import Recordings
 from shared.workers.lease_queue import LeaseLost

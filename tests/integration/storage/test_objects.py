@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from shared.settings import S3Settings
-from shared.storage.object_keys import chunk_key, chunk_number, chunk_prefix
+from shared.domain.object_keys import chunk_key, chunk_number, chunk_prefix
 from shared.storage.objects import BodyMismatch, ObjectMissing, ObjectStore, ObjectStoreRefused
 
 HOSTILE_KEYS = (

@@ -24,7 +24,8 @@ from stitch_material import (
 
 from services.stitcher.bytestream import ByteStream
 from services.stitcher.containers.ogg import FIRST, LAST, encode_page, pages
-from services.stitcher.join import Joined, join_chunks
+from services.stitcher.join import join_chunks
+from services.stitcher.ports import Joined
 
 SECONDS = 6.0
 

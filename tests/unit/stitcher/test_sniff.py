@@ -10,7 +10,7 @@ from stitch_material import encode, signal
 
 from services.stitcher.bytestream import ByteStream
 from services.stitcher.containers.ogg import checksum, encode_page, pages
-from services.stitcher.probe import sniff
+from services.stitcher.sniff import sniff
 
 TYPES = {
     "opus": "audio/ogg",

@@ -2,7 +2,7 @@
 
 import pytest
 
-from shared.storage.object_keys import chunk_key, chunk_number, chunk_prefix, media_key, recording_prefix
+from shared.domain.object_keys import chunk_key, chunk_number, chunk_prefix, media_key, recording_prefix
 
 
 def test_a_chunk_lies_below_its_recording() -> None:
