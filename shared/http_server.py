@@ -16,6 +16,7 @@ from shared.telemetry.health import ASGIApp, error_body
 HEAD_TIMEOUT_S = 20.0  # for a whole request head, from the connection or from the head's first byte
 BODY_IDLE_TIMEOUT_S = 60.0  # between two pieces of a body that the service is ready to read
 HEAD_LIMIT_BYTES = 64 * 1024
+BODY_BUFFER_BYTES = 128 * 1024  # of a body that is not asked for yet; a usual chunk fits, so its connection is never paused
 KEEP_ALIVE_S = 75
 BACKLOG = 2048
 TICKS_PER_SECOND = 10  # of uvicorn's main loop
@@ -56,6 +57,15 @@ class GuardedHttp(HttpToolsProtocol):
         self._head_since = None
         self._head_bytes = 0
         super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        """Keep a piece for the application, and read no further while too much waits."""
+        cycle = self.cycle
+        if not cycle.response_complete:
+            cycle.body += body
+            if len(cycle.body) > BODY_BUFFER_BYTES:
+                self.flow.pause_reading()
+            cycle.message_event.set()
 
     def on_message_complete(self) -> None:
         """Wait for nothing until the next head begins."""
