@@ -19,8 +19,8 @@ import uvloop
 from minio import Minio
 
 from deploy.local.servers.seaweedfs import SeaweedServer
-from shared.settings import S3Settings
 from shared.domain.object_keys import chunk_key
+from shared.settings import S3Settings
 from shared.storage.objects import ObjectStore
 
 CHUNK = os.urandom(128 * 1024)

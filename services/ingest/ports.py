@@ -8,13 +8,13 @@ from shared.domain.caller import ApiKey
 from shared.domain.config import ConfigLevel
 from shared.domain.project import Organization, Project
 from shared.domain.recording import Recording
+from shared.domain.stored_object import StoredObject
 from shared.domain.tenant import Tenant
 from shared.domain.transcript import Transcript
 from shared.domain.transcription import Transcription
 from shared.domain.webhook import WebhookEndpoint
 from shared.events.event import Event
 from shared.events.transcription import TranscriptionEvent
-from shared.domain.stored_object import StoredObject
 
 A = TypeVar("A", bound=Any)
 

@@ -11,8 +11,8 @@ from services.ingest import refusals
 from services.ingest.limits import MAX_BODY_BYTES
 from services.ingest.request_context import context_of
 from shared.domain.errors import TransientFailure
-from shared.domain.transition import TransitionRefused
 from shared.domain.stored_object import BodyMismatch
+from shared.domain.transition import TransitionRefused
 
 _STATUSES: Mapping[type[Exception], tuple[int, str]] = {
     refusals.InvalidRequest: (400, "invalid_request"),

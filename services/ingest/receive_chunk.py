@@ -17,8 +17,8 @@ from services.ingest.refusals import (
 )
 from services.ingest.signatures import ChunkQuery, Signatures
 from shared.domain.recording import Recording, RecordingStatus
-from shared.domain.tenant import Tenant
 from shared.domain.stored_object import StoredObject
+from shared.domain.tenant import Tenant
 
 
 class ReceiveChunk:

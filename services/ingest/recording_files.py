@@ -10,9 +10,9 @@ import msgspec
 from services.ingest.ports import ObjectStore
 from shared.domain.magic import HEAD_BYTES
 from shared.domain.media import CONTENT_TYPES, Media, MediaType
-from shared.domain.tenant import Tenant
 from shared.domain.object_keys import chunk_key, chunk_number, chunk_prefix, media_key
 from shared.domain.stored_object import StoredObject
+from shared.domain.tenant import Tenant
 
 _PIECE_BYTES = 1024 * 1024
 _CHUNK_CONTENT_TYPE = "application/octet-stream"

@@ -13,10 +13,10 @@ from minio import Minio
 from minio.error import InvalidResponseError, S3Error, ServerError
 from minio.helpers import ObjectWriteResult
 
+from shared.domain.stored_object import ObjectStoreRefused, ObjectStoreUnavailable
 from shared.settings import S3Settings
 from shared.storage.s3_answers import BUSY_CODES, etag_is_md5
 from shared.storage.signing import Endpoint
-from shared.domain.stored_object import ObjectStoreRefused, ObjectStoreUnavailable
 
 T = TypeVar("T")
 

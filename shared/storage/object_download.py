@@ -7,9 +7,9 @@ from typing import BinaryIO
 import aiohttp
 from aiohttp import hdrs
 
+from shared.domain.stored_object import ObjectChanged, ObjectMissing, ObjectStoreRefused, ObjectStoreUnavailable
 from shared.storage.s3_answers import content_md5, error_code
 from shared.storage.s3_connection import ATTEMPTS, S3Connection, S3Request, pause_before
-from shared.domain.stored_object import ObjectChanged, ObjectMissing, ObjectStoreRefused, ObjectStoreUnavailable
 
 _NOT_FOUND, _PRECONDITION_FAILED, _PARTIAL = 404, 412, 206
 

@@ -11,13 +11,6 @@ from urllib.parse import quote
 
 from aiohttp import hdrs
 
-from shared.settings import S3Settings
-from shared.storage.minio_bucket import MinioBucket
-from shared.storage.object_bodies import MeasuredBody, bytes_body, file_body, gathered, stream_body
-from shared.storage.object_download import Download, not_found
-from shared.storage.s3_answers import content_md5, deletion, deletion_failures, described, fits_xml, listing
-from shared.storage.s3_connection import S3Answer, S3Connection, S3Request
-from shared.storage.signing import Endpoint, Grant, Signer, object_path
 from shared.domain.stored_object import (
     BodyMismatch,
     ObjectChanged,
@@ -26,6 +19,13 @@ from shared.domain.stored_object import (
     ObjectStoreUnavailable,
     StoredObject,
 )
+from shared.settings import S3Settings
+from shared.storage.minio_bucket import MinioBucket
+from shared.storage.object_bodies import MeasuredBody, bytes_body, file_body, gathered, stream_body
+from shared.storage.object_download import Download, not_found
+from shared.storage.s3_answers import content_md5, deletion, deletion_failures, described, fits_xml, listing
+from shared.storage.s3_connection import S3Answer, S3Connection, S3Request
+from shared.storage.signing import Endpoint, Grant, Signer, object_path
 
 __all__ = [
     "BodyMismatch",

@@ -14,12 +14,12 @@ import msgspec
 from aiohttp import hdrs
 from yarl import URL
 
+from shared.domain.stored_object import ObjectStoreRefused, ObjectStoreUnavailable
 from shared.settings import S3Settings
 from shared.storage.object_bodies import SILENCE_S, MeasuredBody
 from shared.storage.s3_answers import BUSY_CODES, error_code
 from shared.storage.s3_wire import WireLimits, Wires
 from shared.storage.signing import UNSIGNED_PAYLOAD, Endpoint, Signer, object_path, query_string
-from shared.domain.stored_object import ObjectStoreRefused, ObjectStoreUnavailable
 
 OK = frozenset({200, 204, 206})
 ATTEMPTS = 3

@@ -11,8 +11,8 @@ from services.ingest.http import http_app
 from services.ingest.settings import ApiSettings
 from shared.domain.clock import now
 from shared.domain.errors import AlreadyExists, TransientFailure
-from shared.storage.recordings import _is_news, _reflected
 from shared.domain.stored_object import BodyMismatch, StoredObject
+from shared.storage.recordings import _is_news, _reflected
 from shared.telemetry.health import Health
 from tests.fakes.aggregates import FakeAggregates
 from tests.fakes.api_client import ApiClient

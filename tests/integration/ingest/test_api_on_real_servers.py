@@ -8,8 +8,8 @@ from urllib.parse import urlsplit
 import pytest
 
 from shared.domain.clock import now
-from shared.domain.tenant import Tenant
 from shared.domain.object_keys import chunk_key
+from shared.domain.tenant import Tenant
 from tests.integration.ingest.conftest import until
 
 

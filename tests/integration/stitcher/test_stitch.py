@@ -21,11 +21,11 @@ from shared.domain.errors import FailureReason, PermanentFailure
 from shared.domain.ids import new_id
 from shared.domain.job import Job, JobKind, JobStatus
 from shared.domain.media import Media, MediaStatus, MediaType
+from shared.domain.object_keys import chunk_key, chunk_prefix, media_key
 from shared.domain.recording import Finalization, HashClaim, Recording, RecordingStatus
 from shared.domain.tenant import Mode
 from shared.events.recording import RecordingStitched, RecordingUploaded
 from shared.storage.mongo import Mongo
-from shared.domain.object_keys import chunk_key, chunk_prefix, media_key
 from shared.storage.objects import ObjectStore
 from shared.storage.recordings import Recordings
 from shared.workers.lease_queue import LeaseLost

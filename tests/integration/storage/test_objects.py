@@ -7,8 +7,8 @@ from collections.abc import AsyncIterator
 import msgspec
 import pytest
 
-from shared.settings import S3Settings
 from shared.domain.object_keys import chunk_key, chunk_number, chunk_prefix
+from shared.settings import S3Settings
 from shared.storage.objects import BodyMismatch, ObjectMissing, ObjectStore, ObjectStoreRefused
 
 HOSTILE_KEYS = (

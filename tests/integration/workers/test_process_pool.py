@@ -21,7 +21,7 @@ DEADLINE_S = 20
 
 async def eventually(fact):
     async with asyncio.timeout(DEADLINE_S):
-        while not fact():  # noqa: ASYNC110 - the fact is another process's
+        while not fact():
             await asyncio.sleep(0.01)
 
 

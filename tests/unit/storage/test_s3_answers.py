@@ -4,8 +4,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from shared.storage.s3_answers import content_md5, deletion, deletion_failures, error_code, fits_xml, listing
 from shared.domain.stored_object import StoredObject
+from shared.storage.s3_answers import content_md5, deletion, deletion_failures, error_code, fits_xml, listing
 
 MD5 = "9e107d9d372bb6826bd81d3542a419d6"
 
