@@ -17,9 +17,9 @@ from pathlib import Path
 from bench.figures import Figures
 from bench.http_load import put_request, requests_per_second
 from deploy.local.api import Api, new_project
+from deploy.local.chores import ROOT
 from deploy.local.plan import new_plan
 from deploy.local.servers.ports import HOST, free_port
-from deploy.local.services import ROOT
 from deploy.local.stack import Stack
 
 CHUNK_BYTES = 128 * 1024
