@@ -24,8 +24,8 @@ _HEAD = f"""# Events
 Made from `shared/events/` by `python -m deploy.docs.events`; do not edit by hand.
 
 One topic per event type, named by it. The key of a message is the recording's id, so one recording's events stay in order within
-a topic. The value is JSON. The header `event_id` repeats the id. Delivery is at least once: a replay has the same `event_id` and
-the same bytes. What cannot be handled goes to the topic `{DEAD_LETTER_TOPIC}` (see `operations.md`).
+a topic. The value is JSON. The headers `event_id` and `trace_id` repeat these fields. Delivery is at least once: a replay has the
+same `event_id` and the same bytes. What cannot be handled goes to the topic `{DEAD_LETTER_TOPIC}` (see `operations.md`).
 
 The producers are the services whose decision the event tells of; the relay of any service may publish what another left in an
 outbox. The stitcher says `recording.uploaded` when it has verified a claimed hash, ingest `recording.failed` when it finds one

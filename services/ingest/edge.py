@@ -12,13 +12,14 @@ from prometheus_client import Counter, Histogram
 from services.ingest.problems import ErrorEnvelope, ErrorView
 from services.ingest.request_context import RequestContext, place
 from shared.domain.ids import new_id
+from shared.domain.trace import trace_of, traced
 from shared.telemetry import metrics
 from shared.telemetry.health import ASGIApp, Health
 from shared.telemetry.logs import bind, get_logger
 
 log = get_logger()
 
-_WELL_FORMED = re.compile(rb"[A-Za-z0-9_.:-]{1,128}")
+_WELL_FORMED = re.compile(r"[A-Za-z0-9_.:-]{1,128}")
 _QUIET = frozenset({"/health", "/health/live", "/health/ready", "/metrics"})  # asked all day long, logged only when they fail
 _FAULT = 500
 _CLIENT_GONE = 499
@@ -34,9 +35,9 @@ class Edge:
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:  # noqa: ANN401 - see ASGIApp
         """Serve one request, or pass anything else through."""
         if scope["type"] == "http":
-            context = RequestContext(_request_id(scope["headers"]))
+            context = RequestContext(_request_id(_header(scope["headers"], b"x-request-id")))
             place(scope, context)
-            with bind(request_id=context.request_id):
+            with traced(trace_of(_header(scope["headers"], b"traceparent"))), bind(request_id=context.request_id):
                 await _Exchange(scope, send, context).run(self._app, receive)
         else:
             await self._app(scope, receive, send)
@@ -114,11 +115,12 @@ def _measures(method: str, route: str, status: int) -> tuple[Counter, Histogram]
     return metrics.http_requests_total.labels(method, route, str(status)), metrics.http_request_seconds.labels(method, route)
 
 
-def _request_id(headers: list[tuple[bytes, bytes]]) -> str:
-    for name, value in headers:
-        if name == b"x-request-id" and _WELL_FORMED.fullmatch(value):
-            return value.decode()
-    return new_id("req")
+def _header(headers: list[tuple[bytes, bytes]], wanted: bytes) -> str:
+    return next((value.decode("latin-1") for name, value in headers if name == wanted), "")
+
+
+def _request_id(wished: str) -> str:
+    return wished if _WELL_FORMED.fullmatch(wished) else new_id("req")
 
 
 def _path_ids(scope: Mapping[str, Any]) -> dict[str, object]:

@@ -9,6 +9,7 @@ from shared.domain.clock import now
 from shared.domain.ids import later_derived_id
 from shared.domain.recording import TRANSCRIBABLE, Recording
 from shared.domain.tenant import Tenant
+from shared.domain.trace import traced
 from shared.domain.transcription import TranscriptionRequest, queued_transcription
 from shared.domain.transition import VersionConflict
 from shared.events.transcription import TranscriptionQueued, transcription_event
@@ -43,7 +44,8 @@ class DecideTranscription:
         """Decide for recordings that have waited more than `older_than_s` seconds; return how many."""
         found = await self._recordings.due_for_transcription(now() - timedelta(seconds=older_than_s), _BATCH)
         for recording in found:
-            await self(recording.tenant, recording.id)
+            with traced(recording.job.trace_id if recording.job else None):
+                await self(recording.tenant, recording.id)
         return len(found)
 
     async def _request(self, recording: Recording) -> TranscriptionRequest | None:

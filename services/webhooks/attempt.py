@@ -12,6 +12,7 @@ from services.webhooks.signature import signed_headers
 from shared.domain.clock import now
 from shared.domain.delivery import Attempt, AttemptError, Delivery, DeliveryStatus
 from shared.domain.errors import TransientFailure
+from shared.domain.trace import traced
 from shared.domain.webhook import WebhookEndpoint
 from shared.telemetry.logs import bind, get_logger, wide_event
 from shared.telemetry.metrics import stage_seconds, webhook_attempts_total
@@ -43,7 +44,11 @@ class AttemptDelivery:
         """Post once. A record that cannot be stored before the lease ends leaves the delivery to be attempted again."""
         about = {"recording_id": claimed.recording_id, "event_id": claimed.event_id, "project_id": claimed.project_id}
         number = claimed.attempts_made + 1
-        with bind(**about), wide_event(log, "webhook.attempt", delivery_id=claimed.id, attempt=number) as line:
+        with (
+            traced(claimed.trace_id),
+            bind(**about),
+            wide_event(log, "webhook.attempt", delivery_id=claimed.id, attempt=number) as line,
+        ):
             line |= {"endpoint_id": endpoint.id, "type": claimed.event_type}
             at, began = now(), time.perf_counter()
             answer = await self._post(claimed, endpoint, at)

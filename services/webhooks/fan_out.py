@@ -95,6 +95,7 @@ def _delivery(event: Event, endpoint: WebhookEndpoint, body: bytes) -> Delivery:
         occurred_at=event.occurred_at,
         body=body,
         next_attempt_at=moment,
+        trace_id=event.trace_id,
         created_at=moment,
         updated_at=moment,
     )

@@ -64,7 +64,7 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True, rename={"id": "_id"}):
 
     `next_attempt_at` is when it may be claimed: its time by the schedule, the end of the lease while a worker holds it, None
     once it has ended. `token` grows with every claim; only the newest may write. `tries` counts the attempts since it was made or
-    replayed, `attempts_made` all of them. `occurred_at` is the time of the event.
+    replayed, `attempts_made` all of them. `occurred_at` and `trace_id` are those of the event.
     """
 
     id: str
@@ -83,6 +83,7 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True, rename={"id": "_id"}):
     tries: int = 0
     attempts_made: int = 0
     attempts: tuple[Attempt, ...] = ()
+    trace_id: str | None = None
     created_at: datetime
     updated_at: datetime
 

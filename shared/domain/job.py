@@ -6,6 +6,7 @@ from enum import StrEnum
 import msgspec
 
 from shared.domain.errors import FailureReason
+from shared.domain.trace import current_trace
 
 
 class JobStatus(StrEnum):
@@ -29,7 +30,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     """One piece of long work, of which the newest `token` alone may write the result.
 
     `available_at` is when it may be claimed: the queueing time at first, the end of the lease while running, the end of
-    the backoff after a failed attempt; None once the job has ended.
+    the backoff after a failed attempt; None once the job has ended. `trace_id` is that of whoever queued it.
     """
 
     id: str
@@ -40,6 +41,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     token: int = 0
     attempts: int = 0
     worker: str | None = None
+    trace_id: str | None = msgspec.field(default_factory=current_trace)
 
     def claimed(self, worker: str, at: datetime, lease_s: float) -> "Job":
         """Return the job as `worker` holds it until `at` plus `lease_s` seconds."""

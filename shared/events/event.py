@@ -12,7 +12,8 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, tag_field="type"):
     """A fact about one recording; its tag is `<subject>.<past verb>` and names its topic.
 
     `event_id` derives from (aggregate, type, version), so a replay is recognisable. `version` is that of the aggregate the
-    fact made; `schema` that of the event's own form, raised only beside a new golden.
+    fact made; `schema` that of the event's own form, raised only beside a new golden. `trace_id` is that of the request or job
+    that led to the fact.
     """
 
     event_id: str
@@ -22,6 +23,7 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, tag_field="type"):
     version: int
     occurred_at: Annotated[datetime, msgspec.Meta(tz=True)]
     schema: int = 1
+    trace_id: str | None = None
 
     @property
     def tenant(self) -> Tenant:

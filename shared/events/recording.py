@@ -6,6 +6,7 @@ import msgspec
 
 from shared.domain.ids import event_id
 from shared.domain.recording import Recording
+from shared.domain.trace import current_trace
 from shared.events.event import Event
 from shared.events.resources import RecordingResource, recording_resource
 
@@ -59,6 +60,7 @@ def recording_event(kind: type[R], recording: Recording) -> R:
         recording_id=recording.id,
         version=recording.version,
         occurred_at=recording.updated_at,
+        trace_id=current_trace(),
         recording=recording_resource(recording),
     )
 
@@ -72,4 +74,5 @@ def upload_claimed(recording: Recording) -> UploadClaimed:
         recording_id=recording.id,
         version=recording.version,
         occurred_at=recording.updated_at,
+        trace_id=current_trace(),
     )

@@ -3,6 +3,7 @@
 from typing import TypeVar
 
 from shared.domain.ids import event_id
+from shared.domain.trace import current_trace
 from shared.domain.transcription import Transcription
 from shared.events.event import Event
 from shared.events.resources import TranscriptionResource, transcription_resource
@@ -43,6 +44,7 @@ def transcription_event(kind: type[T], transcription: Transcription) -> T:
         recording_id=transcription.recording_id,
         version=transcription.version,
         occurred_at=transcription.updated_at,
+        trace_id=current_trace(),
         transcription_id=transcription.id,
         transcription=transcription_resource(transcription),
     )

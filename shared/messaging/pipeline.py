@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from shared.domain.errors import PermanentFailure, TransientFailure
+from shared.domain.trace import traced
 from shared.events.codec import decode
 from shared.events.event import Event
 from shared.messaging.dead_letter import DeadLetters, Record
@@ -93,8 +94,8 @@ class Pipeline:
             event = self._read(record)
         except (msgspec.DecodeError, Misrouted) as error:
             return await self._give_up(record, error, line)
-        line |= {"event_id": event.event_id, "recording_id": event.recording_id}
-        with bind(event_id=event.event_id, recording_id=event.recording_id):
+        line |= {"event_id": event.event_id, "recording_id": event.recording_id, "trace_id": event.trace_id}
+        with traced(event.trace_id), bind(event_id=event.event_id, recording_id=event.recording_id):
             return await self._attempt(record, event, line)
 
     def _read(self, record: Record) -> Event:

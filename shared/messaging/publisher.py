@@ -42,8 +42,9 @@ class EventPublisher:
 
 
 def message_of(event: Event) -> Message:
-    """Return the message that carries `event`."""
-    return Message(event.type, event.recording_id.encode(), encode(event), {"event_id": event.event_id})
+    """Return the message that carries `event`; its headers say what can be known without decoding it."""
+    headers = {"event_id": event.event_id} | ({"trace_id": event.trace_id} if event.trace_id else {})
+    return Message(event.type, event.recording_id.encode(), encode(event), headers)
 
 
 async def deliver(broker: KafkaBroker, messages: Sequence[Message], timeout_s: float = PUBLISH_TIMEOUT_S) -> None:

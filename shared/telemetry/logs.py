@@ -1,7 +1,8 @@
 """JSON lines on stdout: one wide line per handled unit, and start, stop and faults beside it.
 
-Every line has `time` (UTC, ISO 8601, milliseconds), `level`, `event` and `service`, then what is bound to the task (`bind`), then
-its own fields. Libraries that log through the standard library come out the same way. Secrets and spoken words never do.
+Every line has `time` (UTC, ISO 8601, milliseconds), `level`, `event` and `service`, then the task's trace and what is bound to it
+(`bind`), then its own fields. Libraries that log through the standard library come out the same way. Secrets never do, nor do
+spoken words.
 """
 
 import asyncio
@@ -21,6 +22,7 @@ import structlog
 from structlog.typing import FilteringBoundLogger, WrappedLogger
 
 from shared.domain.errors import PermanentFailure, TransientFailure
+from shared.domain.trace import current_trace
 from shared.telemetry.redaction import SCALARS, redact, scrub
 
 Logger = FilteringBoundLogger
@@ -132,7 +134,8 @@ class _Renderer:
         }
         error = _error_of(fields.pop("exc_info", None))
         described = describe(error, stack=True) if error else {}
-        return self._encode(head, {**_bound.get(), **fields, **described})
+        trace = {"trace_id": trace_id} if (trace_id := current_trace()) else {}
+        return self._encode(head, {**trace, **_bound.get(), **fields, **described})
 
     def _encode(self, head: dict[str, object], fields: dict[str, object]) -> bytes:
         try:

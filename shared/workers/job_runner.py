@@ -17,6 +17,7 @@ import msgspec
 from shared.domain.clock import now
 from shared.domain.errors import FailureReason, PermanentFailure, TransientFailure
 from shared.domain.job import Failure
+from shared.domain.trace import traced
 from shared.telemetry.logs import bind, get_logger, wide_event
 from shared.telemetry.metrics import jobs, leases_lost_total, stage_seconds
 from shared.workers.failures import WorkerDied, WorkerFailed, WorkerTimedOut
@@ -115,7 +116,9 @@ class JobRunner(Generic[A]):
         jobs.labels(self._name, "free").set(self._limits.slots - len(self._running))
 
     async def _run_one(self, claimed: A) -> None:
-        with bind(job_id=claimed.job.id, attempt=claimed.job.attempts, project_id=claimed.project_id):
+        about = {"job_id": claimed.job.id, "attempt": claimed.job.attempts, "project_id": claimed.project_id}
+        recording_id = getattr(claimed, "recording_id", claimed.id)  # the job is a recording's, or something's of a recording
+        with traced(claimed.job.trace_id), bind(**about, recording_id=recording_id):
             try:
                 with wide_event(log, self._name, id=claimed.id, claim=claimed.job.token):
                     began = time.perf_counter()

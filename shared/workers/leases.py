@@ -7,6 +7,7 @@ from typing import Any, Generic, Protocol, TypeVar
 from shared.domain.clock import now
 from shared.domain.job import Failure, Job, JobStatus
 from shared.domain.tenant import Tenant
+from shared.domain.trace import traced
 from shared.domain.transition import VersionConflict
 from shared.events.event import Event
 from shared.workers.lease_queue import LeaseLost
@@ -66,7 +67,8 @@ class Leases(Generic[A]):
         """Claim the next job, round robin over the projects, or return None when there is none."""
         while (found := await self._store.next_claimable(self._last_project)) is not None:
             self._last_project = found.project_id
-            after, events = self._rules.claimed(found, found.job.claimed(worker, now(), lease_s))
+            with traced(found.job.trace_id):
+                after, events = self._rules.claimed(found, found.job.claimed(worker, now(), lease_s))
             try:
                 await self._store.save(found, after, *events)
             except VersionConflict:

@@ -142,3 +142,15 @@ async def test_when_the_object_store_is_down_nothing_is_half_done(api):
     )
     assert (status, code) == (503, "service_unavailable")
     assert (await api.ok("GET", f"/recordings/{recording['id']}"))["status"] == "streaming"
+
+
+async def test_the_job_and_the_event_carry_the_trace_of_the_request(api):
+    recording = await api.streamed(1)
+    trace = "4bf92f3577b34da6a3ce929d0e0e4736"
+    body = {"total_chunks": 1, "final_duration_ms": 1}
+    headers = {"traceparent": f"00-{trace}-00f067aa0ba902b7-01"}
+    assert (await api.call("POST", f"/recordings/{recording['id']}/finalize", body, headers=headers)).status_code == 200
+    stored = api.stores.recordings.documents[recording["id"]]
+    created, uploaded = api.stores.recordings.outbox[recording["id"]]
+    assert (stored.job.trace_id, uploaded.trace_id) == (trace, trace)
+    assert created.trace_id not in (None, trace)

@@ -13,6 +13,8 @@ from shared.domain.ids import new_id
 from shared.domain.job import Job, JobKind, JobStatus
 from shared.domain.recording import Recording, RecordingStatus
 from shared.domain.tenant import Mode
+from shared.domain.trace import current_trace, traced
+from shared.telemetry.logs import bound_fields
 from shared.workers.failures import WorkerDied
 from shared.workers.job_runner import JobLimits, JobRunner
 from shared.workers.lease_queue import LeaseLost
@@ -245,3 +247,18 @@ async def test_a_lost_lease_is_counted_and_not_timed(scene):
     scene.run(overtaken)
     await scene.until(lambda: counted("leases_lost_total", queue="stitch") > lost)
     assert counted("stage_seconds_count", stage="stitch") == timed
+
+
+async def test_a_job_is_worked_in_the_trace_of_whoever_queued_it(scene):
+    with traced("4bf92f3577b34da6a3ce929d0e0e4736"):
+        recording = await scene.queue()
+    seen = []
+
+    async def refuse(claimed):
+        seen.append((current_trace(), bound_fields()["recording_id"]))
+        raise PermanentFailure(FailureReason.CHUNK_NOT_AUDIO, "chunk 3 is not audio")
+
+    scene.run(refuse)
+    await scene.until(lambda: scene.store.outbox[recording.id])
+    assert seen == [("4bf92f3577b34da6a3ce929d0e0e4736", recording.id)]
+    assert scene.store.outbox[recording.id][0].trace_id == "4bf92f3577b34da6a3ce929d0e0e4736"
