@@ -62,10 +62,11 @@ async def is_busy(server, stream, head):
     return True
 
 
-async def refuses_unread(server, stream, _head):
+async def refuses_unread(server, stream, head):
     server.answer(stream, "403 Forbidden", body=b"<Error><Code>AccessDenied</Code></Error>")
     await stream[1].drain()
-    await stream[0].read()
+    await server.take(stream, head)
+    return True
 
 
 async def says_something_first(server, stream, head):
