@@ -4,7 +4,6 @@ PYTHON  ?= python3
 BROKER  ?= memory
 S3      ?= seaweedfs
 ARGS    ?=
-BENCHES ?= finalize chunks objects stitch transcribe
 
 VENV   := .venv
 BIN    := $(VENV)/bin
@@ -20,8 +19,7 @@ help: ## list the targets
 	@echo
 	@echo "  BROKER=kafka     Apache Kafka instead of the in-memory broker (up, demo; needs Java 17 and Maven)"
 	@echo "  S3=minio         MinIO instead of SeaweedFS (up, demo; needs Go)"
-	@echo "  ARGS='...'       what to hand on to pytest, or to the benchmarks"
-	@echo "  BENCHES='...'    which benchmarks: $(BENCHES)"
+	@echo "  ARGS='...'       what to hand on to pytest, or to the benchmarks: ARGS='--only stitch'"
 	@echo "  PYTHON=python3   the Python, 3.11 or newer, that the virtual environment is made with"
 
 setup: ## make the virtual environment with the pinned requirements; nothing when it is up to date
@@ -51,7 +49,7 @@ format: setup ## put the code into its standard form
 	$(BIN)/ruff format
 
 bench: setup ## measure, each figure as a ratio to its peer in the same run
-	@for name in $(BENCHES); do echo; echo "bench.$$name"; $(BIN)/python -m bench.$$name $(ARGS) || exit 1; done
+	@$(BIN)/python -m bench $(ARGS)
 
 model: setup ## fetch the speech model
 	$(BIN)/python -m services.transcriber.models
