@@ -3,11 +3,10 @@
 import msgspec
 
 from shared.domain.clock import now
-from shared.domain.errors import TransientFailure
+from shared.domain.errors import AlreadyExists, TransientFailure
 from shared.domain.job import JobStatus
 from shared.domain.transition import VersionConflict
 from shared.storage.aggregates import Unpublished
-from shared.domain.errors import AlreadyExists
 
 
 class FakeAggregates:
