@@ -13,7 +13,7 @@ from shared.domain.recording import Recording
 
 
 async def inspected(files: RecordingFiles, recording: Recording) -> tuple[Media, ...]:
-    """Return all media, the pending ones with their true sizes; refuses when one is missing, cut short or of another kind."""
+    """Return all media, the pending ones with true size and etag; refuses when one is missing, cut short or of another kind."""
     pending = [media for media in recording.media if media.status is MediaStatus.PENDING]
     if not pending:
         raise UploadIncomplete("nothing was uploaded: ask for an upload-url first", details={"media_ids": []})
@@ -45,7 +45,7 @@ async def _measured(files: RecordingFiles, pending: Sequence[Media]) -> list[Med
         if found is None or found.size_bytes == 0 or found.size_bytes != (media.declared_size_bytes or found.size_bytes):
             incomplete.append(media.id)
         else:
-            measured.append(msgspec.structs.replace(media, file_size_bytes=found.size_bytes))
+            measured.append(msgspec.structs.replace(media, file_size_bytes=found.size_bytes, etag=found.etag or None))
     if incomplete:
         raise UploadIncomplete(
             "not everything that was announced is stored, whole and not empty", details={"media_ids": incomplete}

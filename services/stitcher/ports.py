@@ -74,8 +74,8 @@ class AudioStore(Protocol):
     async def download(self, key: str, path: Path, *, etag: str | None = None) -> None:
         """Stream an object to a file; raises when it is missing or no longer what `etag` says."""
 
-    async def upload(self, path: Path, key: str, content_type: str) -> object:
-        """Stream a file to an object, verified."""
+    async def upload(self, path: Path, key: str, content_type: str) -> StoredChunk:
+        """Stream a file to an object, verified; returns it as stored."""
 
     async def delete(self, keys: Sequence[str]) -> None:
         """Delete objects; those already gone are no error."""

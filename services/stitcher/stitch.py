@@ -14,6 +14,7 @@ from shared.domain.job import JobStatus
 from shared.domain.media import Media, MediaStatus
 from shared.domain.object_keys import chunk_number, chunk_prefix, media_key
 from shared.domain.recording import Finalization, Recording
+from shared.domain.stored_object import UploadReplaced, pinned
 from shared.events.event import Event
 from shared.events.recording import RecordingStitched, recording_event
 from shared.telemetry.logs import get_logger
@@ -54,7 +55,8 @@ class StitchRecording:
         joined = await self._worker.join(files, output)
         _check_md5(joined, finalization.checksum_md5)
         media = _joined_media(recording, joined)
-        await self._store.upload(joined.path, media.object_key, joined.content_type)
+        uploaded = await self._store.upload(joined.path, media.object_key, joined.content_type)
+        media = msgspec.structs.replace(media, etag=uploaded.etag or None)
 
         def stitched(present: Recording) -> tuple[Recording, Sequence[Event]]:
             return _done(present, media, joined.duration_ms, joined.sha256, chunks_due=True)
@@ -66,7 +68,8 @@ class StitchRecording:
         if media is None:  # pictures only: nothing to hear, nothing to wait for
             return await self._claims.finish(recording, _nothing_to_hear)
         path = folder / "whole"
-        await self._store.download(media.object_key, path)
+        with pinned(media.etag):
+            await self._store.download(media.object_key, path, etag=media.etag)
         probed = await self._worker.probe(path)
 
         def stitched(present: Recording) -> tuple[Recording, Sequence[Event]]:
@@ -142,6 +145,8 @@ def _probed_media(media: Media, probed: Probed) -> Media:
 def _done(
     present: Recording, media: Media, duration_ms: int, sha256: str, *, chunks_due: bool
 ) -> tuple[Recording, Sequence[Event]]:
+    if present.content_sha256_verified_at is not None and present.content_sha256 != sha256:
+        raise UploadReplaced  # a hash that was verified never gives way to another
     after = present.changed(
         media=present.with_media(media),
         duration_ms=duration_ms,

@@ -13,6 +13,7 @@ from shared.domain.ids import derived_id
 from shared.domain.job import Job, JobKind, JobStatus
 from shared.domain.media import MediaStatus
 from shared.domain.recording import Recording, RecordingStatus
+from shared.domain.stored_object import pinned
 from shared.events.event import Event
 from shared.events.recording import recording_uploaded
 
@@ -28,9 +29,11 @@ class VerifyUpload:
         claim = recording.hash_claim
         if claim is None or not recording.media:
             raise PermanentFailure(FailureReason.OBJECT_MISSING, "there is no upload to verify")
+        media = recording.media[-1]
         with tempfile.TemporaryDirectory(dir=self._spool, prefix=f"{recording.id}-") as folder:
             path = Path(folder) / "whole"
-            await self._store.download(recording.media[-1].object_key, path)
+            with pinned(media.etag):
+                await self._store.download(media.object_key, path, etag=media.etag)
             digest = await self._worker.sha256(path)
         if digest != claim.content_sha256:
             raise PermanentFailure(FailureReason.CONTENT_HASH_MISMATCH, "the upload's SHA-256 is not the one declared")

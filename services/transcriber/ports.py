@@ -60,7 +60,7 @@ class AudioStore(Protocol):
     """The object store."""
 
     async def download(self, key: str, path: Path, *, etag: str | None = None) -> None:
-        """Stream an object to a file; raises when it is missing."""
+        """Stream an object to a file; raises when it is missing or no longer what `etag` says."""
 
 
 class RecordingStore(Protocol):

@@ -8,6 +8,7 @@ from services.transcriber.ports import AudioStore, Claims, Progress, Provider, R
 from shared.domain.clock import now
 from shared.domain.errors import FailureReason, PermanentFailure
 from shared.domain.job import JobStatus
+from shared.domain.stored_object import pinned
 from shared.domain.transcript import Transcript
 from shared.domain.transcription import ProviderName, Transcription, TranscriptionStatus
 from shared.events.event import Event
@@ -39,11 +40,13 @@ class TranscribeRecording:
         if provider is None:
             raise PermanentFailure(FailureReason.PROVIDER_NOT_CONFIGURED, f"{transcription.provider} is not configured here")
         recording = await self._recordings.get(transcription.tenant, transcription.recording_id)
-        if recording is None or recording.audio is None:
+        audio = recording.audio if recording is not None else None
+        if recording is None or audio is None:
             raise PermanentFailure(FailureReason.OBJECT_MISSING, "the recording has no audio any more")
         with tempfile.TemporaryDirectory(dir=self._spool, prefix=f"{transcription.id}-") as folder:
             path = Path(folder) / "audio"
-            await self._store.download(recording.audio.object_key, path)
+            with pinned(audio.etag):
+                await self._store.download(audio.object_key, path, etag=audio.etag)
             transcript = await provider.transcribe(
                 SpeechRequest(
                     audio_path=path,

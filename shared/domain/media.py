@@ -22,12 +22,17 @@ class MediaStatus(StrEnum):
 
 
 class Media(msgspec.Struct, frozen=True, kw_only=True):
-    """One file of a recording; `object_key` is its place in the object store, never shown to a client."""
+    """One file of a recording; `object_key` is its place in the object store, never shown to a client.
+
+    `etag` is the object's own when its upload was completed: what is read later must still be that object. None, and any object
+    is read, in recordings stored before etags were noted.
+    """
 
     id: str
     type: MediaType
     content_type: str
     object_key: str
+    etag: str | None = None
     status: MediaStatus = MediaStatus.PENDING
     file_size_bytes: int | None = None
     declared_size_bytes: int | None = None

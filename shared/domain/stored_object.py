@@ -1,5 +1,7 @@
 """What the object store says about an object, and the ways in which it does not answer as hoped."""
 
+import contextlib
+from collections.abc import Iterator
 from datetime import datetime
 
 import msgspec
@@ -30,6 +32,24 @@ class BodyMismatch(Exception):
 
 class ObjectChanged(TransientFailure):
     """The object is not the one that was asked for: it was replaced in between."""
+
+
+class UploadReplaced(PermanentFailure):
+    """A completed upload's object is another one now, by its still valid pre-signed URL: nothing is made of what replaced it."""
+
+    def __init__(self) -> None:
+        super().__init__(FailureReason.CONTENT_HASH_MISMATCH, "the upload was replaced after it was completed")
+
+
+@contextlib.contextmanager
+def pinned(etag: str | None) -> Iterator[None]:
+    """Read a completed upload: that it changed is `UploadReplaced` where its etag is known, `ObjectChanged` where it is not."""
+    try:
+        yield
+    except ObjectChanged as changed:
+        if etag is None:
+            raise
+        raise UploadReplaced from changed
 
 
 class ObjectStoreUnavailable(TransientFailure):

@@ -19,7 +19,7 @@ from services.stitcher.verify import VerifyUpload
 from shared.domain.clock import now
 from shared.domain.errors import FailureReason, PermanentFailure
 from shared.domain.ids import new_id
-from shared.domain.job import Job, JobKind, JobStatus
+from shared.domain.job import Failure, Job, JobKind, JobStatus
 from shared.domain.media import Media, MediaStatus, MediaType
 from shared.domain.object_keys import chunk_key, chunk_prefix, media_key
 from shared.domain.recording import Finalization, HashClaim, Recording, RecordingStatus
@@ -91,12 +91,19 @@ class Scene:
         media = self._media(recording, MediaStatus.PENDING)
         return await self._claimed(msgspec.structs.replace(recording, finalization=finalization, media=(media,)))
 
-    async def whole(self, body: bytes, kind: JobKind = JobKind.STITCH, claim: str | None = None) -> Recording:
+    async def whole(
+        self, body: bytes, kind: JobKind = JobKind.STITCH, claim: str | None = None, *, noted: bool = True
+    ) -> Recording:
         recording = self._recording(kind, streaming=False)
         media = self._media(recording, MediaStatus.UPLOADED)
-        await self.store.put(media.object_key, body, len(body), "audio/ogg")
+        stored = await self.store.put(media.object_key, body, len(body), "audio/ogg")
+        media = msgspec.structs.replace(media, etag=stored.etag if noted else None)
         hash_claim = claim and HashClaim(content_sha256=claim, claimed_at=now())
         return await self._claimed(msgspec.structs.replace(recording, media=(media,), hash_claim=hash_claim))
+
+    async def replace(self, recording: Recording, body: bytes) -> None:
+        """Do what the still valid pre-signed URL allows."""
+        await self.store.put(recording.media[-1].object_key, body, len(body), "audio/ogg")
 
     async def outbox(self, recording: Recording):
         found = [item for item in await self.recordings.unpublished(now(), 100) if item.aggregate_id == recording.id]
@@ -151,7 +158,7 @@ async def test_chunks_become_one_object_of_the_right_duration(scene):
     stored = await scene.store.stat(stitched.audio.object_key)
     body = await scene.store.read(stitched.audio.object_key, 0, stored.size_bytes)
     assert hashlib.sha256(body).hexdigest() == stitched.content_sha256
-    assert len(body) == stitched.audio.file_size_bytes
+    assert (len(body), stored.etag) == (stitched.audio.file_size_bytes, stitched.audio.etag)
     assert counted("stage_seconds_count", stage="uploaded_to_stitched") == timed + 1
 
 
@@ -220,6 +227,38 @@ async def test_a_whole_file_that_vanished_fails_the_recording_not_the_service(sc
     with pytest.raises(PermanentFailure) as raised:
         await scene.stitch(claimed)
     assert raised.value.reason is FailureReason.OBJECT_MISSING
+
+
+@pytest.mark.parametrize("kind", [JobKind.STITCH, JobKind.VERIFY])
+async def test_a_file_replaced_after_its_completion_is_an_integrity_failure(scene, kind):
+    other = opus(1, 880)
+    claimed = await scene.whole(opus(1, 440), kind, hashlib.sha256(other).hexdigest())
+    await scene.replace(claimed, other)
+    with pytest.raises(PermanentFailure, match="replaced after it was completed") as raised:
+        await (scene.stitch if kind is JobKind.STITCH else scene.verify)(claimed)
+    failure = Failure(reason=raised.value.reason, message=raised.value.message)
+    await scene.leases.fail(claimed, failure)
+    shown = await scene.recordings.get(claimed.tenant, claimed.id)
+    assert (shown.status, shown.failure.reason) == (RecordingStatus.INTEGRITY_FAILURE, FailureReason.CONTENT_HASH_MISMATCH)
+
+
+async def test_a_file_whose_etag_was_not_noted_is_taken_as_it_is(scene):
+    other = opus(1, 880)
+    claimed = await scene.whole(opus(1, 440), noted=False)
+    await scene.replace(claimed, other)
+    assert (await scene.stitch(claimed)).content_sha256 == hashlib.sha256(other).hexdigest()
+
+
+async def test_a_verified_hash_never_gives_way_to_another(scene):
+    body = opus(1, 440)
+    digest = hashlib.sha256(body).hexdigest()
+    await scene.verify(await scene.whole(body, JobKind.VERIFY, digest, noted=False))
+    claimed = await scene.leases.claim("test", 60)
+    await scene.replace(claimed, opus(1, 880))
+    with pytest.raises(PermanentFailure) as raised:
+        await scene.stitch(claimed)
+    assert raised.value.reason is FailureReason.CONTENT_HASH_MISMATCH
+    assert (await scene.recordings.get(claimed.tenant, claimed.id)).content_sha256 == digest
 
 
 async def test_an_equal_hash_lets_the_upload_pass_and_queues_its_probe(scene):

@@ -15,6 +15,7 @@ from shared.domain.ids import new_id
 from shared.domain.job import Failure, Job, JobKind, JobStatus
 from shared.domain.media import Media, MediaStatus, MediaType
 from shared.domain.recording import Recording, RecordingStatus
+from shared.domain.stored_object import ObjectChanged
 from shared.domain.tenant import Mode, Tenant
 from shared.domain.transcript import Transcript
 from shared.domain.transcription import TranscriptionRequest, TranscriptionStatus, queued_transcription
@@ -44,7 +45,13 @@ class Parrot:
 
 
 class EmptyFiles:
+    def __init__(self):
+        self.stored_etag, self.asked = "as uploaded", []
+
     async def download(self, key, path, *, etag=None):
+        self.asked.append(etag)
+        if etag not in (None, self.stored_etag):
+            raise ObjectChanged(key)
         path.write_bytes(b"")
 
 
@@ -66,23 +73,24 @@ class Scene:
         self.relay = Relay((self.recordings, self.transcriptions), self.events, self.heard, self.recordings)
         self.decide = DecideTranscription(self.recordings, self.transcriptions, self.configs, self.relay)
         self.leases = Leases(self.transcriptions, self.relay, TranscriptionJobRules())
-        self.parrot = Parrot()
+        self.parrot, self.files = Parrot(), EmptyFiles()
         self.transcribe = TranscribeRecording(
             recordings=self.recordings,
-            store=EmptyFiles(),
+            store=self.files,
             transcripts=self.transcripts,
             claims=self.leases,
             providers=(self.parrot,),
             spool=spool,
         )
 
-    async def stitched(self, *, streaming: bool) -> Recording:
+    async def stitched(self, *, streaming: bool, etag: str | None = "as uploaded") -> Recording:
         at = now()
         media = Media(
             id=new_id("med"),
             type=MediaType.AUDIO,
             content_type="audio/ogg",
             object_key="k",
+            etag=etag,
             status=MediaStatus.UPLOADED,
             created_at=at,
         )
@@ -170,6 +178,24 @@ async def test_a_transcription_runs_through_its_statuses_and_the_recording_follo
     assert await scene.transcripts.get(recording.tenant, done.id) == SPOKEN
     assert scene.heard.types == ["transcription.queued", "transcription.started", "transcription.completed"]
     assert await scene.transcripts.get(Tenant(new_id("proj")), done.id) is None
+
+
+async def test_audio_that_was_replaced_after_it_was_stitched_is_not_transcribed(scene):
+    recording = await scene.stitched(streaming=True)
+    await scene.decide(recording.tenant, recording.id)
+    claimed = await scene.leases.claim("test", 60)
+    scene.files.stored_etag = "another's"
+    with pytest.raises(PermanentFailure) as raised:
+        await scene.transcribe(claimed)
+    assert raised.value.reason is FailureReason.CONTENT_HASH_MISMATCH
+    assert (scene.files.asked, scene.parrot.requests) == (["as uploaded"], [])
+
+
+async def test_audio_stored_before_etags_were_noted_is_transcribed_as_it_is(scene):
+    recording = await scene.stitched(streaming=True, etag=None)
+    await scene.decide(recording.tenant, recording.id)
+    done = await scene.transcribe(await scene.leases.claim("test", 60))
+    assert (done.status, scene.files.asked) == (TranscriptionStatus.COMPLETED, [None])
 
 
 async def test_the_result_of_a_claim_that_was_taken_over_is_not_stored(scene):
