@@ -24,6 +24,8 @@ Work = Callable[[Job, Report], Result]
 
 # The import path comes first, and nothing else is imported before the child has set its own limits.
 BOOT = "import sys; sys.path[:] = sys.argv[4:]; from shared.workers.child import main; main(*(int(n) for n in sys.argv[1:4]))"
+WITHOUT_TELEMETRY = {"ORT_DISABLE_TELEMETRY": "1", "HF_HUB_DISABLE_TELEMETRY": "1", "DO_NOT_TRACK": "1"}
+"""What keeps ONNX Runtime and the model hub's client from noting and sending how they are used."""
 READ_AHEAD_BYTES = 1 << 20
 
 
@@ -56,7 +58,7 @@ class Worker:
 
         The child closes every descriptor but the three standard ones, so that it holds no listening socket, and a session
         of its own keeps the terminal's signals away. It is given none of our settings: what it decodes may be hostile, and it
-        needs no secret.
+        needs no secret. Its libraries report to nobody.
         """
         worker = cls(
             await asyncio.create_subprocess_exec(
@@ -69,7 +71,7 @@ class Worker:
                 stdout=PIPE,
                 limit=READ_AHEAD_BYTES,
                 start_new_session=True,
-                env=environment_without_settings(),
+                env=environment_without_settings() | WITHOUT_TELEMETRY,
             )
         )
         try:

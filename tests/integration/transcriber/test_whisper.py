@@ -23,7 +23,17 @@ DEADLINE_S = 120
 
 
 @pytest.fixture(scope="module")
-async def pool(whisper_model):
+def home(tmp_path_factory):
+    """An empty home for the worker processes, to see what libraries leave in it."""
+    folder = tmp_path_factory.mktemp("home")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HOME", str(folder))
+        patch.delenv("XDG_CACHE_HOME", raising=False)
+        yield folder
+
+
+@pytest.fixture(scope="module")
+async def pool(whisper_model, home):
     pool = whisper_pool(WhisperSettings(model_path=whisper_model), size=1)
     await pool.start()
     yield pool
@@ -107,6 +117,11 @@ async def test_a_video_s_sound_is_transcribed_at_its_time_in_the_video(provider,
     assert transcript.duration_ms == pytest.approx(12_000, abs=150)
     assert "Dashwood" in transcript.text
     assert 4.7 <= words_of(transcript)[0].start < 6.5
+
+
+async def test_no_library_takes_notes_for_its_maker(provider, samples, home, tmp_path):
+    await provider.transcribe(request(save(tmp_path / "sentence.wav", samples[: 2 * RATE]), "en"), ignore)
+    assert not (home / ".cache" / "Microsoft").exists()
 
 
 async def test_silence_noise_and_music_say_nothing(provider, tmp_path):

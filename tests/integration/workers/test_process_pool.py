@@ -79,6 +79,12 @@ async def test_a_worker_is_given_no_setting_of_the_service(monkeypatch):
     assert {"HARMLESS", "PATH"} <= set(variables)
 
 
+async def test_a_worker_s_libraries_are_told_to_report_to_nobody(monkeypatch):
+    monkeypatch.setenv("ORT_DISABLE_TELEMETRY", "0")
+    async with pool_of() as pool:
+        assert (await pool.run(Act("describe")))["telemetry"] == ["1", "1", "1"]
+
+
 async def test_initialize_runs_once_in_each_process_and_jobs_run_at_the_same_time():
     async with pool_of(2) as pool:
         first, second = Begun(pool), Begun(pool)

@@ -112,6 +112,7 @@ def _describe(job, report, started):
         "listening": sockets,
         "started": started,
         "variables": sorted(os.environ),
+        "telemetry": [os.environ[name] for name in ("ORT_DISABLE_TELEMETRY", "HF_HUB_DISABLE_TELEMETRY", "DO_NOT_TRACK")],
         "omp": libc_getenv(b"OMP_NUM_THREADS").decode(),
     }
 
