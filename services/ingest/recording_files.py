@@ -11,7 +11,7 @@ from services.ingest.ports import ObjectStore
 from shared.domain.magic import HEAD_BYTES
 from shared.domain.media import CONTENT_TYPES, Media, MediaType
 from shared.domain.object_keys import chunk_key, chunk_number, chunk_prefix, media_key
-from shared.domain.stored_object import StoredObject
+from shared.domain.stored_object import ObjectChanged, StoredObject
 from shared.domain.tenant import Tenant
 
 _PIECE_BYTES = 1024 * 1024
@@ -72,11 +72,17 @@ class RecordingFiles:
         return await self._store.read(media.object_key, 0, HEAD_BYTES)
 
     async def sha256(self, media: Media, size_bytes: int) -> str:
-        """Return the file's SHA-256, read piece by piece and hashed off the event loop."""
+        """Return the file's SHA-256, read piece by piece and hashed off the event loop.
+
+        `ObjectChanged` when it is not, all the while, the object that the media's etag tells of.
+        """
         digest = hashlib.sha256()
         for start in range(0, size_bytes, _PIECE_BYTES):
             piece = await self._store.read(media.object_key, start, _PIECE_BYTES)
             await asyncio.to_thread(digest.update, piece)
+        (found,) = await self.stored([media])
+        if media.etag is not None and (found is None or found.etag != media.etag):
+            raise ObjectChanged(f"{media.object_key} was replaced while it was hashed")
         return digest.hexdigest()
 
 

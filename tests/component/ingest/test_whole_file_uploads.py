@@ -105,6 +105,30 @@ async def test_an_upload_without_a_hash_is_uploaded_at_once(api):
     assert api.stores.recordings.outbox[recording["id"]][-1].chunk_count == 0
 
 
+async def test_completion_notes_which_object_it_was(api):
+    recording = await uploaded(api)
+    await complete(api, recording)
+    (media,) = api.stores.recordings.documents[recording["id"]].media
+    assert media.etag == hashlib.md5(WAVE).hexdigest()
+    assert "etag" not in (await api.ok("GET", f"/recordings/{recording['id']}"))["media"][0]
+
+
+async def test_a_file_replaced_while_it_is_hashed_is_not_passed(api, monkeypatch):
+    recording = await uploaded(api)
+    objects = api.stores.objects
+    read = objects.read
+
+    async def read_and_replace(key, start, length):
+        piece = await read(key, start, length)
+        objects.objects[key] = WAVE + b"more"
+        return piece
+
+    monkeypatch.setattr(objects, "read", read_and_replace)
+    answer = await complete(api, recording, content_sha256=RIGHT)
+    assert answer.status_code == 503
+    assert api.stores.recordings.documents[recording["id"]].status is RecordingStatus.PENDING
+
+
 async def test_completing_twice_without_a_hash_is_refused_with_the_status(api):
     recording = await uploaded(api)
     await complete(api, recording)
