@@ -1,10 +1,13 @@
 """Joins the parts of the API: the only place that builds its clients."""
 
+from pathlib import Path
+
 import msgspec
 
 from services.ingest import ports
 from services.ingest.administer import Administer, AdminStores
 from services.ingest.authentication import AdminGate, Authenticate
+from services.ingest.chunk_bodies import ChunkBodies
 from services.ingest.complete_upload import CompleteUpload
 from services.ingest.configure import Configure
 from services.ingest.edge import Edge
@@ -76,10 +79,14 @@ class Ingest:
             relay=platform.relay,
         )
         self.health = Health({"mongodb": mongo.check, "objects": self._store.check})
-        self.app = Edge(http_app(joined(settings.api, stores, self.health, mongo.check)), self.health)
+        self._work_dir = settings.runtime.work_dir
+        use_cases = joined(settings.api, stores, self.health, mongo.check, work_dir=self._work_dir)
+        self.app = Edge(http_app(use_cases), self.health)
 
     async def start(self) -> None:
         """Connect; the bucket and the topics are made as soon as their servers answer."""
+        if self._work_dir is not None:
+            self._work_dir.mkdir(parents=True, exist_ok=True)
         await self._store.start()
         await self._platform.start(*(store.ensure_indexes for store in (self._keys, self._projects, self._endpoints)))
         self._platform.background.start("bucket", self._store.ensure_bucket)
@@ -90,7 +97,7 @@ class Ingest:
         await self._store.stop()
 
 
-def joined(api: ApiSettings, stores: Stores, health: Health, check_database: Check) -> UseCases:
+def joined(api: ApiSettings, stores: Stores, health: Health, check_database: Check, *, work_dir: Path | None = None) -> UseCases:
     """Join the use cases to what they need."""
     recordings, transcriptions = stores.recordings, stores.transcriptions
     files, outbox = RecordingFiles(stores.objects), Outbox(stores.relay)
@@ -107,7 +114,7 @@ def joined(api: ApiSettings, stores: Stores, health: Health, check_database: Che
         administer=Administer(admin_stores, pager, authenticate.forget),
         open_recording=OpenRecording(recordings, outbox, templates),
         read_recordings=ReadRecordings(recordings, files, pager),
-        receive_chunk=ReceiveChunk(recordings, files, signatures, max_bytes=api.max_chunk_bytes),
+        receive_chunk=ReceiveChunk(recordings, files, signatures, ChunkBodies(api.max_chunk_bytes, work_dir)),
         offer_chunk_urls=OfferChunkUrls(recordings, files, api.upload_url_ttl_s),
         finalize=Finalize(recordings, files, outbox),
         request_upload_url=RequestUploadUrl(recordings, files, outbox, api.upload_url_ttl_s),

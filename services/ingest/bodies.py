@@ -18,8 +18,8 @@ Moment = Annotated[datetime, msgspec.Meta(tz=True)]
 Size = Annotated[int, msgspec.Meta(ge=1, le=MAX_INTEGER)]
 ChunkNumber = Annotated[int, msgspec.Meta(ge=1, le=MAX_CHUNK_NUMBER)]
 Milliseconds = Annotated[int, msgspec.Meta(ge=0, le=MAX_INTEGER)]
-Sha256 = Annotated[str, msgspec.Meta(pattern="^[0-9a-fA-F]{64}$")]
-Md5 = Annotated[str, msgspec.Meta(pattern="^[0-9a-fA-F]{32}$")]
+Sha256 = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-fA-F]{64}\Z")]
+Md5 = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-fA-F]{32}\Z")]
 Language = Annotated[str, msgspec.Meta(min_length=1, max_length=10)]
 
 
@@ -53,7 +53,7 @@ class CompleteUpload(msgspec.Struct, kw_only=True):
     """`POST /recordings/{id}/upload-complete`; the size may be a text, as large integers sometimes are."""
 
     content_sha256: Sha256 | None = None
-    file_size_bytes: Size | Annotated[str, msgspec.Meta(pattern="^[0-9]{1,18}$")] | None = None
+    file_size_bytes: Size | Annotated[str, msgspec.Meta(pattern=r"^[0-9]{1,18}\Z")] | None = None
 
 
 class RequestChunkUrls(msgspec.Struct, kw_only=True):

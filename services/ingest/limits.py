@@ -1,6 +1,7 @@
 """What clients may send at most, and refusals that say the limit."""
 
 import math
+import re
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -17,6 +18,7 @@ MAX_CHUNK_NUMBER = 999_999
 MAX_INTEGER = 2**63 - 1
 
 _YEARS = range(1900, 9000)
+_CHUNK_NUMBER = re.compile("[1-9][0-9]{0,5}")
 
 
 def checked_metadata(metadata: Mapping[str, Any] | None) -> dict[str, Any]:
@@ -31,6 +33,14 @@ def checked_metadata(metadata: Mapping[str, Any] | None) -> dict[str, Any]:
     if len(msgspec.json.encode(metadata)) > MAX_METADATA_BYTES:
         raise _refusal(f"metadata may be {MAX_METADATA_BYTES} bytes of JSON at most")
     return dict(metadata)
+
+
+def checked_chunk_number(text: str) -> int:
+    """Return the number that `text` is in its one plain form: no sign, space, leading zero or other script's digit."""
+    if _CHUNK_NUMBER.fullmatch(text) is None:
+        message = f"chunk numbers go from 1 to {MAX_CHUNK_NUMBER}, in plain digits without a leading zero"
+        raise InvalidRequest(message, param="chunk_number")
+    return int(text)
 
 
 def checked_time(moment: datetime | None, param: str) -> datetime | None:

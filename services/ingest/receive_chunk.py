@@ -3,18 +3,11 @@
 import time
 from collections.abc import Callable
 
-from services.ingest.limits import MAX_CHUNK_NUMBER
+from services.ingest.chunk_bodies import ChunkBodies, ChunkBody
 from services.ingest.ports import RecordingStore
 from services.ingest.read_recordings import found
-from services.ingest.recording_files import ChunkBody, RecordingFiles
-from services.ingest.refusals import (
-    AlreadyFinalized,
-    EmptyChunk,
-    InvalidRequest,
-    LengthRequired,
-    NotStreaming,
-    PayloadTooLarge,
-)
+from services.ingest.recording_files import RecordingFiles
+from services.ingest.refusals import AlreadyFinalized, NotStreaming
 from services.ingest.signatures import ChunkQuery, Signatures
 from shared.domain.recording import Recording, RecordingStatus
 from shared.domain.stored_object import StoredObject
@@ -25,7 +18,9 @@ class ReceiveChunk:
     """Takes chunks in: any order, any content type, a later one of the same number replaces an earlier one.
 
     A chunk is acknowledged only when the store has confirmed it and the recording, read again after that, is still open. So
-    whoever lists the chunks after a finalize sees every acknowledged one.
+    whoever lists the chunks after a finalize sees every acknowledged one. Nothing is written before the body has arrived whole
+    and the recording, read then, is open: however slow its sender, a body that ends after the finalize touches no stored chunk.
+    What remains is the time of the store's own write: a finalize within it leaves a chunk refused whose bytes may be stored.
     """
 
     def __init__(
@@ -33,12 +28,12 @@ class ReceiveChunk:
         recordings: RecordingStore,
         files: RecordingFiles,
         signatures: Signatures,
+        bodies: ChunkBodies,
         *,
-        max_bytes: int,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._recordings, self._files, self._signatures = recordings, files, signatures
-        self._max_bytes, self._clock = max_bytes, clock
+        self._bodies, self._clock = bodies, clock
 
     def admit(self, recording_id: str, query: ChunkQuery) -> Tenant:
         """Return whose recording the URL opens; raises `Forbidden` or `UploadUrlExpired`."""
@@ -46,18 +41,17 @@ class ReceiveChunk:
 
     async def __call__(self, tenant: Tenant, recording_id: str, number: int, body: ChunkBody | None) -> StoredObject:
         """Store the chunk; None for a body of unknown length."""
-        if not 1 <= number <= MAX_CHUNK_NUMBER:
-            raise InvalidRequest(f"chunk numbers go from 1 to {MAX_CHUNK_NUMBER}", param="chunk_number")
-        if body is None:
-            raise LengthRequired("a chunk needs a Content-Length header")
-        if body.size_bytes > self._max_bytes:
-            raise PayloadTooLarge(f"a chunk may be {self._max_bytes} bytes at most", details={"max_bytes": self._max_bytes})
-        if body.size_bytes == 0:
-            raise EmptyChunk("the chunk is empty; nothing was stored")
-        require_open(await found(self._recordings, tenant, recording_id))
-        stored = await self._files.put_chunk(tenant, recording_id, number, body)
-        require_open(await found(self._recordings, tenant, recording_id))
+        admitted = self._bodies.admitted(body)
+        if admitted.large:
+            await self._require_open(tenant, recording_id)  # else it would be read for nothing; a small one is on its way anyway
+        async with self._bodies.taken(admitted) as whole:
+            await self._require_open(tenant, recording_id)
+            stored = await self._files.put_chunk(tenant, recording_id, number, whole)
+        await self._require_open(tenant, recording_id)
         return stored
+
+    async def _require_open(self, tenant: Tenant, recording_id: str) -> None:
+        require_open(await found(self._recordings, tenant, recording_id))
 
 
 def require_open(recording: Recording) -> None:

@@ -2,11 +2,12 @@
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 
 import msgspec
 
+from services.ingest.chunk_bodies import WholeChunk
 from services.ingest.ports import ObjectStore
 from shared.domain.magic import HEAD_BYTES
 from shared.domain.media import CONTENT_TYPES, Media, MediaType
@@ -26,23 +27,16 @@ class ReceivedChunk(msgspec.Struct, frozen=True, kw_only=True):
     received_at: datetime | None
 
 
-class ChunkBody(msgspec.Struct, frozen=True, kw_only=True):
-    """A chunk on its way in: its length is known beforehand."""
-
-    pieces: AsyncIterable[bytes]
-    size_bytes: int
-
-
 class RecordingFiles:
     """Everything that lies in the bucket for one recording."""
 
     def __init__(self, store: ObjectStore) -> None:
         self._store = store
 
-    async def put_chunk(self, tenant: Tenant, recording_id: str, number: int, body: ChunkBody) -> StoredObject:
+    async def put_chunk(self, tenant: Tenant, recording_id: str, number: int, chunk: WholeChunk) -> StoredObject:
         """Store a chunk in place of an earlier one; once this returns, every later listing has it."""
         key = chunk_key(tenant.project_id, recording_id, number)
-        return await self._store.put(key, body.pieces, body.size_bytes, _CHUNK_CONTENT_TYPE)
+        return await self._store.put(key, chunk.content, chunk.size_bytes, _CHUNK_CONTENT_TYPE)
 
     async def chunks(self, tenant: Tenant, recording_id: str) -> list[ReceivedChunk]:
         """Return the chunks that are stored, by number."""

@@ -4,6 +4,7 @@ import base64
 import binascii
 import hashlib
 import hmac
+import re
 
 import msgspec
 
@@ -11,6 +12,7 @@ from services.ingest.refusals import Forbidden, InvalidRequest, UploadUrlExpired
 from shared.domain.tenant import Mode, Tenant
 
 _CURSOR_TAG_BYTES = 16
+_EXPIRES = re.compile("[1-9][0-9]{0,14}")  # as `chunk_query` writes it: what is verified is the text that came
 
 
 class ChunkGrant(msgspec.Struct, frozen=True, kw_only=True):
@@ -35,6 +37,8 @@ class Signatures:
 
     def chunk_grant(self, recording_id: str, query: "ChunkQuery", at: float) -> ChunkGrant:
         """Return the grant that the query carries; raises `Forbidden` or, when it was good once, `UploadUrlExpired`."""
+        if _EXPIRES.fullmatch(query.expires) is None:
+            raise Forbidden("the upload URL is not one of ours")
         try:
             grant = ChunkGrant(
                 tenant=Tenant(query.project, Mode(query.mode)), recording_id=recording_id, expires=int(query.expires)

@@ -11,7 +11,7 @@ from services.ingest.refusals import InvalidRequest
 
 T = TypeVar("T")
 
-_PATH = re.compile(r" - at `\$\.?(.*)`$")
+_PATH = re.compile(r" - at `\$\.?(.*)`\Z")
 _MISSING = re.compile(r"required field `([^`]+)`")
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 

@@ -8,9 +8,10 @@ from litestar.params import FromPath, FromQuery, JSONBody
 
 from services.ingest.api_request import ApiRequest, requires
 from services.ingest.bodies import RequestChunkUrls
+from services.ingest.chunk_bodies import ChunkBody
+from services.ingest.limits import checked_chunk_number
 from services.ingest.read_recordings import ReadRecordings
 from services.ingest.receive_chunk import ReceiveChunk
-from services.ingest.recording_files import ChunkBody
 from services.ingest.request_upload import OfferChunkUrls
 from services.ingest.signatures import ChunkQuery
 from services.ingest.views.chunks import (
@@ -30,12 +31,12 @@ class ChunkController(Controller):
     path = "/v1/recordings/{recording_id:str}"
     tags = ("Chunks",)
 
-    @put("/chunks/{chunk_number:int}", request_max_body_size=None)
+    @put("/chunks/{chunk_number:str}", request_max_body_size=None)
     async def store(  # noqa: PLR0913, PLR0917 - the parts of the signed URL
         self,
         request: ApiRequest,
         recording_id: FromPath[str],
-        chunk_number: FromPath[int],
+        chunk_number: FromPath[str],
         project: FromQuery[str] = "",
         mode: FromQuery[str] = "",
         expires: FromQuery[str] = "",
@@ -46,11 +47,12 @@ class ChunkController(Controller):
         query = ChunkQuery(project=project, mode=mode, expires=expires, signature=signature)
         tenant = receive_chunk.admit(recording_id, query)
         request.context.note(project_id=tenant.project_id, mode=tenant.mode)
+        number = checked_chunk_number(chunk_number)
         size = request.content_length
         body = None if size is None else ChunkBody(pieces=_pieces(request), size_bytes=size)
-        stored = await receive_chunk(tenant, recording_id, chunk_number, body)
-        request.context.note(bytes=stored.size_bytes)
-        return stored_chunk_view(recording_id, chunk_number, stored)
+        stored = await receive_chunk(tenant, recording_id, number, body)
+        request.context.note(chunk_number=number, bytes=stored.size_bytes)
+        return stored_chunk_view(recording_id, number, stored)
 
     @get("/chunks", guards=[requires("recordings:read")])
     async def list_page(

@@ -76,11 +76,33 @@ async def test_a_body_shorter_than_announced_stores_nothing(api):
     assert stored(api, recording, 1) is None
 
 
-@pytest.mark.parametrize("number", [0, 1_000_000])
-async def test_a_number_outside_the_range_is_refused(api, number):
+@pytest.mark.parametrize("announced", [10, 340_000])
+@pytest.mark.parametrize("off", [-1, 1])
+async def test_a_body_of_another_length_leaves_the_chunk_that_was_there(api, announced, off):
+    recording = await api.streamed(1)
+
+    async def pieces():
+        yield bytes(announced - 5)
+        yield bytes(5 + off)
+
+    url = recording["chunk_upload_url_template"].format(chunk_number=1)
+    answer = await api.client.put(url, content=pieces(), headers={"Content-Length": str(announced)})
+    assert (answer.status_code, answer.json()["error"]["code"]) == (400, "invalid_request")
+    assert stored(api, recording, 1) == b"chunk 1"
+
+
+@pytest.mark.parametrize("number", ["0", "1000000", "01", "+1", "-1", "1_0", "٣", "%201", "1%0A", "1.0", "x", "9" * 5000])
+async def test_a_number_in_any_other_form_than_plain_digits_in_the_range_is_refused(api, number):
     recording = await api.recording(streaming=True)
     answer = await api.put_chunk(recording, number)
-    assert (answer.status_code, answer.json()["error"]["param"]) == (400, "chunk_number")
+    error = answer.json()["error"]
+    assert (answer.status_code, error["code"], error["param"]) == (400, "invalid_request", "chunk_number")
+    assert (await api.ok("GET", f"/recordings/{recording['id']}/chunks"))["data"] == []
+
+
+async def test_the_highest_number_is_taken(api):
+    recording = await api.recording(streaming=True)
+    assert (await api.put_chunk(recording, 999_999)).json()["chunk_number"] == 999_999
 
 
 @pytest.mark.parametrize(
@@ -88,6 +110,9 @@ async def test_a_number_outside_the_range_is_refused(api, number):
     [
         lambda url: url[:-1] + ("0" if url[-1] != "0" else "1"),
         lambda url: url.replace("expires=", "expires=9"),
+        lambda url: url.replace("expires=", "expires=0"),
+        lambda url: url.replace("expires=", "expires=%2B"),
+        lambda url: url.replace("&signature", "%0A&signature"),
         lambda url: url.replace("mode=live", "mode=test"),
         lambda url: url.replace("mode=live", "mode=none"),
         lambda url: url.partition("?")[0],
@@ -127,6 +152,21 @@ async def test_a_chunk_that_a_finalize_overtook_is_not_acknowledged(api):
     api.stores.objects.before_confirming = finalize
     answer = await api.put_chunk(recording, 3)
     assert (answer.status_code, answer.json()["error"]["code"]) == (409, "already_finalized")
+
+
+@pytest.mark.parametrize("size", [3_000, 340_000])
+async def test_a_body_that_ends_after_the_finalize_leaves_the_acknowledged_chunk_as_it_was(api, size):
+    recording = await api.streamed(2)
+
+    async def pieces():
+        yield bytes(size - 10)
+        await api.ok("POST", f"/recordings/{recording['id']}/finalize", {"total_chunks": 2, "final_duration_ms": 1})
+        yield bytes(10)
+
+    url = recording["chunk_upload_url_template"].format(chunk_number=2)
+    answer = await api.client.put(url, content=pieces(), headers={"Content-Length": str(size)})
+    assert (answer.status_code, answer.json()["error"]["code"]) == (409, "already_finalized")
+    assert stored(api, recording, 2) == b"chunk 2"
 
 
 async def test_no_chunk_is_acknowledged_that_the_store_did_not_confirm(api):

@@ -75,6 +75,23 @@ async def test_a_sender_that_breaks_off_leaves_nothing_and_is_no_fault_of_ours(a
     assert (await api.ok("GET", f"/recordings/{recording['id']}/chunks"))["data"] == []
 
 
+@pytest.mark.parametrize("size", [3_000, 340_000])
+async def test_a_body_whose_end_comes_after_the_finalize_leaves_the_acknowledged_chunk_as_it_was(api, size):
+    recording = await api.streamed(1)
+    target = urlsplit(recording["chunk_upload_url_template"].format(chunk_number=1))
+    reader, writer = await asyncio.open_connection(target.hostname, target.port)
+    head = f"PUT {target.path}?{target.query} HTTP/1.1\r\nHost: x\r\nContent-Length: {size}\r\nExpect: 100-continue\r\n\r\n"
+    writer.write(head.encode())
+    assert b" 100 " in await reader.readuntil(b"\r\n\r\n")  # it is being read
+    writer.write(bytes(size - 10))
+    await writer.drain()
+    await api.ok("POST", f"/recordings/{recording['id']}/finalize", {"total_chunks": 1, "final_duration_ms": 1})
+    writer.write(bytes(10))
+    assert b" 409 " in await reader.readline()
+    writer.close()
+    assert await store_of(api).read(chunk_key(api.project_id, recording["id"], 1), 0, size) == b"chunk 1"
+
+
 async def test_chunk_urls_store_chunks_past_the_api(api):
     recording = await api.recording(streaming=True)
     offer = await api.ok("POST", f"/recordings/{recording['id']}/chunk-urls", {"from": 1, "count": 2})

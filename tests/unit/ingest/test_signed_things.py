@@ -45,6 +45,10 @@ def test_a_grant_ends():
         {"expires": "2000000001"},
         {"expires": "soon"},
         {"expires": "9" * 5000},
+        *(
+            {"expires": text}
+            for text in ("+2000000000", "02000000000", " 2000000000", "2000000000\n", "2_000_000_000", "٢٠٠٠٠٠٠٠٠٠")
+        ),
         {"signature": ""},
         {"signature": "0" * 64},
         {"signature": "€"},

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.ingest.bodies import CreateRecording, FinalizeRecording
+from services.ingest.bodies import CompleteUpload, CreateRecording, FinalizeRecording
 from services.ingest.limits import MAX_INTEGER, MAX_METADATA_BYTES, MAX_METADATA_DEPTH, checked_metadata
 from services.ingest.refusals import InvalidRequest
 from services.ingest.strict_json import decode, parse
@@ -91,3 +91,19 @@ def test_wrong_types_are_refused_not_coerced(body, param):
 def test_any_values_of_known_fields_are_taken_or_refused_by_name(body):
     refused = refusal_of(decode, json.dumps(body).encode(), CreateRecording)
     assert refused is None or refused.param.partition(".")[0].partition("[")[0] in body
+
+
+@pytest.mark.parametrize(
+    ("form", "body"),
+    [
+        (CompleteUpload, {"content_sha256": "a" * 64}),
+        (CompleteUpload, {"file_size_bytes": "120"}),
+        (FinalizeRecording, {"total_chunks": 1, "checksum_md5": "a" * 32}),
+    ],
+)
+def test_a_text_of_a_form_ends_where_the_form_ends(form, body):
+    assert decode(json.dumps(body).encode(), form)
+    name, text = list(body.items())[-1]
+    refused = refusal_of(decode, json.dumps(body | {name: text + "\n"}).encode(), form)
+    assert refused is not None
+    assert refused.param == name
