@@ -52,7 +52,7 @@ async def test_a_large_body_without_a_folder_to_lie_in_is_asked_for_again_later(
 
 
 async def test_a_full_disk_is_no_fault_of_the_sender(tmp_path, monkeypatch):
-    monkeypatch.setattr("tempfile.TemporaryFile", lambda **_: Path("/dev/full").open("r+b"))
+    monkeypatch.setattr("tempfile.TemporaryFile", lambda **_: Path("/dev/full").open("r+b"))  # noqa: SIM115 - closed by who asked
     with pytest.raises(TransientFailure):
         async with ChunkBodies(LARGE, tmp_path).taken(body_of(bytes(LARGE))):
             pytest.fail("the block ran")
