@@ -1,5 +1,6 @@
 """What is really kept, read past the API: the store's objects and MongoDB's documents."""
 
+import asyncio
 from collections import Counter
 from typing import Any
 
@@ -7,6 +8,7 @@ from minio import Minio
 from pymongo import MongoClient
 
 from shared.events.codec import encode, from_document
+from tests.e2e.audio import TONE_S, heard_tones
 from tests.stack import RunningStack
 
 
@@ -85,6 +87,10 @@ class Evidence:
         finally:
             answer.close()
             answer.release_conn()
+
+    async def tones(self, recording_id: str, seconds: float = TONE_S) -> list[int]:
+        """The numbers of the tones in the recording's audio, decoded while receivers go on answering."""
+        return await asyncio.to_thread(lambda: heard_tones(self.audio(recording_id), seconds))
 
     def assert_each_delivered_once(self, endpoint_id: str, types: set[str]) -> None:
         """One succeeded delivery for every event of these types that the endpoint's project ever had."""

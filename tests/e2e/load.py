@@ -5,7 +5,7 @@ import itertools
 from collections.abc import Awaitable
 from typing import Any, Self
 
-from tests.e2e.audio import heard_tones, tone
+from tests.e2e.audio import tone
 from tests.e2e.client import Project
 from tests.e2e.evidence import Evidence
 from tests.e2e.watching import completed
@@ -46,7 +46,7 @@ class Load:
         """Every finalized recording completes and holds every chunk that was acknowledged, in its place."""
         await together(completed(self._project, recording_id) for recording_id in self.acknowledged)
         for recording_id, tones in self.acknowledged.items():
-            assert heard_tones(evidence.audio(recording_id)) == tones
+            assert await evidence.tones(recording_id) == tones
 
     async def _pace(self) -> None:
         while not self._stopping.is_set():

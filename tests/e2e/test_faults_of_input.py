@@ -5,7 +5,7 @@ import hashlib
 
 import pytest
 
-from tests.e2e.audio import TONE_S, heard_tones, tone, tone_samples, wav, webm
+from tests.e2e.audio import TONE_S, tone, tone_samples, wav, webm
 from tests.e2e.client import md5_of
 from tests.e2e.watching import STREAMED, Listener, completed, failed, stitched, until
 
@@ -40,7 +40,7 @@ async def test_a_missing_chunk_is_named_and_once_it_is_there_the_recording_compl
     await project.put_chunks(recording, {2: tone(2), 4: tone(4)})
     assert (await project.finalize(recording["id"], 5)).status == 200
     await completed(project, recording["id"])
-    assert heard_tones(evidence.audio(recording["id"])) == [1, 2, 3, 4, 5]
+    assert await evidence.tones(recording["id"]) == [1, 2, 3, 4, 5]
     await listener.hears(recording["id"], *STREAMED)
     assert tuple(listener.types(recording["id"])) == STREAMED
 
@@ -51,7 +51,7 @@ async def test_a_chunk_that_is_sent_again_replaces_the_first(project, evidence):
     await project.put_chunks(recording, {1: tone(1), 2: tone(2)})
     assert (await project.finalize(recording["id"], 2)).status == 200
     await stitched(project, recording["id"])
-    assert heard_tones(evidence.audio(recording["id"])) == [1, 2]
+    assert await evidence.tones(recording["id"]) == [1, 2]
 
 
 async def test_an_empty_chunk_is_refused_at_once(project):
@@ -141,7 +141,7 @@ async def test_a_chunk_after_finalize_is_refused_and_changes_nothing(project, ev
     late = await asyncio.gather(*(project.put_chunk(recording, number, tone(43)) for number in (1, 2, 3)))
     assert {(answer.status, answer.code) for answer in late} == {(409, "already_finalized")}
     await completed(project, recording["id"])
-    assert heard_tones(evidence.audio(recording["id"])) == [41, 42]
+    assert await evidence.tones(recording["id"]) == [41, 42]
 
 
 async def test_completing_without_the_object_changes_nothing_and_works_once_it_is_there(project, listener):

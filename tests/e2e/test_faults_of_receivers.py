@@ -9,7 +9,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.structs import TopicPartition
 
 from shared.events.topics import DEAD_LETTER_TOPIC, TOPICS
-from tests.e2e.audio import heard_tones, tone
+from tests.e2e.audio import tone
 from tests.e2e.watching import LOOK_S, STREAMED, Listener, completed, until
 from tests.fakes.webhook_receiver import assert_signed
 
@@ -111,7 +111,7 @@ async def test_a_message_nobody_can_read_is_dead_lettered_from_every_topic_and_a
         assert {"x-original-partition", "x-original-offset", "x-attempts", "x-failed-at"} <= headers.keys()
         assert headers["x-service"] == group
     await completed(project, recording_id)
-    assert heard_tones(evidence.audio(recording_id)) == [63, 64]
+    assert await evidence.tones(recording_id) == [63, 64]
     await listener.hears(recording_id, *STREAMED)
     assert await consumer.getmany(timeout_ms=0) == {}  # each was given up once
     assert {name: service.child.pid for name, service in stack.stack.services.items()} == pids

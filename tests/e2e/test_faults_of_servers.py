@@ -6,7 +6,7 @@ import pytest
 from aiohttp import web
 
 from deploy.local.demo.speech import ogg_opus
-from tests.e2e.audio import heard_tones, tone
+from tests.e2e.audio import tone
 from tests.e2e.load import Load, together
 from tests.e2e.watching import DEADLINE_S, STREAMED, Listener, becomes, completed, until
 from tests.speech import word_error_rate
@@ -56,7 +56,7 @@ async def test_a_broker_wiped_in_mid_flight_costs_no_recording_and_no_webhook(fr
     streamed = {task.result(): [10 + number, 20 + number] for number, task in enumerate(in_flight)}
     streamed |= {recording["id"]: [number, 100 + number] for number, recording in enumerate(begun)}
     await together(completed(customer, recording_id) for recording_id in (*streamed, spoken))
-    assert {recording_id: heard_tones(inside.audio(recording_id)) for recording_id in streamed} == streamed
+    assert {recording_id: await inside.tones(recording_id) for recording_id in streamed} == streamed
     text = await customer.transcription((await customer.get(spoken))["transcription_id"])
     assert word_error_rate(sentence[1], text["text"]) <= 0.10
     await listener.hears(whole, *STREAMED[:3])
@@ -99,11 +99,11 @@ async def test_asked_to_stop_in_the_middle_of_everything_all_services_end_well_a
         return web.Response()
 
     listener = await Listener.at(receiver, customer)
-    spoken = await customer.stream([ogg_opus(speech)] * 2)
+    spoken = await customer.stream([await asyncio.to_thread(ogg_opus, speech)] * 2)
     await becomes(customer, spoken, lambda recording: recording["status"] == "processing")
     receiver.default = hold
     recording = await customer.open()
-    joining = await customer.stream([tone(number, 10.0) for number in range(12)])
+    joining = await customer.stream(await asyncio.to_thread(lambda: [tone(number, 10.0) for number in range(12)]))
     sending, go_on = await customer.put_half(recording, 1, tone(1))
     stopping = asyncio.gather(*(asyncio.to_thread(fragile.stop, name) for name in fragile.stack.services))
     await asyncio.wait({stopping}, timeout=0.3)
@@ -122,6 +122,6 @@ async def test_asked_to_stop_in_the_middle_of_everything_all_services_end_well_a
     await asyncio.to_thread(fragile.stack.start_services)
     assert (await customer.finalize(recording["id"], 1)).status == 200
     await together(completed(customer, one) for one in (spoken, joining, recording["id"]))
-    assert heard_tones(inside.audio(joining), 10.0) == list(range(12))
-    assert heard_tones(inside.audio(recording["id"])) == [1]
+    assert await inside.tones(joining, 10.0) == list(range(12))
+    assert await inside.tones(recording["id"]) == [1]
     await everything_told(inside, listener, [spoken, joining, recording["id"]])

@@ -11,7 +11,7 @@ import pytest
 from aiohttp import web
 
 from deploy.local.demo.speech import ogg_opus
-from tests.e2e.audio import heard_tones, tone
+from tests.e2e.audio import tone
 from tests.e2e.watching import DEADLINE_S, STREAMED, Listener, becomes, completed, until
 from tests.speech import word_error_rate
 
@@ -55,7 +55,7 @@ async def test_ingest_killed_within_a_chunk_keeps_what_it_acknowledged_and_no_ha
     await customer.put_chunks(recording, {2: tone(2)})
     assert (await customer.finalize(recording["id"], 3)).status == 200
     await completed(customer, recording["id"])
-    assert heard_tones(inside.audio(recording["id"])) == [1, 2, 3]
+    assert await inside.tones(recording["id"]) == [1, 2, 3]
     await everything_told_once(inside, listener, [recording["id"]])
 
 
@@ -74,14 +74,15 @@ async def test_ingest_killed_while_many_finalize_closes_each_once(fragile, custo
         again = await customer.finalize(recording["id"], 1)
         assert again.body == answer.body
         await completed(customer, recording["id"])
-    assert [heard_tones(inside.audio(one["id"])) for one in recordings] == [[number] for number in range(12)]
+    assert [await inside.tones(one["id"]) for one in recordings] == [[number] for number in range(12)]
     await everything_told_once(inside, listener, [recording["id"] for recording in recordings])
 
 
 async def long_recording(customer):
     """A recording whose chunks take a while to be joined; its id and what must be heard."""
-    recording_id = await customer.stream([tone(number, LONG_TONE_S) for number in range(LONG_CHUNKS)])
-    return recording_id, list(range(LONG_CHUNKS))
+    tones = list(range(LONG_CHUNKS))
+    chunks = await asyncio.to_thread(lambda: [tone(number, LONG_TONE_S) for number in tones])
+    return await customer.stream(chunks), tones
 
 
 async def is_joining(customer, recording_id):
@@ -90,7 +91,7 @@ async def is_joining(customer, recording_id):
 
 async def assert_joined_once(inside, listener, customer, recording_id, tones):
     await completed(customer, recording_id)
-    assert heard_tones(inside.audio(recording_id), LONG_TONE_S) == tones
+    assert await inside.tones(recording_id, LONG_TONE_S) == tones
     await everything_told_once(inside, listener, [recording_id])
     assert len(inside.keys(customer.id, recording_id)) == 1  # no chunks, no second result
 
