@@ -120,9 +120,11 @@ def _check_md5(joined: Joined, expected: str | None) -> None:
 
 def _joined_media(recording: Recording, joined: Joined) -> Media:
     announced = recording.media[-1]
+    # Every claim writes an object of its own: one that comes late cannot replace the winner's.
+    name = f"audio-{recording.job.token if recording.job else 0}.{joined.extension}"
     return msgspec.structs.replace(
         announced,
-        object_key=media_key(recording.project_id, recording.id, announced.id, f"audio.{joined.extension}"),
+        object_key=media_key(recording.project_id, recording.id, announced.id, name),
         content_type=joined.content_type,
         status=MediaStatus.UPLOADED,
         file_size_bytes=joined.size_bytes,

@@ -284,9 +284,13 @@ async def test_a_claim_that_was_taken_over_cannot_store_its_result(scene):
     claimed = await scene.streamed({1: opus(CHUNK_S, 300)}, 1)
     present = await scene.recordings.get(claimed.tenant, claimed.id)
     await scene.recordings.save(present, present.changed(job=present.job.claimed("another", now(), 60)))
+    heir = await scene.recordings.get(claimed.tenant, claimed.id)
+    stitched = await scene.stitch(heir)
+    stored = await scene.store.stat(stitched.audio.object_key)
     with pytest.raises(LeaseLost):
         await scene.stitch(claimed)
-    assert await scene.outbox(claimed) == []
+    assert [type(event) for event in await scene.outbox(claimed)] == [RecordingStitched]
+    assert (await scene.store.stat(stitched.audio.object_key)).last_modified == stored.last_modified
 
 
 async def test_nothing_is_left_in_the_spool_folder(scene, tmp_path):
