@@ -17,7 +17,7 @@ class WebhookSettings(msgspec.Struct, frozen=True):
     webhooks_schedule_s: tuple[Pause, ...] = (0, 60, 300, 1800, 7200, 28800)  # the pause before each attempt
     webhooks_timeout_s: Annotated[float, msgspec.Meta(gt=0, le=300)] = 30
     webhooks_allow_private: bool = False  # also connect to addresses inside the network we run in
-    webhooks_header_prefix: Annotated[str, msgspec.Meta(pattern="^[A-Za-z][A-Za-z0-9-]*$")] = "X-Bota"
+    webhooks_header_prefix: Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z][A-Za-z0-9-]*\Z")] = "X-Bota"
     webhooks_ca_file: Path | None = None  # certificate authorities to trust beside the system's
     webhooks_disable_after_s: Positive = 432_000  # five days without one success
     webhooks_slots: Annotated[int, msgspec.Meta(ge=1)] = 128  # attempts at once

@@ -286,6 +286,7 @@ async def test_a_claim_that_was_taken_over_cannot_store_its_result(scene):
     await scene.recordings.save(present, present.changed(job=present.job.claimed("another", now(), 60)))
     heir = await scene.recordings.get(claimed.tenant, claimed.id)
     stitched = await scene.stitch(heir)
+    assert "/audio-2." in stitched.audio.object_key
     stored = await scene.store.stat(stitched.audio.object_key)
     with pytest.raises(LeaseLost):
         await scene.stitch(claimed)
