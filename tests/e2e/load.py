@@ -2,8 +2,7 @@
 
 import asyncio
 import itertools
-from collections.abc import Awaitable
-from typing import Any, Self
+from typing import Self
 
 from tests.e2e.audio import tone
 from tests.e2e.client import Project
@@ -44,8 +43,8 @@ class Load:
 
     async def assert_all_there(self, evidence: Evidence) -> None:
         """Every finalized recording completes and holds every chunk that was acknowledged, in its place."""
-        await together(completed(self._project, recording_id) for recording_id in self.acknowledged)
         for recording_id, tones in self.acknowledged.items():
+            await completed(self._project, recording_id)
             assert await evidence.tones(recording_id) == tones
 
     async def _pace(self) -> None:
@@ -63,9 +62,3 @@ class Load:
         answer = await self._project.finalize(recording["id"], CHUNKS)
         assert answer.status == 200, answer.body
         self.acknowledged[recording["id"]] = tones
-
-
-async def together(work: Any) -> list[Any]:
-    """Await all at once; the first failure is raised."""
-    awaited: list[Awaitable[Any]] = list(work)
-    return await asyncio.gather(*awaited)

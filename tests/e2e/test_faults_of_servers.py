@@ -7,7 +7,7 @@ from aiohttp import web
 
 from deploy.local.demo.speech import ogg_opus
 from tests.e2e.audio import tone
-from tests.e2e.load import Load, together
+from tests.e2e.load import Load
 from tests.e2e.watching import DEADLINE_S, STREAMED, Listener, becomes, completed, until
 from tests.speech import word_error_rate
 
@@ -55,7 +55,8 @@ async def test_a_broker_wiped_in_mid_flight_costs_no_recording_and_no_webhook(fr
 
     streamed = {task.result(): [10 + number, 20 + number] for number, task in enumerate(in_flight)}
     streamed |= {recording["id"]: [number, 100 + number] for number, recording in enumerate(begun)}
-    await together(completed(customer, recording_id) for recording_id in (*streamed, spoken))
+    for recording_id in (*streamed, spoken):
+        await completed(customer, recording_id)
     assert {recording_id: await inside.tones(recording_id) for recording_id in streamed} == streamed
     text = await customer.transcription((await customer.get(spoken))["transcription_id"])
     assert word_error_rate(sentence[1], text["text"]) <= 0.10
@@ -121,7 +122,8 @@ async def test_asked_to_stop_in_the_middle_of_everything_all_services_end_well_a
     released.set()
     await asyncio.to_thread(fragile.stack.start_services)
     assert (await customer.finalize(recording["id"], 1)).status == 200
-    await together(completed(customer, one) for one in (spoken, joining, recording["id"]))
+    for recording_id in (spoken, joining, recording["id"]):
+        await completed(customer, recording_id)
     assert await inside.tones(joining, 10.0) == list(range(12))
     assert await inside.tones(recording["id"]) == [1]
     await everything_told(inside, listener, [spoken, joining, recording["id"]])
