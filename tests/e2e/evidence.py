@@ -53,22 +53,22 @@ class Evidence:
         assert kept is not None
         return encode(from_document(kept["event"]))
 
-    def outboxes(self, project_id: str) -> int:
-        """How many documents of the project still hold events."""
-        where = {"project_id": project_id, "outbox.0": {"$exists": True}}
-        return sum(self._database[name].count_documents(where) for name in ("recordings", "transcriptions"))
-
-    def unfinished(self, project_id: str) -> int:
-        """How many jobs of the project wait or run."""
-        where = {"project_id": project_id, "job.status": {"$in": ["queued", "running"]}}
-        return sum(self._database[name].count_documents(where) for name in ("recordings", "transcriptions"))
-
     def settled(self, project_id: str) -> bool:
-        """Whether nothing of the project waits for anything: no event, no job, no decision, no delivery."""
+        """Whether nothing of the project waits for anything: no event, no job, no decision, no delivery.
+
+        Asked in the order in which one thing makes the next, each document at once, so that nothing slips by in between.
+        """
         own = {"project_id": project_id}
-        waiting = self._database["recordings"].count_documents({**own, "transcription_due": True})
-        pending = self._database["webhook_deliveries"].count_documents({**own, "status": "pending"})
-        return not (waiting or pending or self.outboxes(project_id) or self.unfinished(project_id))
+        working = [{"outbox.0": {"$exists": True}}, {"job.status": {"$in": ["queued", "running"]}}, {"transcription_due": True}]
+        return not any(
+            self._database[name].count_documents(where, limit=1)
+            for name, where in (
+                ("recordings", {**own, "$or": working}),
+                ("transcriptions", {**own, "$or": working}),
+                ("events", {"event.project_id": project_id, "to_fan_out": True}),
+                ("webhook_deliveries", {**own, "status": "pending"}),
+            )
+        )
 
     def keys(self, project_id: str, recording_id: str) -> list[str]:
         """The object keys of a recording."""
