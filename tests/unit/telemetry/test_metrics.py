@@ -64,8 +64,10 @@ async def test_every_metric_is_exposed_under_its_name_and_labels(queue):
     assert found == EXPECTED
 
 
-async def test_a_queue_is_asked_at_scrape_and_at_most_once_a_second(queue):
+async def test_a_queue_is_asked_at_scrape_and_not_again_while_its_answer_is_fresh(queue, monkeypatch):
     asked = 0
+    assert metrics.PROBE_CACHE_S == 1.0
+    monkeypatch.setattr(metrics, "PROBE_CACHE_S", 300.0)  # a second may pass between two scrapes of a busy process
 
     async def probe() -> tuple[int, float]:
         nonlocal asked
@@ -78,6 +80,9 @@ async def test_a_queue_is_asked_at_scrape_and_at_most_once_a_second(queue):
     assert await asyncio.gather(*(depth_of(queue) for _ in range(5))) == [7] * 5
     assert await depth_of(queue) == 7
     assert asked == 1
+    monkeypatch.setattr(metrics, "PROBE_CACHE_S", 0.0)
+    assert await depth_of(queue) == 7
+    assert asked == 2
 
 
 async def test_a_queue_that_cannot_be_asked_disappears_until_it_can(queue):
