@@ -1,0 +1,59 @@
+"""The `end_users` collection."""
+
+from typing import Any
+
+from pymongo import ASCENDING, DESCENDING, IndexModel
+
+from shared.domain.end_user import EndUser
+from shared.domain.tenant import Tenant
+from shared.storage.documents import Documents
+from shared.storage.mongo import Mongo
+
+_NEWEST_FIRST = (("_id", DESCENDING),)
+_TENANT = [("project_id", ASCENDING), ("mode", ASCENDING)]
+
+INDEXES = (
+    IndexModel([*_TENANT, ("deleted_at", ASCENDING), ("_id", DESCENDING)], name="list"),
+    IndexModel(
+        [*_TENANT, ("external_id", ASCENDING)],
+        name="by_external_id",
+        unique=True,
+        partialFilterExpression={"external_id": {"$type": "string"}},
+    ),
+    IndexModel([("erasure_due_at", ASCENDING)], name="erasure", partialFilterExpression={"erasure_due_at": {"$type": "date"}}),
+)
+
+
+class EndUsers:
+    """End users by tenant; a deleted one stays as a row that nothing shows."""
+
+    def __init__(self, mongo: Mongo) -> None:
+        self._documents = Documents(mongo.database["end_users"], EndUser)
+
+    async def ensure_indexes(self) -> None:
+        """Create what is missing."""
+        await self._documents.ensure_indexes(INDEXES)
+
+    async def add(self, end_user: EndUser) -> None:
+        """Store a new end user; raise `AlreadyExists` when another of the tenant has its `external_id`."""
+        await self._documents.insert(end_user)
+
+    async def get(self, tenant: Tenant, end_user_id: str) -> EndUser | None:
+        """Return the end user unless it is another tenant's, deleted or not there."""
+        found = await self._documents.get(end_user_id)
+        return found if found is not None and found.tenant == tenant and found.deleted_at is None else None
+
+    async def by_external_id(self, tenant: Tenant, external_id: str) -> EndUser | None:
+        """Return the tenant's end user of this `external_id`, if there is one."""
+        return await self._documents.find_one(_of(tenant) | {"external_id": external_id})
+
+    async def page(self, tenant: Tenant, limit: int, *, before: str | None = None, offset: int = 0) -> list[EndUser]:
+        """Return the tenant's end users newest first, those of ids below `before` if given."""
+        where = _of(tenant)
+        if before is not None:
+            where["_id"] = {"$lt": before}
+        return await self._documents.find(where, _NEWEST_FIRST, limit, offset)
+
+
+def _of(tenant: Tenant) -> dict[str, Any]:
+    return {"project_id": tenant.project_id, "mode": tenant.mode.value, "deleted_at": None}
