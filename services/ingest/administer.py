@@ -5,6 +5,7 @@ from collections.abc import Callable
 import msgspec
 
 from services.ingest.bodies import CreateKey
+from services.ingest.limits import checked_time
 from services.ingest.paging import Page, Pager, PageRequest
 from services.ingest.ports import KeyStore, OrganizationStore, ProjectStore
 from services.ingest.refusals import InvalidRequest, not_found
@@ -100,6 +101,7 @@ class Administer:
             secret_sha256=secret_sha256(secret),
             hint=secret_hint(secret),
             created_at=now(),
+            expires_at=checked_time(body.expires_at, "expires_at"),
         )
         await self._keys.add(key)
         return NewKey(key, secret)

@@ -1,6 +1,6 @@
 """The request as handlers see it: strictly decoded, with its caller, and guarded by scope."""
 
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator
 from typing import Any
 
 from litestar import Request
@@ -9,12 +9,10 @@ from litestar.exceptions import InternalServerException
 from litestar.handlers import BaseRouteHandler
 
 from services.ingest.authentication import AdminGate, Authenticate
-from services.ingest.refusals import ClientGone, Unauthorized, scope_missing
+from services.ingest.refusals import ClientGone, Unauthorized, not_found, scope_missing
 from services.ingest.request_context import RequestContext, context_of
 from services.ingest.strict_json import decode
-from shared.domain.caller import Caller
-
-Guard = Callable[[ASGIConnection[Any, Any, Any, Any], BaseRouteHandler], Awaitable[None]]
+from shared.domain.caller import Caller, CredentialKind
 
 
 class ApiRequest(Request[Any, Any, Any]):
@@ -53,17 +51,32 @@ class ApiRequest(Request[Any, Any, Any]):
         return decode(await self.body(), Any if field is None else field.annotation)
 
 
-def requires(scope: str) -> Guard:
-    """Let only callers in whose credential allows `scope`; 401 without a valid one, 403 without the scope."""
+class Requires:
+    """A guard: lets in keys that allow `scope` and tokens of the kinds in `tokens`.
 
-    async def guard(connection: ASGIConnection[Any, Any, Any, Any], _handler: BaseRouteHandler) -> None:
+    401 without a valid credential, 403 for one that may not do this. A device's token may name no other device in the path, an
+    upload's no other recording: to it they do not exist (404).
+    """
+
+    def __init__(self, scope: str, tokens: frozenset[CredentialKind]) -> None:
+        self.scope, self.tokens = scope, tokens
+
+    async def __call__(self, connection: ASGIConnection[Any, Any, Any, Any], _handler: BaseRouteHandler) -> None:
+        """Set the request's caller, or refuse."""
         authenticate: Authenticate = connection.app.state.authenticate
         caller = await authenticate(_authorization(connection))
         context_of(connection.scope).caller = caller
-        if not caller.may(scope):
-            raise scope_missing(scope)
+        if caller.kind not in self.tokens and not caller.may(self.scope):
+            raise scope_missing(self.scope)
+        device_id = connection.path_params.get("device_id")
+        if caller.device_id is not None and device_id not in {None, "me", caller.device_id}:
+            raise not_found("device", str(device_id))
 
-    return guard
+
+def requires(scope: str, *, device: bool = False, upload: bool = False) -> Requires:
+    """Return the guard of an operation: keys need `scope`; `device` and `upload` say whether those tokens may do it too."""
+    kinds = {CredentialKind.DEVICE_TOKEN: device, CredentialKind.UPLOAD_TOKEN: upload}
+    return Requires(scope, frozenset(kind for kind, admitted in kinds.items() if admitted))
 
 
 async def admin_only(connection: ASGIConnection[Any, Any, Any, Any], _handler: BaseRouteHandler) -> None:

@@ -103,7 +103,7 @@ def joined(api: ApiSettings, stores: Stores, health: Health, check_database: Che
     files, outbox = RecordingFiles(stores.objects), Outbox(stores.relay)
     signatures = Signatures(api.signing_secret)
     pager = Pager(signatures)
-    authenticate = Authenticate(stores.keys, api.key_cache_s)
+    authenticate = Authenticate({"sk": stores.keys, "rk": stores.keys}, api.key_cache_s)
     admin_stores = AdminStores(stores.organizations, stores.projects, stores.keys)
     templates = ChunkTemplates(signatures, api.public_url, api.chunk_url_ttl_s)
     return UseCases(

@@ -1,17 +1,17 @@
-"""Who presents a credential: keys are recognised by their hash and remembered for a while."""
+"""Who presents a credential: keys and tokens are recognised by their hash and remembered for a while."""
 
 import asyncio
 import hmac
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 
 import msgspec
 
-from services.ingest.ports import KeyLookup
+from services.ingest.ports import CredentialLookup
 from services.ingest.refusals import Unauthorized
-from shared.domain.caller import ApiKey, Caller, caller_of, is_key_secret, secret_sha256
+from shared.domain.caller import Caller, Credential, credential_prefix, secret_sha256
 from shared.domain.clock import now
 from shared.domain.errors import TransientFailure
 from shared.telemetry.logs import get_logger
@@ -29,14 +29,16 @@ class _Remembered(msgspec.Struct, frozen=True):
 
 
 class Authenticate:
-    """Turns an `Authorization` header into a caller, or raises `Unauthorized`.
+    """Turns an `Authorization` header into a caller, or raises `Unauthorized`; `stores` are asked by a credential's prefix.
 
     What a lookup said holds for `cache_s` seconds, so a revocation is felt within that; the replica that revokes forgets at once.
     Requests with the same key that come while it is looked up share the lookup.
     """
 
-    def __init__(self, keys: KeyLookup, cache_s: float, clock: Callable[[], float] = time.monotonic) -> None:
-        self._keys, self._cache_s, self._clock = keys, cache_s, clock
+    def __init__(
+        self, stores: Mapping[str, CredentialLookup], cache_s: float, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._stores, self._cache_s, self._clock = stores, cache_s, clock
         self._remembered: OrderedDict[str, _Remembered] = OrderedDict()
         self._lookups: dict[str, asyncio.Task[Caller | None]] = {}
         self._touches: set[asyncio.Task[None]] = set()
@@ -44,49 +46,50 @@ class Authenticate:
     async def __call__(self, authorization: str) -> Caller:
         """Return who calls."""
         secret = bearer(authorization)
-        if not is_key_secret(secret):
+        store = self._stores.get(credential_prefix(secret))
+        if store is None:
             raise Unauthorized("the credential is not valid")
         digest = secret_sha256(secret)
         known = self._remembered.get(digest)
-        caller = known.caller if known is not None and known.until > self._clock() else await self._look_up(digest)
-        if caller is None:
+        caller = known.caller if known is not None and known.until > self._clock() else await self._look_up(store, digest)
+        if caller is None or (caller.expires_at is not None and caller.expires_at <= now()):
             raise Unauthorized("the credential is not valid")
         return caller
 
-    def forget(self, key_id: str) -> None:
-        """Look the key up again when it comes next."""
+    def forget(self, credential_id: str) -> None:
+        """Look the credential up again when it comes next."""
         for digest, known in list(self._remembered.items()):
-            if known.caller is not None and known.caller.credential_id == key_id:
+            if known.caller is not None and known.caller.credential_id == credential_id:
                 del self._remembered[digest]
 
-    async def _look_up(self, digest: str) -> Caller | None:
+    async def _look_up(self, store: CredentialLookup, digest: str) -> Caller | None:
         lookup = self._lookups.get(digest)
         if lookup is None:
-            lookup = self._lookups[digest] = asyncio.create_task(self._ask(digest))
+            lookup = self._lookups[digest] = asyncio.create_task(self._ask(store, digest))
             lookup.add_done_callback(lambda _: self._lookups.pop(digest, None))
         return await asyncio.shield(lookup)
 
-    async def _ask(self, digest: str) -> Caller | None:
-        key = await self._keys.by_secret(digest)
-        caller = None if key is None else caller_of(key)
+    async def _ask(self, store: CredentialLookup, digest: str) -> Caller | None:
+        credential = await store.by_secret(digest)
+        caller = None if credential is None else credential.caller
         self._remembered[digest] = _Remembered(caller, self._clock() + self._cache_s)
         self._remembered.move_to_end(digest)
         if len(self._remembered) > _MOST_REMEMBERED:
             self._remembered.popitem(last=False)
-        if key is not None and (key.last_used_at is None or now() - key.last_used_at > _TOUCH_EVERY):
-            self._note_use(key)
+        if credential is not None and caller is not None and _long_unseen(credential):
+            self._note_use(store, caller.credential_id)
         return caller
 
-    def _note_use(self, key: ApiKey) -> None:
-        touch = asyncio.create_task(self._touch(key.id))
+    def _note_use(self, store: CredentialLookup, credential_id: str) -> None:
+        touch = asyncio.create_task(self._touch(store, credential_id))
         self._touches.add(touch)
         touch.add_done_callback(self._touches.discard)
 
-    async def _touch(self, key_id: str) -> None:
+    async def _touch(self, store: CredentialLookup, credential_id: str) -> None:
         try:
-            await self._keys.touch(key_id, now())
+            await store.touch(credential_id, now())
         except TransientFailure as failure:
-            log.warning("key.use_not_noted", api_key_id=key_id, error=type(failure).__name__)
+            log.warning("credential.use_not_noted", credential_id=credential_id, error=type(failure).__name__)
 
 
 class AdminGate:
@@ -99,6 +102,10 @@ class AdminGate:
         """Raise `Unauthorized` unless the header carries the token."""
         if not hmac.compare_digest(bearer(authorization).encode(), self._token):
             raise Unauthorized("this needs the admin token: Authorization: Bearer <ADMIN_TOKEN>")
+
+
+def _long_unseen(credential: Credential) -> bool:
+    return credential.last_used_at is None or now() - credential.last_used_at > _TOUCH_EVERY
 
 
 def bearer(authorization: str) -> str:

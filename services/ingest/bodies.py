@@ -116,3 +116,4 @@ class CreateKey(msgspec.Struct, kw_only=True):
     mode: Mode = Mode.LIVE
     name: Name | None = None
     scopes: Annotated[list[str], msgspec.Meta(min_length=1)] | None = None
+    expires_at: Moment | None = None

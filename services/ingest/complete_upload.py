@@ -40,7 +40,7 @@ class CompleteUpload:
         claimed = body.content_sha256.lower() if body.content_sha256 else None
 
         async def attempt() -> Recording:
-            recording = await found(self._recordings, caller.tenant, recording_id)
+            recording = await found(self._recordings, caller, recording_id)
             if not recording.streaming and recording.status in AWAITING_UPLOAD:
                 return await self._complete(recording, claimed, body.file_size_bytes)
             return await self._replay(recording, claimed)

@@ -106,7 +106,7 @@ class _Exchange:
             "duration_ms": round(seconds * 1000, 3),
         }
         if caller is not None:
-            line |= {"project_id": caller.tenant.project_id, "mode": caller.tenant.mode, "api_key_id": caller.credential_id}
+            line |= {"project_id": caller.tenant.project_id, "mode": caller.tenant.mode, "credential_id": caller.credential_id}
         return line | _path_ids(self._scope) | self._context.line
 
 

@@ -42,7 +42,7 @@ class Finalize:
 
         async def attempt() -> Finalization:
             recording = await self._recordings.get(caller.tenant, recording_id)
-            if recording is None:
+            if recording is None or not caller.sees(recording):
                 raise RecordingNotFound(f"there is no recording {recording_id[:80]}")
             if not recording.streaming:
                 raise NotStreaming("this recording is not a streaming one: complete it by upload-complete")

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Protocol, TypeVar
 
-from shared.domain.caller import ApiKey
+from shared.domain.caller import ApiKey, Credential
 from shared.domain.config import ConfigLevel
 from shared.domain.project import Organization, Project
 from shared.domain.recording import Recording
@@ -143,17 +143,17 @@ class ProjectStore(Protocol):
         """Return all, or those of one organization, newest first."""
 
 
-class KeyLookup(Protocol):
-    """Where a credential is recognised."""
+class CredentialLookup(Protocol):
+    """Where a kind of credential is recognised."""
 
-    async def by_secret(self, secret_sha256: str) -> ApiKey | None:
-        """Return the key that is not revoked and whose secret hashes to this."""
+    async def by_secret(self, secret_sha256: str) -> Credential | None:
+        """Return the credential that is not revoked and whose secret hashes to this."""
 
-    async def touch(self, key_id: str, at: datetime) -> None:
-        """Note when the key was last used."""
+    async def touch(self, credential_id: str, at: datetime) -> None:
+        """Note when it was last used."""
 
 
-class KeyStore(KeyLookup, Protocol):
+class KeyStore(CredentialLookup, Protocol):
     """API keys."""
 
     async def add(self, key: ApiKey) -> None:

@@ -17,7 +17,7 @@ class ReadRecordings:
 
     async def get(self, caller: Caller, recording_id: str) -> Recording:
         """Return one; another tenant's looks as if it did not exist."""
-        return await found(self._recordings, caller.tenant, recording_id)
+        return await found(self._recordings, caller, recording_id)
 
     async def page(
         self,
@@ -45,8 +45,16 @@ class ReadRecordings:
         return await self._files.chunks(caller.tenant, recording_id)
 
 
-async def found(recordings: RecordingStore, tenant: Tenant, recording_id: str) -> Recording:
-    """Return the recording; raises `NotFound`."""
+async def found(recordings: RecordingStore, caller: Caller, recording_id: str) -> Recording:
+    """Return the recording; raises `NotFound` when there is none, or none that the caller may know of."""
+    recording = await existing(recordings, caller.tenant, recording_id)
+    if not caller.sees(recording):
+        raise not_found("recording", recording_id)
+    return recording
+
+
+async def existing(recordings: RecordingStore, tenant: Tenant, recording_id: str) -> Recording:
+    """Return the recording whoever asks; raises `NotFound`."""
     recording = await recordings.get(tenant, recording_id)
     if recording is None:
         raise not_found("recording", recording_id)

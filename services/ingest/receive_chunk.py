@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from services.ingest.chunk_bodies import ChunkBodies, ChunkBody
 from services.ingest.ports import RecordingStore
-from services.ingest.read_recordings import found
+from services.ingest.read_recordings import existing
 from services.ingest.recording_files import RecordingFiles
 from services.ingest.refusals import AlreadyFinalized, NotStreaming
 from services.ingest.signatures import ChunkQuery, Signatures
@@ -51,7 +51,7 @@ class ReceiveChunk:
         return stored
 
     async def _require_open(self, tenant: Tenant, recording_id: str) -> None:
-        require_open(await found(self._recordings, tenant, recording_id))
+        require_open(await existing(self._recordings, tenant, recording_id))
 
 
 def require_open(recording: Recording) -> None:

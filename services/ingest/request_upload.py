@@ -53,7 +53,7 @@ class RequestUploadUrl:
         """
 
         async def attempt() -> Media:
-            recording = await found(self._recordings, caller.tenant, recording_id)
+            recording = await found(self._recordings, caller, recording_id)
             if recording.streaming or recording.status not in AWAITING_UPLOAD:
                 raise InvalidRequest("the recording does not await an upload", details={"current_status": recording.status})
             media = _announced(recording, body)
@@ -77,7 +77,7 @@ class OfferChunkUrls:
         last = body.first + body.count - 1
         if last > MAX_CHUNK_NUMBER:
             raise InvalidRequest(f"chunk numbers go from 1 to {MAX_CHUNK_NUMBER}", param="count")
-        require_open(await found(self._recordings, caller.tenant, recording_id))
+        require_open(await found(self._recordings, caller, recording_id))
         expires_at = now() + timedelta(seconds=self._ttl_s)
         urls = {
             number: self._files.chunk_url(caller.tenant, recording_id, number, self._ttl_s)

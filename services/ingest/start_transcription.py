@@ -33,7 +33,7 @@ class StartTranscription:
     async def __call__(self, caller: Caller, recording_id: str, body: Transcribe) -> Transcription:
         """Store the transcription with its `transcription.queued`; the recording shows it from now on."""
         request = self._request(body)
-        recording = await found(self._recordings, caller.tenant, recording_id)
+        recording = await found(self._recordings, caller, recording_id)
         await self._refuse_unready(recording)
         transcription = queued_transcription(new_id("txn"), recording, request)
         event = transcription_event(TranscriptionQueued, transcription)

@@ -1,4 +1,4 @@
-"""Who calls the API: keys of a project and what they allow (contract sections 1.1 and 1.2)."""
+"""Who calls the API: the credentials of a project and what they allow (contract sections 1.1, 1.2 and 1.4)."""
 
 import hashlib
 import re
@@ -6,9 +6,11 @@ import secrets
 import string
 from datetime import datetime
 from enum import StrEnum
+from typing import Protocol
 
 import msgspec
 
+from shared.domain.recording import Recording
 from shared.domain.tenant import Mode, Tenant
 
 SCOPES: tuple[str, ...] = (
@@ -29,7 +31,7 @@ SCOPES: tuple[str, ...] = (
 
 _ALPHANUMERICS = string.ascii_letters + string.digits
 _SECRET_CHARACTERS = 40  # 238 bits
-_SECRET = re.compile(r"[sr]k_(?:live|test)_[A-Za-z0-9]{20,80}")
+_SECRET = re.compile(r"(?:[sr]k_(?:live|test)|dtok|up)_[A-Za-z0-9]{20,80}")
 
 
 class KeyKind(StrEnum):
@@ -40,6 +42,55 @@ class KeyKind(StrEnum):
 
 
 _PREFIXES = {KeyKind.SECRET: "sk", KeyKind.RESTRICTED: "rk"}
+
+
+class CredentialKind(StrEnum):
+    """What was presented: a key of a server, the token of one device, or the token of one upload."""
+
+    SECRET_KEY = "secret_key"  # noqa: S105 - the name of a kind of credential
+    RESTRICTED_KEY = "restricted_key"
+    DEVICE_TOKEN = "device_token"  # noqa: S105 - as above
+    UPLOAD_TOKEN = "upload_token"  # noqa: S105 - as above
+
+
+KEYS = frozenset({CredentialKind.SECRET_KEY, CredentialKind.RESTRICTED_KEY})
+"""The kinds that are allowed by scope; tokens are allowed by operation."""
+
+
+class Caller(msgspec.Struct, frozen=True, kw_only=True):
+    """Whoever presented a valid credential: one tenant, and what it may do there.
+
+    A device token carries `device_id` and, while the device is bound, `end_user_id`; an upload token carries `recording_id`.
+    """
+
+    tenant: Tenant
+    credential_id: str
+    kind: CredentialKind
+    scopes: frozenset[str] = frozenset()
+    device_id: str | None = None
+    end_user_id: str | None = None
+    recording_id: str | None = None
+    expires_at: datetime | None = None
+
+    def may(self, scope: str) -> bool:
+        """Say whether the credential allows `scope`."""
+        return scope in self.scopes
+
+    def sees(self, recording: Recording) -> bool:
+        """Say whether `recording`, of the caller's tenant, exists for this caller."""
+        return self.device_id in {None, recording.device_id} and self.recording_id in {None, recording.id}
+
+
+class Credential(Protocol):
+    """What a kept credential says of its bearer."""
+
+    @property
+    def caller(self) -> Caller:
+        """Who the bearer is."""
+
+    @property
+    def last_used_at(self) -> datetime | None:
+        """When it was last seen."""
 
 
 class ApiKey(msgspec.Struct, frozen=True, kw_only=True, rename={"id": "_id"}):
@@ -54,6 +105,7 @@ class ApiKey(msgspec.Struct, frozen=True, kw_only=True, rename={"id": "_id"}):
     secret_sha256: str
     hint: str
     created_at: datetime
+    expires_at: datetime | None = None
     last_used_at: datetime | None = None
     revoked_at: datetime | None = None
 
@@ -62,17 +114,17 @@ class ApiKey(msgspec.Struct, frozen=True, kw_only=True, rename={"id": "_id"}):
         """Whose data the key opens."""
         return Tenant(self.project_id, self.mode)
 
-
-class Caller(msgspec.Struct, frozen=True, kw_only=True):
-    """Whoever presented a valid credential: one tenant, and what it may do there."""
-
-    tenant: Tenant
-    credential_id: str
-    scopes: frozenset[str]
-
-    def may(self, scope: str) -> bool:
-        """Say whether the credential allows `scope`."""
-        return scope in self.scopes
+    @property
+    def caller(self) -> Caller:
+        """Who the bearer is."""
+        secret = self.kind is KeyKind.SECRET
+        return Caller(
+            tenant=self.tenant,
+            credential_id=self.id,
+            kind=CredentialKind.SECRET_KEY if secret else CredentialKind.RESTRICTED_KEY,
+            scopes=frozenset(SCOPES if secret else self.scopes),
+            expires_at=self.expires_at,
+        )
 
 
 def new_secret(kind: KeyKind, mode: Mode) -> str:
@@ -81,9 +133,9 @@ def new_secret(kind: KeyKind, mode: Mode) -> str:
     return f"{_PREFIXES[kind]}_{mode}_{characters}"
 
 
-def is_key_secret(text: str) -> bool:
-    """Say whether `text` has the form of a key's secret; anything else need not be looked up."""
-    return _SECRET.fullmatch(text) is not None
+def credential_prefix(text: str) -> str:
+    """Return the prefix by which a credential of any kind is looked up; empty when `text` has the form of none."""
+    return text.partition("_")[0] if _SECRET.fullmatch(text) else ""
 
 
 def secret_sha256(secret: str) -> str:
@@ -94,9 +146,3 @@ def secret_sha256(secret: str) -> str:
 def secret_hint(secret: str) -> str:
     """Return what people may see of a secret: its kind and its last four characters."""
     return f"{secret[: secret.rindex('_') + 1]}…{secret[-4:]}"
-
-
-def caller_of(key: ApiKey) -> Caller:
-    """Return who a key's bearer is."""
-    scopes = SCOPES if key.kind is KeyKind.SECRET else key.scopes
-    return Caller(tenant=key.tenant, credential_id=key.id, scopes=frozenset(scopes))

@@ -10,7 +10,7 @@ REDACTED = "[redacted]"
 
 _SECRET_ANYWHERE = re.compile(r"authorization|secret|token|passw|cookie|credential|api_?key")
 _SECRET_WORD = re.compile(r"(?:^|[^a-z])(?:keys?|text|words|signature)(?:$|[^a-z])")
-_HARMLESS = frozenset({"object_key", "message_key", "fencing_token", "key_id", "api_key_id", "secret_id"})
+_HARMLESS = frozenset({"object_key", "message_key", "fencing_token", "key_id", "api_key_id", "credential_id", "secret_id"})
 SCALARS = (str, int, float, bool, type(None))
 
 # Credentials of our own (contract A5, A20), of HTTP, of URLs and of pre-signed URLs, wherever they stand in a line.

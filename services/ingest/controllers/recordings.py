@@ -22,7 +22,7 @@ class RecordingController(Controller):
     path = "/v1/recordings"
     tags = ("Recordings",)
 
-    @post("/", guards=[requires("recordings:write")])
+    @post("/", guards=[requires("recordings:write", device=True)])
     async def create(
         self, request: ApiRequest, data: JSONBody[CreateRecording], open_recording: NamedDependency[OpenRecording]
     ) -> RecordingResource:
@@ -56,7 +56,7 @@ class RecordingController(Controller):
         """Read one recording, with its media and how far it is."""
         return recording_resource(await read_recordings.get(request.caller, recording_id))
 
-    @post("/{recording_id:str}/finalize", status_code=200, guards=[requires("recordings:write")])
+    @post("/{recording_id:str}/finalize", status_code=200, guards=[requires("recordings:write", device=True)])
     async def finalize(
         self,
         request: ApiRequest,

@@ -17,9 +17,8 @@ class UploadController(Controller):
 
     path = "/v1/recordings/{recording_id:str}"
     tags = ("Uploads",)
-    guards = (requires("recordings:write"),)
 
-    @post("/upload-url", status_code=200)
+    @post("/upload-url", status_code=200, guards=[requires("recordings:write", device=True)])
     async def request_url(
         self,
         request: ApiRequest,
@@ -30,7 +29,7 @@ class UploadController(Controller):
         """Announce a file and return the URL that stores it."""
         return upload_url_view(await request_upload_url(request.caller, recording_id, data))
 
-    @post("/upload-complete", status_code=200)
+    @post("/upload-complete", status_code=200, guards=[requires("recordings:write", device=True, upload=True)])
     async def complete(
         self,
         request: ApiRequest,

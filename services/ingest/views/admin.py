@@ -38,6 +38,7 @@ class KeyView(msgspec.Struct, kw_only=True):
     scopes: tuple[str, ...]
     hint: str
     created_at: str
+    expires_at: str | None
     last_used_at: str | None
     revoked_at: str | None
 
@@ -80,6 +81,7 @@ def _key_fields(key: ApiKey) -> dict[str, Any]:
         "scopes": key.scopes,
         "hint": key.hint,
         "created_at": wire_time(key.created_at),
+        "expires_at": wire_time_or_none(key.expires_at),
         "last_used_at": wire_time_or_none(key.last_used_at),
         "revoked_at": wire_time_or_none(key.revoked_at),
     }

@@ -1,6 +1,7 @@
 """Who may do what: keys, scopes, modes, revocation, and that what one may not see does not exist (contract A4, A5)."""
 
 import asyncio
+from datetime import timedelta
 
 import pytest
 
@@ -144,7 +145,7 @@ async def a_key(keys, **fields):
 
 async def test_a_key_is_looked_up_once_and_a_revocation_elsewhere_is_felt_within_the_time():
     keys, clock = FakeKeys(), Clock()
-    authenticate = Authenticate(keys, 30, clock)
+    authenticate = Authenticate({"sk": keys}, 30, clock)
     key, header = await a_key(keys)
     for _ in range(5):
         assert (await authenticate(header)).credential_id == key.id
@@ -159,7 +160,7 @@ async def test_a_key_is_looked_up_once_and_a_revocation_elsewhere_is_felt_within
 
 async def test_an_unknown_key_is_not_looked_up_again_and_again():
     keys = FakeKeys()
-    authenticate = Authenticate(keys, 30, Clock())
+    authenticate = Authenticate({"sk": keys}, 30, Clock())
     for _ in range(5):
         with pytest.raises(Unauthorized):
             await authenticate("Bearer sk_live_" + "y" * 40)
@@ -168,7 +169,7 @@ async def test_an_unknown_key_is_not_looked_up_again_and_again():
 
 async def test_requests_that_come_together_share_one_lookup():
     keys = FakeKeys()
-    authenticate = Authenticate(keys, 30, Clock())
+    authenticate = Authenticate({"sk": keys}, 30, Clock())
     _, header = await a_key(keys)
     async with asyncio.TaskGroup() as group:
         for _ in range(20):
@@ -182,7 +183,7 @@ async def test_when_the_store_is_down_a_key_that_is_not_known_is_an_outage_not_a
             raise TransientFailure("down")
 
     with pytest.raises(TransientFailure):
-        await Authenticate(Down(), 30)("Bearer sk_live_" + "z" * 40)
+        await Authenticate({"sk": Down()}, 30)("Bearer sk_live_" + "z" * 40)
 
 
 @pytest.mark.parametrize("kind", list(KeyKind))
@@ -191,3 +192,16 @@ def test_a_secret_says_its_kind_and_mode(kind, mode):
     secret = new_secret(kind, mode)
     assert secret.startswith(f"{'sk' if kind is KeyKind.SECRET else 'rk'}_{mode}_")
     assert len(secret.rpartition("_")[2]) == 40
+
+
+async def test_an_expired_key_is_refused_also_where_it_is_remembered(api):
+    soon = (now() + timedelta(milliseconds=300)).isoformat()
+    expiring = await api.new_key(api.project_id, expires_at=soon)
+
+    async def refused():
+        return (await api.call("GET", "/recordings", secret=expiring)).status_code == 401
+
+    assert (await api.call("GET", "/recordings", secret=expiring)).status_code == 200
+    async with asyncio.timeout(10):
+        while not await refused():
+            await asyncio.sleep(0.02)
