@@ -2,10 +2,12 @@
 
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 MARK = "EARWITNESS_TESTS_MARK"
+LISTEN = "0A"  # the state of a listening socket in /proc/net/tcp
 
 
 def new_mark() -> dict[str, str]:
@@ -15,15 +17,29 @@ def new_mark() -> dict[str, str]:
 
 def marked(mark: dict[str, str]) -> list[str]:
     """Return the command lines of the processes that carry the mark."""
-    wanted = f"{MARK}={mark[MARK]}".encode()
     found = []
-    for folder in Path("/proc").glob("[0-9]*"):
-        try:
-            if wanted in (folder / "environ").read_bytes().split(b"\0"):
-                found.append((folder / "cmdline").read_bytes().replace(b"\0", b" ").decode())
-        except OSError:
-            continue
+    for folder in _folders(mark):
+        with suppress(OSError):
+            found.append((folder / "cmdline").read_bytes().replace(b"\0", b" ").decode())
     return found
+
+
+def listening(mark: dict[str, str]) -> set[int]:
+    """Return the TCP ports (IPv4) on which the processes that carry the mark take connections."""
+    own: set[str] = set()
+    for folder in _folders(mark):
+        with suppress(OSError):
+            own.update(str(descriptor.readlink()) for descriptor in (folder / "fd").iterdir())
+    rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    return {int(row[1].partition(":")[2], 16) for row in rows if row[3] == LISTEN and f"socket:[{row[9]}]" in own}
+
+
+def _folders(mark: dict[str, str]) -> Iterator[Path]:
+    wanted = f"{MARK}={mark[MARK]}".encode()
+    for folder in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            if wanted in (folder / "environ").read_bytes().split(b"\0"):
+                yield folder
 
 
 def eventually(fact: Callable[[], bool], deadline_s: float = 10.0) -> bool:

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.processes import eventually, marked, new_mark
+from deploy.local.servers.ports import is_free
+from tests.processes import eventually, listening, marked, new_mark
 
 ROOT = Path(__file__).parents[2]
 DEMO = [sys.executable, "-m", "deploy.local.demo"]
@@ -21,21 +22,35 @@ MOMENTS = {
 }
 
 
+def ended(process: subprocess.Popen[str], within_s: float) -> int | None:
+    try:
+        return process.wait(within_s)
+    except subprocess.TimeoutExpired:
+        return None
+
+
 def started(tag: dict[str, str]) -> subprocess.Popen[str]:
     output = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
     return subprocess.Popen(DEMO, cwd=ROOT, env={**os.environ, **tag}, start_new_session=True, **output)
 
 
-def test_the_demo_shows_both_recordings_and_every_signature_and_leaves_nothing():
-    tag = new_mark()
-    demo = subprocess.run(DEMO, cwd=ROOT, env={**os.environ, **tag}, capture_output=True, text=True, timeout=300, check=False)
-    assert demo.returncode == 0, demo.stdout + demo.stderr
-    assert len(re.findall(r"webhook .* signature verified", demo.stdout)) == 12
-    assert "SIGNATURE WRONG" not in demo.stdout
-    assert "rather cold-hearted" in demo.stdout
-    assert "New Jersey" in demo.stdout
-    assert re.search(r"^ +\d+\.\d\d - +\d+\.\d\d +\S", demo.stdout, re.MULTILINE)
+def test_the_demo_shows_both_recordings_and_every_signature_and_leaves_neither_process_nor_port(tmp_path):
+    tag, said, ports = new_mark(), tmp_path / "said", set()
+    with said.open("w") as output:
+        demo = subprocess.Popen(DEMO, cwd=ROOT, env={**os.environ, **tag}, stdout=output, stderr=output)
+        while (code := ended(demo, within_s=1)) is None:
+            ports |= listening(tag)
+    shown = said.read_text()
+    assert code == 0, shown
+    assert len(re.findall(r"webhook .* signature verified", shown)) == 12
+    assert "SIGNATURE WRONG" not in shown
+    assert re.search(r"(\d+) chunks uploaded out of order, one of them twice", shown)
+    assert "rather cold-hearted" in shown
+    assert "New Jersey" in shown
+    assert re.search(r"^ +\d+\.\d\d - +\d+\.\d\d +\S", shown, re.MULTILINE)
     assert marked(tag) == []
+    assert len(ports) >= 7  # three servers and four services
+    assert [port for port in ports if not is_free(port)] == []
 
 
 @pytest.mark.parametrize("moment", MOMENTS)
