@@ -53,6 +53,17 @@ def test_the_demo_shows_both_recordings_and_every_signature_and_leaves_neither_p
     assert [port for port in ports if not is_free(port)] == []
 
 
+def test_ctrl_c_while_the_demo_is_being_loaded_ends_it_quietly():
+    tag = new_mark()
+    demo = started(tag)
+    assert eventually(lambda: "msgspec" in Path(f"/proc/{demo.pid}/maps").read_text(), deadline_s=60)
+    os.killpg(demo.pid, signal.SIGINT)
+    said, _ = demo.communicate(timeout=60)
+    assert demo.returncode == 130, said
+    assert "Traceback" not in said
+    assert marked(tag) == []
+
+
 @pytest.mark.parametrize("moment", MOMENTS)
 def test_ctrl_c_leaves_no_process(moment):
     tag = new_mark()
