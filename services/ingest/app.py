@@ -10,6 +10,7 @@ from services.ingest.authentication import AdminGate, Authenticate
 from services.ingest.chunk_bodies import ChunkBodies
 from services.ingest.complete_upload import CompleteUpload
 from services.ingest.configure import Configure
+from services.ingest.delete_recording import DeleteRecording
 from services.ingest.edge import Edge
 from services.ingest.finalize import Finalize
 from services.ingest.health import ReportHealth
@@ -114,13 +115,14 @@ def joined(api: ApiSettings, stores: Stores, health: Health, check_database: Che
         administer=Administer(admin_stores, pager, authenticate.forget),
         open_recording=OpenRecording(recordings, outbox, templates),
         read_recordings=ReadRecordings(recordings, files, pager),
+        delete_recording=DeleteRecording(recordings, transcriptions, outbox, api.upload_url_ttl_s),
         receive_chunk=ReceiveChunk(recordings, files, signatures, ChunkBodies(api.max_chunk_bytes, work_dir)),
         offer_chunk_urls=OfferChunkUrls(recordings, files, api.upload_url_ttl_s),
         finalize=Finalize(recordings, files, outbox),
         request_upload_url=RequestUploadUrl(recordings, files, outbox, api.upload_url_ttl_s),
         complete_upload=CompleteUpload(recordings, files, outbox),
         start_transcription=StartTranscription(recordings, transcriptions, outbox, PROVIDERS),
-        read_transcriptions=ReadTranscriptions(transcriptions, stores.transcripts),
+        read_transcriptions=ReadTranscriptions(recordings, transcriptions, stores.transcripts),
         configure=Configure(stores.configs, PROVIDERS),
         manage_endpoints=ManageEndpoints(stores.endpoints, pager, allow_private=api.webhooks_allow_private),
     )

@@ -21,6 +21,7 @@ from services.ingest.controllers.recordings import RecordingController
 from services.ingest.controllers.transcriptions import TranscriptionController
 from services.ingest.controllers.uploads import UploadController
 from services.ingest.controllers.webhook_endpoints import EndpointController, WebhookAliasController
+from services.ingest.delete_recording import DeleteRecording
 from services.ingest.finalize import Finalize
 from services.ingest.health import ReportHealth
 from services.ingest.limits import MAX_BODY_BYTES
@@ -59,6 +60,7 @@ class UseCases(msgspec.Struct, frozen=True, kw_only=True):
     administer: Administer
     open_recording: OpenRecording
     read_recordings: ReadRecordings
+    delete_recording: DeleteRecording
     receive_chunk: ReceiveChunk
     offer_chunk_urls: OfferChunkUrls
     finalize: Finalize

@@ -61,6 +61,14 @@ class TranscriptionStore(AggregateStore[Transcription], Protocol):
     async def newest_of(self, tenant: Tenant, recording_id: str) -> Transcription | None:
         """Return the recording's newest transcription."""
 
+    async def page(
+        self, tenant: Tenant, matching: Mapping[str, Any], limit: int, *, before: str | None = None, offset: int = 0
+    ) -> list[Transcription]:
+        """Return transcriptions newest first, those of ids below `before` if given."""
+
+    async def delete_of(self, tenant: Tenant, recording_id: str) -> None:
+        """Delete those of a recording; whoever works on one has lost its lease."""
+
 
 class TranscriptReader(Protocol):
     """Where finished text is read."""

@@ -1,6 +1,6 @@
 """Reading a transcription, with its text once there is one."""
 
-from services.ingest.ports import TranscriptionStore, TranscriptReader
+from services.ingest.ports import RecordingStore, TranscriptionStore, TranscriptReader
 from services.ingest.refusals import not_found
 from shared.domain.caller import Caller
 from shared.domain.transcript import Transcript
@@ -10,13 +10,16 @@ from shared.domain.transcription import Transcription, TranscriptionStatus
 class ReadTranscriptions:
     """What a caller may see of its project's transcriptions."""
 
-    def __init__(self, transcriptions: TranscriptionStore, transcripts: TranscriptReader) -> None:
-        self._transcriptions, self._transcripts = transcriptions, transcripts
+    def __init__(self, recordings: RecordingStore, transcriptions: TranscriptionStore, transcripts: TranscriptReader) -> None:
+        self._recordings, self._transcriptions, self._transcripts = recordings, transcriptions, transcripts
 
     async def get(self, caller: Caller, transcription_id: str) -> tuple[Transcription, Transcript | None]:
-        """Return one with its text; the text is there once the status says `completed`."""
+        """Return one with its text; the text is there once the status says `completed`.
+
+        It is gone with its recording, at the same moment.
+        """
         transcription = await self._transcriptions.get(caller.tenant, transcription_id)
-        if transcription is None:
+        if transcription is None or await self._recordings.get(caller.tenant, transcription.recording_id) is None:
             raise not_found("transcription", transcription_id)
         if transcription.status is not TranscriptionStatus.COMPLETED:
             return transcription, None

@@ -5,6 +5,7 @@ import socket
 
 from services.stitcher.audio_worker import AudioProcesses, Outcome, Task, initialize
 from services.stitcher.consumer import handlers
+from services.stitcher.erase import EraseRecordings, Remains
 from services.stitcher.job_rules import RecordingJobRules
 from services.stitcher.settings import StitcherSettings
 from services.stitcher.stitch import StitchRecording
@@ -16,6 +17,8 @@ from shared.messaging.consumer import consume
 from shared.platform import Platform, every
 from shared.spool import Spool
 from shared.storage.objects import ObjectStore
+from shared.storage.transcripts import Transcripts
+from shared.storage.webhook_deliveries import WebhookDeliveries
 from shared.telemetry.health import operations_app
 from shared.telemetry.metrics import register_queue
 from shared.workers.job_runner import JobLimits, JobRunner
@@ -44,18 +47,32 @@ class Stitcher:
         self._verify = VerifyUpload(self._store, worker, leases, self._spool.folder)
         self._sweep = SweepChunks(self._store, recordings)
         self._runner = JobRunner(leases, self._work, name="stitch", worker=socket.gethostname(), limits=limits)
-        self._consumer = consume(self._platform.broker, self.name, handlers(self._runner.wake))
+        self._join_eraser()
+        self._consumer = consume(self._platform.broker, self.name, handlers(self._runner.wake, self._erase.wake))
         register_queue("stitch", recordings.queue_state)
         self.failed = self._consumer.failed
         self.app = operations_app({**self._platform.checks, "objects": self._store.check, "workers": self._check_workers})
 
+    def _join_eraser(self) -> None:
+        platform = self._platform
+        self._transcripts = Transcripts(platform.mongo)
+        remains = Remains(
+            objects=self._store,
+            recordings=platform.recordings,
+            transcriptions=platform.transcriptions,
+            texts=(self._transcripts, platform.events, WebhookDeliveries(platform.mongo)),
+        )
+        self._erase = EraseRecordings(remains)
+
     async def start(self) -> None:
         """Warm the workers, connect, and begin to claim jobs."""
         await asyncio.to_thread(self._spool.open)
-        await asyncio.gather(self._pool.start(), self._store.start(), self._platform.start())
+        platform = self._platform.start(self._transcripts.ensure_indexes)
+        await asyncio.gather(self._pool.start(), self._store.start(), platform)
         background = self._platform.background
         background.start("jobs", self._runner.run)
         await self._consumer.start()
+        background.start("erasure", self._erase.run)
         background.start("chunk-sweep", lambda: every(_SWEEP_S, lambda: self._sweep.left_behind(_SWEEP_S)))
 
     async def stop(self) -> None:

@@ -112,3 +112,40 @@ class AudioWorker(Protocol):
 
     async def sha256(self, path: Path) -> str:
         """Hash a file."""
+
+
+class ErasableObjects(Protocol):
+    """The bucket, of which whole recordings are erased."""
+
+    async def erase(self, prefix: str) -> int:
+        """Delete every object below `prefix`; return how many were found."""
+
+
+class DeletedRecordings(Protocol):
+    """The deleted recordings of which something may be left."""
+
+    async def to_erase(self, limit: int) -> Sequence[Recording]:
+        """Return those of which a sweep is due."""
+
+    async def save(self, before: Recording, after: Recording, *events: Event) -> Recording:
+        """Replace `before` by `after`; raises `VersionConflict`."""
+
+    async def remove(self, recording: Recording) -> bool:
+        """Remove one for good; False while its outbox holds an event."""
+
+
+class DeletedTranscriptions(Protocol):
+    """The transcriptions of deleted recordings."""
+
+    async def delete_of(self, tenant: Tenant, recording_id: str) -> None:
+        """Delete those of a recording; whoever works on one has lost its lease."""
+
+    async def remove_of(self, tenant: Tenant, recording_id: str) -> bool:
+        """Remove the deleted ones for good; False while an outbox of them holds an event."""
+
+
+class Texts(Protocol):
+    """A collection that holds texts of recordings: transcripts, events, deliveries."""
+
+    async def erase_texts(self, tenant: Tenant, recording_id: str) -> None:
+        """Erase what it holds of a deleted recording; a replay finds nothing to erase."""

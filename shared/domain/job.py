@@ -68,6 +68,10 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
         """Return the job as completed or failed."""
         return msgspec.structs.replace(self, status=status, worker=None, available_at=None)
 
+    def stopped(self) -> "Job":
+        """Return the job as nobody may claim, renew or finish it any more; one that has ended stays as it is."""
+        return self if self.available_at is None else self.ended(JobStatus.FAILED)
+
 
 class Failure(msgspec.Struct, frozen=True, kw_only=True):
     """Why a recording or a transcription failed, as kept and shown."""

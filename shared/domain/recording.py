@@ -61,12 +61,23 @@ class Finalization(msgspec.Struct, frozen=True, kw_only=True):
     finalized_at: datetime
 
 
+class Erasure(msgspec.Struct, frozen=True, kw_only=True):
+    """The erasing of a deleted recording: when to sweep next, and until when something may still be stored for it.
+
+    A pre-signed URL outlives the recording, so one sweep is not enough; the last is at `until` or later.
+    """
+
+    due_at: datetime
+    until: datetime
+
+
 class Recording(msgspec.Struct, frozen=True, kw_only=True, rename={"id": "_id"}):
     """A recording as MongoDB keeps it. `version` grows with every write; `outbox` is handled by the storage alone.
 
     `chunks_due` is set when the chunks are joined and verified and still have to be deleted; `transcription_due` is set when
     audio is ready and nobody has yet decided whether to transcribe it by itself.
     `transcription_version` is the version of the transcription last reflected in `status`.
+    `erasure` is there once the recording is deleted, until nothing is left of it.
     """
 
     id: str
@@ -102,6 +113,7 @@ class Recording(msgspec.Struct, frozen=True, kw_only=True, rename={"id": "_id"})
     created_at: datetime
     updated_at: datetime
     deleted_at: datetime | None = None
+    erasure: Erasure | None = None
 
     @property
     def tenant(self) -> Tenant:
@@ -124,6 +136,22 @@ class Recording(msgspec.Struct, frozen=True, kw_only=True, rename={"id": "_id"})
         if status is not self.status:
             check_move(FOLLOWS, self.id, self.status, status)
         return msgspec.structs.replace(self, version=self.version + 1, updated_at=now(), **fields)
+
+    def deleted(self, urls_end: datetime) -> "Recording":
+        """Return the recording deleted, in whatever status: its job is lost, its name and metadata are gone at once.
+
+        `urls_end` is when the last pre-signed URL by which something can be stored for it has ended.
+        """
+        at = now()
+        return self.changed(
+            name=None,
+            metadata={},
+            job=self.job and self.job.stopped(),
+            transcription_due=False,
+            chunks_due=False,
+            deleted_at=at,
+            erasure=Erasure(due_at=at, until=urls_end),
+        )
 
     def with_media(self, media: Media) -> "tuple[Media, ...]":
         """Return the media with `media` in place of the one of the same id, or added at the end."""

@@ -59,7 +59,7 @@ TOPICS: Mapping[str, Topic] = {
     for topic in (
         Topic(event=RecordingCreated, producers=("ingest",), consumers=("webhooks",)),
         Topic(event=RecordingUploaded, producers=("ingest", "stitcher"), consumers=("stitcher", "webhooks")),
-        Topic(event=RecordingDeleted, producers=(), consumers=("webhooks",)),
+        Topic(event=RecordingDeleted, producers=("ingest",), consumers=("stitcher", "webhooks")),
         Topic(event=UploadClaimed, producers=("ingest",), consumers=("stitcher",), public=False),
         Topic(event=RecordingStitched, producers=("stitcher",), consumers=("transcriber", "webhooks")),
         Topic(event=RecordingFailed, producers=("ingest", "stitcher"), consumers=("webhooks",)),

@@ -119,6 +119,11 @@ class Documents(Generic[T]):
         async with translated():
             return bool((await self._collection.delete_one(where)).deleted_count)
 
+    async def delete_many(self, where: Filter) -> int:
+        """Delete every document that matches; return how many did."""
+        async with translated():
+            return int((await self._collection.delete_many(where)).deleted_count)
+
     async def count(self, where: Filter, limit: int) -> int:
         """Count the documents that match, giving up at `limit`."""
         async with translated():

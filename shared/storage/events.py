@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 from pymongo import ASCENDING, IndexModel
 
+from shared.domain.tenant import Tenant
 from shared.events.codec import from_document, to_document
 from shared.events.event import Event
 from shared.events.topics import TOPICS
@@ -77,3 +78,9 @@ class Events:
             {"recording_id": recording_id}, (("occurred_at", ASCENDING), ("_id", ASCENDING)), limit
         )
         return [from_document(kept.event) for kept in found]
+
+    async def erase_texts(self, tenant: Tenant, recording_id: str) -> None:
+        """Take out of a recording's events what people wrote on it, its name and metadata; the facts stay for their time."""
+        owner = {"event.project_id": tenant.project_id, "event.mode": tenant.mode.value}
+        where = {"recording_id": recording_id, "event.recording": {"$type": "object"}, **owner}
+        await self._documents.update_many(where, {"$set": {"event.recording.name": None, "event.recording.metadata": {}}})

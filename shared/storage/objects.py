@@ -4,7 +4,7 @@ import asyncio
 import base64
 import contextlib
 import hashlib
-from collections.abc import AsyncIterable, Sequence
+from collections.abc import AsyncIterable, AsyncIterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import quote
@@ -134,17 +134,16 @@ class ObjectStore:
 
     async def list(self, prefix: str) -> list[StoredObject]:
         """Return every object whose key starts with `prefix`, sorted by key."""
-        query = {"list-type": "2", "prefix": prefix, "max-keys": str(PAGE), "encoding-type": "url"}
-        found: list[StoredObject] = []
-        while True:
-            page = listing((await self._connection.answer(S3Request("GET", query=query))).body)
-            if page is None:
-                raise ObjectStoreUnavailable(f"list {prefix}: the answer is not a listing")
-            found += page[0]
-            if page[1] is None:
-                break
-            query["continuation-token"] = page[1]
+        found = [stored async for page in self._pages(prefix) for stored in page]
         return sorted(found, key=lambda stored: stored.key)
+
+    async def erase(self, prefix: str) -> int:
+        """Delete every object whose key starts with `prefix`, page by page; return how many. After a failure call it again."""
+        erased = 0
+        async for page in self._pages(prefix):
+            await self.delete([stored.key for stored in page])
+            erased += len(page)
+        return erased
 
     async def delete(self, keys: Sequence[str]) -> None:
         """Delete the objects; those that do not exist are fine. After a failure some may be gone: call it again."""
@@ -173,6 +172,17 @@ class ObjectStore:
             query["response-content-type"] = content_type
         grant = Grant("GET", object_path(self._bucket, key), expires_s, query=query)
         return self._signer.presign(self._public, grant, datetime.now(UTC))
+
+    async def _pages(self, prefix: str) -> AsyncIterator[Sequence[StoredObject]]:
+        query = {"list-type": "2", "prefix": prefix, "max-keys": str(PAGE), "encoding-type": "url"}
+        while True:
+            page = listing((await self._connection.answer(S3Request("GET", query=query))).body)
+            if page is None:
+                raise ObjectStoreUnavailable(f"list {prefix}: the answer is not a listing")
+            yield page[0]
+            if page[1] is None:
+                return
+            query["continuation-token"] = page[1]
 
     async def _put_small(self, key: str, content: bytes, content_type: str) -> StoredObject:
         digest = _md5(content)

@@ -6,6 +6,7 @@ from typing import Any
 
 from pymongo import ASCENDING, DESCENDING, IndexModel
 
+from shared.domain.clock import now
 from shared.domain.errors import FailureReason
 from shared.domain.job import Failure
 from shared.domain.recording import Recording, RecordingStatus
@@ -33,6 +34,7 @@ INDEXES = (
     IndexModel([*_TENANT, ("deleted_at", ASCENDING), ("end_user_id", ASCENDING), ("_id", DESCENDING)], name="list_by_user"),
     IndexModel([("updated_at", ASCENDING)], name="transcription_due", partialFilterExpression={"transcription_due": True}),
     IndexModel([("updated_at", ASCENDING)], name="chunks_due", partialFilterExpression={"chunks_due": True}),
+    IndexModel([("erasure.due_at", ASCENDING)], name="to_erase", partialFilterExpression={"erasure.due_at": {"$type": "date"}}),
 )
 
 
@@ -64,6 +66,17 @@ class Recordings(Aggregates[Recording]):
         """Return recordings that were joined before `older_than` and whose chunks are still there."""
         where = {"chunks_due": True, "updated_at": {"$lte": older_than}}
         return await self._documents.find(where, (("updated_at", ASCENDING),), limit)
+
+    async def to_erase(self, limit: int) -> list[Recording]:
+        """Return deleted recordings of which a sweep is due, the longest due first."""
+        where = {"erasure.due_at": {"$lte": now(), "$type": "date"}}
+        return await self._documents.find(where, (("erasure.due_at", ASCENDING),), limit)
+
+    async def remove(self, recording: Recording) -> bool:
+        """Remove a deleted recording for good; False when it is not as it was read or its outbox still holds an event."""
+        where = {"_id": recording.id, "project_id": recording.project_id, "mode": recording.mode.value}
+        gone = {"version": recording.version, "deleted_at": {"$type": "date"}, "outbox": []}
+        return await self._documents.delete(where | gone)
 
     async def reflect(self, event: TranscriptionEvent) -> None:
         """Bring a recording's status in line with a fact about its transcription.

@@ -1,8 +1,13 @@
 """The `transcriptions` collection: job and outbox inside; the text stands apart, in `transcripts`."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from pymongo import ASCENDING, DESCENDING, IndexModel
 
+from shared.domain.clock import now
 from shared.domain.errors import AlreadyExists
+from shared.domain.job import JobStatus
 from shared.domain.tenant import Tenant
 from shared.domain.transcription import Transcription
 from shared.events.event import Event
@@ -10,13 +15,15 @@ from shared.storage.aggregates import AGGREGATE_INDEXES, Aggregates
 from shared.storage.documents import Documents
 from shared.storage.mongo import Mongo
 
+_NEWEST_FIRST = (("_id", DESCENDING),)
 _TENANT = [("project_id", ASCENDING), ("mode", ASCENDING)]
 
 INDEXES = (
     *AGGREGATE_INDEXES,
     IndexModel([("recording_id", ASCENDING)], name="one_active", unique=True, partialFilterExpression={"active": True}),
     IndexModel([*_TENANT, ("deleted_at", ASCENDING), ("_id", DESCENDING)], name="list"),
-    IndexModel([*_TENANT, ("deleted_at", ASCENDING), ("recording_id", ASCENDING), ("_id", DESCENDING)], name="list_of_recording"),
+    IndexModel([*_TENANT, ("deleted_at", ASCENDING), ("status", ASCENDING), ("_id", DESCENDING)], name="list_by_status"),
+    IndexModel([("recording_id", ASCENDING), ("_id", DESCENDING)], name="of_recording"),
 )
 
 
@@ -38,7 +45,35 @@ class Transcriptions(Aggregates[Transcription]):
             return False
         return True
 
+    async def page(
+        self, tenant: Tenant, matching: Mapping[str, Any], limit: int, *, before: str | None = None, offset: int = 0
+    ) -> list[Transcription]:
+        """Return transcriptions newest first, those of ids below `before` if given; `matching` holds equalities by field name."""
+        where = _of(tenant) | {"deleted_at": None, **matching}
+        if before is not None:
+            where["_id"] = {"$lt": before}
+        return await self._documents.find(where, _NEWEST_FIRST, limit, offset)
+
     async def newest_of(self, tenant: Tenant, recording_id: str) -> Transcription | None:
         """Return the recording's newest transcription."""
-        where = {"project_id": tenant.project_id, "mode": tenant.mode.value, "deleted_at": None, "recording_id": recording_id}
-        return await self._documents.find_one(where, (("_id", DESCENDING),))
+        where = _of(tenant) | {"deleted_at": None, "recording_id": recording_id}
+        return await self._documents.find_one(where, _NEWEST_FIRST)
+
+    async def delete_of(self, tenant: Tenant, recording_id: str) -> None:
+        """Delete the transcriptions of a recording: gone from reads, and whoever works on one has lost its lease."""
+        where = _of(tenant) | {"recording_id": recording_id, "deleted_at": None}
+        at = now()
+        stopped = {"active": False, "job.status": JobStatus.FAILED.value, "job.worker": None, "job.available_at": None}
+        deleted = {"deleted_at": at, "updated_at": at}
+        await self._documents.update_many(where | {"active": True}, {"$set": stopped | deleted, "$inc": {"version": 1}})
+        await self._documents.update_many(where, {"$set": deleted, "$inc": {"version": 1}})
+
+    async def remove_of(self, tenant: Tenant, recording_id: str) -> bool:
+        """Remove the deleted transcriptions of a recording for good; False while an outbox of them holds an event."""
+        where = _of(tenant) | {"recording_id": recording_id, "deleted_at": {"$type": "date"}}
+        await self._documents.delete_many(where | {"outbox": []})
+        return await self._documents.count(where, 1) == 0
+
+
+def _of(tenant: Tenant) -> dict[str, Any]:
+    return {"project_id": tenant.project_id, "mode": tenant.mode.value}

@@ -3,6 +3,7 @@
 from typing import Any
 
 import msgspec
+from pymongo import ASCENDING, IndexModel
 
 from shared.domain.errors import AlreadyExists
 from shared.domain.tenant import Tenant
@@ -29,6 +30,10 @@ class Transcripts:
     def __init__(self, mongo: Mongo) -> None:
         self._documents = Documents(mongo.database["transcripts"], StoredTranscript)
 
+    async def ensure_indexes(self) -> None:
+        """Create what is missing."""
+        await self._documents.ensure_indexes((IndexModel([("recording_id", ASCENDING)], name="of_recording"),))
+
     async def put(self, transcription: Transcription, transcript: Transcript) -> bool:
         """Store the transcript; return False when a newer claim has stored its own."""
         token = transcription.job.token
@@ -54,3 +59,8 @@ class Transcripts:
             {"_id": transcription_id, "project_id": tenant.project_id, "mode": tenant.mode.value}
         )
         return None if stored is None else stored.transcript
+
+    async def erase_texts(self, tenant: Tenant, recording_id: str) -> None:
+        """Remove the transcripts of a recording for good."""
+        where = {"recording_id": recording_id, "project_id": tenant.project_id, "mode": tenant.mode.value}
+        await self._documents.delete_many(where)

@@ -9,13 +9,13 @@ from pymongo import ASCENDING, DESCENDING, IndexModel
 from shared.domain.clock import now
 from shared.domain.delivery import Delivery, DeliveryStatus, DueDelivery
 from shared.domain.tenant import Tenant
-from shared.events.transcription import TranscriptionCompleted
+from shared.events.recording import RecordingDeleted
 from shared.storage.documents import Documents, to_builtins
 from shared.storage.mongo import Mongo
 
 _PENDING = DeliveryStatus.PENDING.value
 _WAITING = {"status": _PENDING}
-_WITH_TEXT = {"event_type": str(TranscriptionCompleted.__struct_config__.tag)}
+_DELETION = str(RecordingDeleted.__struct_config__.tag)
 _NEWEST_FIRST = (("_id", DESCENDING),)
 _BY_ENDPOINT = (("endpoint_id", ASCENDING), ("next_attempt_at", ASCENDING))
 
@@ -37,7 +37,7 @@ class WebhookDeliveries:
                 IndexModel([*owner, ("endpoint_id", ASCENDING), ("_id", DESCENDING)], name="list_of_endpoint"),
                 IndexModel(list(_BY_ENDPOINT), name="due_of_endpoint", partialFilterExpression=_WAITING),
                 IndexModel([("next_attempt_at", ASCENDING)], name="due", partialFilterExpression=_WAITING),
-                IndexModel([("recording_id", ASCENDING)], name="text_of_recording", partialFilterExpression=_WITH_TEXT),
+                IndexModel([("recording_id", ASCENDING)], name="of_recording"),
                 IndexModel([("created_at", ASCENDING)], name="expiry", expireAfterSeconds=int(self._retention.total_seconds())),
             )
         )
@@ -101,11 +101,14 @@ class WebhookDeliveries:
         return await self._documents.update_many(where, {"$set": change, "$inc": {"token": 1}})
 
     async def erase_texts(self, tenant: Tenant, recording_id: str) -> None:
-        """Erase the text of a deleted recording wherever a delivery holds it; what was still to be sent is cancelled."""
-        where = _of(tenant) | _WITH_TEXT | {"recording_id": recording_id}
+        """Erase what deliveries hold of a deleted recording, all but the news of its deletion.
+
+        What was still to be sent is cancelled; what receivers answered, which may repeat it, goes too.
+        """
+        where = _of(tenant) | {"recording_id": recording_id, "event_type": {"$ne": _DELETION}}
         cancelled = {"status": DeliveryStatus.CANCELLED.value, "next_attempt_at": None, "worker": None, "updated_at": now()}
         await self._documents.update_many(where | _WAITING, {"$set": cancelled, "$inc": {"token": 1}})
-        await self._documents.update_many(where, {"$set": {"body": b""}})
+        await self._documents.update_many(where, {"$set": {"body": b"", "attempts.$[].response": ""}})
 
     async def queue_state(self, limit: int = 10_000) -> tuple[int, float]:
         """Return how many deliveries are due, counted up to `limit`, and for how long the oldest has been, in seconds."""

@@ -27,6 +27,7 @@ log = get_logger()
 A = TypeVar("A", bound=Any)
 _BLAMING = (WorkerDied, WorkerTimedOut, WorkerFailed)
 _BACKOFF_S = (1.0, 5.0, 15.0, 60.0)
+_NOTICE_S = 3.0  # a job whose document was deleted, or cancelled, stops within so long
 
 
 class JobLimits(msgspec.Struct, frozen=True, kw_only=True):
@@ -153,7 +154,7 @@ class JobRunner(Generic[A]):
         """Return when the lease is lost: taken over, or not renewed before it ended."""
         until = now() + timedelta(seconds=self._limits.lease_s)
         while now() < until:
-            await asyncio.sleep(self._limits.lease_s / 4)
+            await asyncio.sleep(min(self._limits.lease_s / 4, _NOTICE_S))
             with contextlib.suppress(TransientFailure):
                 next_until = now() + timedelta(seconds=self._limits.lease_s)
                 if not await self._queue.renew(claimed, next_until):

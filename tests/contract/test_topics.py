@@ -15,7 +15,7 @@ MAKERS = {"recording_uploaded": "recording.uploaded", "upload_claimed": "upload.
 GENERAL = {"recording_event", "transcription_event"}
 BY_CLASS = {topic.event.__name__: topic.name for topic in TOPICS.values()}
 HANDLERS = {
-    "stitcher": stitcher.handlers(lambda: None),
+    "stitcher": stitcher.handlers(lambda: None, lambda: None),
     "transcriber": transcriber.handlers(None, lambda: None),
     "webhooks": webhooks.handlers(None),
 }

@@ -23,16 +23,20 @@ API_SETTINGS = ApiSettings(
 )
 
 
+def newest(documents, tenant, matching, before):
+    """What a page is cut from: the tenant's, not deleted, that match, newest first."""
+    mine = [item for item in documents if item.tenant == tenant and item.deleted_at is None]
+    found = [item for item in mine if all(getattr(item, name) == value for name, value in matching.items())]
+    return sorted((item for item in found if before is None or item.id < before), key=lambda item: item.id, reverse=True)
+
+
 class FakeRecordings(FakeAggregates):
     def __init__(self):
         super().__init__("recordings")
 
     async def page(self, tenant, matching, limit, *, before=None, offset=0):
         self._check()
-        mine = [item for item in self.documents.values() if item.tenant == tenant and item.deleted_at is None]
-        found = [item for item in mine if all(getattr(item, name) == value for name, value in matching.items())]
-        newest = sorted((item for item in found if before is None or item.id < before), key=lambda item: item.id, reverse=True)
-        return newest[offset : offset + limit]
+        return newest(self.documents.values(), tenant, matching, before)[offset : offset + limit]
 
     async def reflect(self, event):
         recording = await self.get(event.tenant, event.recording_id)
@@ -45,14 +49,26 @@ class FakeTranscriptions(FakeAggregates):
         super().__init__("transcriptions")
 
     async def add(self, aggregate, *events):
-        same = [item for item in self.documents.values() if item.recording_id == aggregate.recording_id]
+        same = self._of(aggregate.tenant, aggregate.recording_id)
         if any(item.active for item in same):
             raise AlreadyExists(aggregate.recording_id)
         return await super().add(aggregate, *events)
 
     async def newest_of(self, tenant, recording_id):
+        return max(self._of(tenant, recording_id), key=lambda item: item.id, default=None)
+
+    async def page(self, tenant, matching, limit, *, before=None, offset=0):
+        self._check()
+        return newest(self.documents.values(), tenant, matching, before)[offset : offset + limit]
+
+    async def delete_of(self, tenant, recording_id):
+        self._check()
+        for item in self._of(tenant, recording_id):
+            self.documents[item.id] = item.changed(active=False, job=item.job.stopped(), deleted_at=now())
+
+    def _of(self, tenant, recording_id):
         mine = [item for item in self.documents.values() if item.tenant == tenant and item.recording_id == recording_id]
-        return max(mine, key=lambda item: item.id, default=None)
+        return [item for item in mine if item.deleted_at is None]
 
 
 class FakeTranscripts:

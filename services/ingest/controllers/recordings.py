@@ -1,11 +1,12 @@
-"""`/v1/recordings`: open, read, finalize."""
+"""`/v1/recordings`: open, read, finalize, delete."""
 
-from litestar import Controller, get, post
+from litestar import Controller, delete, get, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, JSONBody
 
 from services.ingest.api_request import ApiRequest, requires
 from services.ingest.bodies import CreateRecording, FinalizeRecording
+from services.ingest.delete_recording import DeleteRecording
 from services.ingest.finalize import Finalize
 from services.ingest.open_recording import OpenRecording
 from services.ingest.paging import DEFAULT_LIMIT, PageRequest
@@ -66,3 +67,10 @@ class RecordingController(Controller):
     ) -> FinalizeView:
         """Close a streaming upload and hand the recording to the pipeline."""
         return finalize_view(recording_id, await finalize(request.caller, recording_id, data))
+
+    @delete("/{recording_id:str}", guards=[requires("recordings:write")])
+    async def remove(
+        self, request: ApiRequest, recording_id: FromPath[str], delete_recording: NamedDependency[DeleteRecording]
+    ) -> None:
+        """Delete a recording with its transcriptions; audio and text are erased soon after."""
+        await delete_recording(request.caller.tenant, recording_id)
