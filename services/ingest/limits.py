@@ -21,17 +21,17 @@ _YEARS = range(1900, 9000)
 _CHUNK_NUMBER = re.compile("[1-9][0-9]{0,5}")
 
 
-def checked_metadata(metadata: Mapping[str, Any] | None) -> dict[str, Any]:
-    """Return the metadata if it can be kept as it is: not too large or deep, no key that begins with `$`."""
+def checked_metadata(metadata: Mapping[str, Any] | None, param: str = "metadata") -> dict[str, Any]:
+    """Return an object of the client's own if it can be kept as it is: not too large or deep, no key that begins with `$`."""
     if not metadata:
         return {}
     for value, depth in _walk(metadata):
         if depth > MAX_METADATA_DEPTH:
-            raise _refusal(f"metadata may be nested {MAX_METADATA_DEPTH} levels deep at most")
+            raise InvalidRequest(f"{param} may be nested {MAX_METADATA_DEPTH} levels deep at most", param=param)
         if fault := _fault(value):
-            raise _refusal(fault)
+            raise InvalidRequest(f"{param} {fault}", param=param)
     if len(msgspec.json.encode(metadata)) > MAX_METADATA_BYTES:
-        raise _refusal(f"metadata may be {MAX_METADATA_BYTES} bytes of JSON at most")
+        raise InvalidRequest(f"{param} may be {MAX_METADATA_BYTES} bytes of JSON at most", param=param)
     return dict(metadata)
 
 
@@ -55,16 +55,12 @@ def checked_time(moment: datetime | None, param: str) -> datetime | None:
 
 def _fault(value: object) -> str | None:
     if isinstance(value, dict) and any(key.startswith("$") for key in value):
-        return "a key in metadata may not begin with $"
+        return "holds a key that begins with $"
     if isinstance(value, float) and not math.isfinite(value):
-        return "metadata holds a number that is too large"
+        return "holds a number that is too large"
     if isinstance(value, int) and not -MAX_INTEGER - 1 <= value <= MAX_INTEGER:
-        return "an integer in metadata must fit 64 bits"
+        return "holds an integer that does not fit 64 bits"
     return None
-
-
-def _refusal(message: str) -> InvalidRequest:
-    return InvalidRequest(message, param="metadata")
 
 
 def _walk(value: object) -> Iterator[tuple[object, int]]:

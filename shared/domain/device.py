@@ -1,12 +1,25 @@
 """Devices: what records, on behalf of the end user to whom it is bound (contract section 13)."""
 
-from datetime import datetime
+import secrets
+import string
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
 import msgspec
 
+from shared.domain.caller import Caller, CredentialKind
 from shared.domain.tenant import Mode, Tenant
+
+ONLINE_FOR = timedelta(minutes=15)
+"""How long after a heartbeat a device counts as online."""
+LOW_BATTERY_PERCENT = 15
+"""Below it a battery counts as low."""
+FULL_STORAGE_RATIO = 0.9
+"""Above it a storage counts as full."""
+
+_TOKEN_ALPHABET = string.ascii_lowercase + string.digits
+_TOKEN_CHARACTERS = 32  # 165 bits
 
 
 class DeviceStatus(StrEnum):
@@ -86,3 +99,36 @@ class Device(msgspec.Struct, frozen=True, kw_only=True, rename={"id": "_id"}):
     def status(self) -> DeviceStatus:
         """Whether it is bound to an end user."""
         return DeviceStatus.UNBOUND if self.end_user_id is None else DeviceStatus.BOUND
+
+    @property
+    def caller(self) -> Caller:
+        """Who the bearer of its token is."""
+        return Caller(
+            tenant=self.tenant,
+            credential_id=self.id,
+            kind=CredentialKind.DEVICE_TOKEN,
+            device_id=self.id,
+            end_user_id=self.end_user_id,
+        )
+
+    @property
+    def last_used_at(self) -> datetime | None:
+        """When its token was last seen."""
+        return self.token_last_used_at
+
+    def online(self, at: datetime) -> bool:
+        """Say whether it was heard of not long before `at`."""
+        return self.last_heartbeat_at is not None and self.last_heartbeat_at > at - ONLINE_FOR
+
+
+class DeviceCounts(msgspec.Struct, frozen=True, kw_only=True):
+    """How a tenant's devices fare."""
+
+    online: int
+    low_battery: int
+    storage_full: int
+
+
+def new_device_token() -> str:
+    """Mint a device's token: `dtok_` and 32 lower-case letters and digits."""
+    return "dtok_" + "".join(secrets.choice(_TOKEN_ALPHABET) for _ in range(_TOKEN_CHARACTERS))

@@ -1,16 +1,20 @@
 """The `devices` collection: tokens as hashes, never the tokens."""
 
+from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 from pymongo import ASCENDING, DESCENDING, IndexModel
 
-from shared.domain.device import Device
+from shared.domain.device import FULL_STORAGE_RATIO, LOW_BATTERY_PERCENT, ONLINE_FOR, Device, DeviceCounts
 from shared.domain.tenant import Tenant
-from shared.storage.documents import Documents
+from shared.storage.documents import Documents, to_builtins
 from shared.storage.mongo import Mongo
 
 _NEWEST_FIRST = (("_id", DESCENDING),)
 _TENANT = [("project_id", ASCENDING), ("mode", ASCENDING)]
+_UNBOUND = dict.fromkeys(("end_user_id", "bound_at", "token_sha256", "token_last_used_at"))
+_NOT_COUNTED_FURTHER = 1_000_000
 
 INDEXES = (
     IndexModel([*_TENANT, ("_id", DESCENDING)], name="list"),
@@ -19,6 +23,9 @@ INDEXES = (
     IndexModel(
         [("token_sha256", ASCENDING)], name="by_token", unique=True, partialFilterExpression={"token_sha256": {"$type": "string"}}
     ),
+    IndexModel([*_TENANT, ("last_heartbeat_at", ASCENDING)], name="by_heartbeat"),
+    IndexModel([*_TENANT, ("battery_percent", ASCENDING)], name="by_battery"),
+    IndexModel([*_TENANT, ("storage_used_ratio", ASCENDING)], name="by_storage"),
 )
 
 
@@ -51,6 +58,59 @@ class Devices:
         if before is not None:
             where["_id"] = {"$lt": before}
         return await self._documents.find(where, _NEWEST_FIRST, limit, offset)
+
+    async def by_serial_number(self, tenant: Tenant, serial_number: str) -> Device | None:
+        """Return the tenant's device of this serial number, if there is one."""
+        return await self._documents.find_one(_of(tenant) | {"serial_number": serial_number})
+
+    async def by_secret(self, secret_sha256: str) -> Device | None:
+        """Return the bound device whose token hashes to this."""
+        return await self._documents.find_one({"token_sha256": secret_sha256})
+
+    async def touch(self, device_id: str, at: datetime) -> None:
+        """Note when the device's token was last used; an earlier time never replaces a later one."""
+        await self._documents.update({"_id": device_id}, {"$max": {"token_last_used_at": at}})
+
+    async def change(self, tenant: Tenant, device_id: str, fields: Mapping[str, Any]) -> Device | None:
+        """Set `fields` and return the device as it stands then, None when the tenant has none such."""
+        return await self._documents.change(_of(tenant) | {"_id": device_id}, {"$set": to_builtins(dict(fields))})
+
+    async def bind(self, before: Device, end_user_id: str, token_sha256: str, at: datetime) -> Device | None:
+        """Bind the device, which stands as `before` says, to the end user with a new token; None when it has changed.
+
+        The token it had is good no more. To bind it to whom it is bound already counts as no new binding.
+        """
+        fields: dict[str, Any] = {"token_sha256": token_sha256, "token_last_used_at": None, "updated_at": at}
+        if before.end_user_id != end_user_id:
+            fields |= {"end_user_id": end_user_id, "bound_at": at, "binding_generation": before.binding_generation + 1}
+        return await self._documents.change(_as_bound(before), {"$set": fields})
+
+    async def unbind(self, before: Device, at: datetime) -> Device | None:
+        """Free the device, which stands as `before` says, and revoke its token; None when it has changed."""
+        return await self._documents.change(_as_bound(before), {"$set": {**_UNBOUND, "updated_at": at}})
+
+    async def replace_token(self, tenant: Tenant, device_id: str, old_sha256: str, new_sha256: str) -> bool:
+        """Put a new token in the place of the old one; False when the old one is not good any more."""
+        where = _of(tenant) | {"_id": device_id, "token_sha256": old_sha256}
+        return await self._documents.update(where, {"$set": {"token_sha256": new_sha256, "token_last_used_at": None}})
+
+    async def counts(self, tenant: Tenant, at: datetime) -> DeviceCounts:
+        """Return how many of the tenant's devices are online, low on battery and short of storage; each by its own index."""
+        heard = {"last_heartbeat_at": {"$gt": at - ONLINE_FOR}}
+        low = {"battery_percent": {"$lt": LOW_BATTERY_PERCENT}}
+        full = {"storage_used_ratio": {"$gt": FULL_STORAGE_RATIO}}
+        online, low_battery, storage_full = [
+            await self._documents.count(_of(tenant) | counted, _NOT_COUNTED_FURTHER) for counted in (heard, low, full)
+        ]
+        return DeviceCounts(online=online, low_battery=low_battery, storage_full=storage_full)
+
+
+def _as_bound(device: Device) -> dict[str, Any]:
+    return _of(device.tenant) | {
+        "_id": device.id,
+        "end_user_id": device.end_user_id,
+        "binding_generation": device.binding_generation,
+    }
 
 
 def _of(tenant: Tenant) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """The `end_users` collection."""
 
+from datetime import datetime
 from typing import Any
 
 from pymongo import ASCENDING, DESCENDING, IndexModel
@@ -53,6 +54,25 @@ class EndUsers:
         if before is not None:
             where["_id"] = {"$lt": before}
         return await self._documents.find(where, _NEWEST_FIRST, limit, offset)
+
+    async def remove(self, tenant: Tenant, end_user_id: str, at: datetime) -> bool:
+        """Delete the end user and all that was known of the person; return whether there was one.
+
+        From the same write on, what it leaves behind is due to be erased.
+        """
+        known = dict.fromkeys(("external_id", "email", "name", "metadata"))
+        change = {"$set": {**known, "deleted_at": at, "updated_at": at, "erasure_due_at": at}}
+        return await self._documents.update(_of(tenant) | {"_id": end_user_id}, change)
+
+    async def claim_erasure(self, at: datetime, until: datetime) -> EndUser | None:
+        """Return the end user whose erasure has been due for longest at `at`; nobody else is given it before `until`."""
+        change = {"$set": {"erasure_due_at": until}}
+        return await self._documents.change({"erasure_due_at": {"$lte": at}}, change, (("erasure_due_at", ASCENDING),))
+
+    async def extend_erasure(self, claimed: EndUser, until: datetime | None) -> EndUser | None:
+        """Move the end of a claim, None: nothing is left to erase; None is returned when the claim is another's by now."""
+        where = {"_id": claimed.id, "erasure_due_at": claimed.erasure_due_at}
+        return await self._documents.change(where, {"$set": {"erasure_due_at": until}})
 
 
 def _of(tenant: Tenant) -> dict[str, Any]:

@@ -1,0 +1,92 @@
+"""The `device_commands` collection."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from pymongo import ASCENDING, DESCENDING, IndexModel
+
+from shared.domain.device import Device
+from shared.domain.device_command import CommandStatus, DeviceCommand, sources_of
+from shared.domain.tenant import Tenant
+from shared.storage.documents import Documents, to_builtins
+from shared.storage.mongo import Mongo
+
+_NEWEST_FIRST = (("_id", DESCENDING),)
+_OLDEST_FIRST = (("_id", ASCENDING),)
+_DEVICE = [("project_id", ASCENDING), ("mode", ASCENDING), ("device_id", ASCENDING)]
+
+INDEXES = (
+    IndexModel([*_DEVICE, ("_id", DESCENDING)], name="list"),
+    IndexModel([*_DEVICE, ("status", ASCENDING), ("_id", DESCENDING)], name="list_by_status"),
+    IndexModel(
+        [*_DEVICE, ("idempotency_key", ASCENDING)],
+        name="by_idempotency_key",
+        unique=True,
+        partialFilterExpression={"idempotency_key": {"$type": "string"}},
+    ),
+)
+
+
+class DeviceCommands:
+    """Commands by device; a status moves only as its table says, in the same write that checks it."""
+
+    def __init__(self, mongo: Mongo) -> None:
+        self._documents = Documents(mongo.database["device_commands"], DeviceCommand)
+
+    async def ensure_indexes(self) -> None:
+        """Create what is missing."""
+        await self._documents.ensure_indexes(INDEXES)
+
+    async def add(self, command: DeviceCommand) -> None:
+        """Store a new command; raise `AlreadyExists` when the device has one of its idempotency key."""
+        await self._documents.insert(command)
+
+    async def get(self, tenant: Tenant, device_id: str, command_id: str) -> DeviceCommand | None:
+        """Return the command unless it is another device's or not there."""
+        return await self._documents.find_one(_of(tenant, device_id) | {"_id": command_id})
+
+    async def by_idempotency_key(self, tenant: Tenant, device_id: str, idempotency_key: str) -> DeviceCommand | None:
+        """Return the device's command that was given this key."""
+        return await self._documents.find_one(_of(tenant, device_id) | {"idempotency_key": idempotency_key})
+
+    async def page(
+        self, tenant: Tenant, matching: Mapping[str, Any], limit: int, *, before: str | None = None, offset: int = 0
+    ) -> list[DeviceCommand]:
+        """Return commands newest first, those of ids below `before` if given; `matching` names the device and perhaps a status."""
+        where = {"project_id": tenant.project_id, "mode": tenant.mode.value, **matching}
+        if before is not None:
+            where["_id"] = {"$lt": before}
+        return await self._documents.find(where, _NEWEST_FIRST, limit, offset)
+
+    async def move(
+        self, tenant: Tenant, device_id: str, command_id: str, to: CommandStatus, fields: Mapping[str, Any]
+    ) -> DeviceCommand | None:
+        """Move the command to `to` and set `fields`; None when the table does not let it, or there is none such."""
+        where = _of(tenant, device_id) | {"_id": command_id, "status": _one_of(sources_of(to))}
+        return await self._documents.change(where, {"$set": {**to_builtins(dict(fields)), "status": to.value}})
+
+    async def deliver_next(self, device: Device, at: datetime) -> DeviceCommand | None:
+        """Mark the oldest command that waits for the device's present binding as delivered and return it."""
+        where = _of(device.tenant, device.id) | {"status": CommandStatus.PENDING.value, "expires_at": {"$gt": at}}
+        where["binding_generation"] = device.binding_generation
+        change = {"$set": {"status": CommandStatus.DELIVERED.value, "delivered_at": at}}
+        return await self._documents.change(where, change, _OLDEST_FIRST)
+
+    async def expire(self, tenant: Tenant, device_id: str, at: datetime) -> None:
+        """Move every command of the device whose time had passed at `at`, and of which nothing was heard, to expired."""
+        due = {"status": _one_of(sources_of(CommandStatus.EXPIRED)), "expires_at": {"$lte": at}}
+        await self._documents.update_many(_of(tenant, device_id) | due, {"$set": {"status": CommandStatus.EXPIRED.value}})
+
+    async def cancel_pending(self, tenant: Tenant, device_id: str) -> int:
+        """Cancel what waits for the device; return how many commands that were."""
+        where = _of(tenant, device_id) | {"status": _one_of(sources_of(CommandStatus.CANCELLED))}
+        return await self._documents.update_many(where, {"$set": {"status": CommandStatus.CANCELLED.value}})
+
+
+def _of(tenant: Tenant, device_id: str) -> dict[str, Any]:
+    return {"project_id": tenant.project_id, "mode": tenant.mode.value, "device_id": device_id}
+
+
+def _one_of(statuses: frozenset[CommandStatus]) -> dict[str, list[str]]:
+    return {"$in": sorted(status.value for status in statuses)}
