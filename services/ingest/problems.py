@@ -92,6 +92,12 @@ def problem_of(error: Exception) -> Problem:
     return Problem(status=500, code="internal_error", message="the server failed; the request id helps to find out why")
 
 
+def status_and_code(kind: type[Exception]) -> tuple[int, str]:
+    """Return what errors of this kind become; `Exception` itself stands for the server's own faults."""
+    known = {**_STATUSES, TransitionRefused: (409, "conflict"), TransientFailure: (503, "service_unavailable")}
+    return known.get(kind, (500, "internal_error"))
+
+
 def answer_problem(request: Request[Any, Any, Any], error: Exception) -> Response[ErrorEnvelope]:
     """Answer in the envelope; the request's log line tells the code, and the stack when the fault is ours."""
     problem = problem_of(error)

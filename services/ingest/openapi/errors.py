@@ -1,0 +1,67 @@
+"""What an operation may answer when it does not succeed: what its decorator declares, and what its form implies."""
+
+from collections.abc import Iterable, Mapping
+from http import HTTPStatus
+from typing import Any
+
+from litestar.handlers import HTTPRouteHandler
+
+from services.ingest import refusals
+from services.ingest.api_request import Requires, admin_only
+from services.ingest.openapi.headers import RESPONSE_HEADERS, RETRY_AFTER
+from services.ingest.openapi.schemas import Schemas
+from services.ingest.problems import ErrorEnvelope, status_and_code
+from shared.domain.errors import TransientFailure
+
+_ASKS_TO_COME_AGAIN = frozenset({425, 429, 503})
+_UNKNOWN_TO_CLIENTS = 499
+
+
+def refusals_of(handler: HTTPRouteHandler) -> frozenset[type[Exception]]:
+    """Return the kinds of errors that the operation may answer."""
+    kinds: set[type[Exception]] = {*handler.opt.get("refuses", ()), Exception}
+    guards = handler.resolve_guards()
+    if any(isinstance(guard, Requires) for guard in guards):
+        kinds |= {refusals.Unauthorized, refusals.Forbidden, TransientFailure}
+    if admin_only in guards:
+        kinds |= {refusals.Unauthorized, TransientFailure}
+    if handler.parsed_data_field is not None:
+        kinds |= {refusals.InvalidRequest, refusals.PayloadTooLarge}
+    return frozenset(kinds)
+
+
+def error_responses(kinds: Iterable[type[Exception]], schemas: Schemas) -> dict[str, Any]:
+    """Describe the answers that the errors become, by status."""
+    codes: dict[int, dict[str, str]] = {}
+    for kind in kinds:
+        status, code = status_and_code(kind)
+        if status != _UNKNOWN_TO_CLIENTS:
+            codes.setdefault(status, {})[code] = _meaning(kind)
+    return {str(status): _response(status, codes[status], schemas) for status in sorted(codes)}
+
+
+def _meaning(kind: type[Exception]) -> str:
+    if kind is Exception:
+        return "The server failed."
+    return (kind.__doc__ or "").strip().partition("\n")[0]
+
+
+def _response(status: int, meanings: Mapping[str, str], schemas: Schemas) -> dict[str, Any]:
+    lines = [f"`{code}`: {meanings[code]}" for code in sorted(meanings)]
+    named = [_error_schema(code, schemas) for code in sorted(meanings)]
+    headers = RESPONSE_HEADERS | ({"Retry-After": RETRY_AFTER} if status in _ASKS_TO_COME_AGAIN else {})
+    if status == HTTPStatus.UNAUTHORIZED:
+        headers = headers | {"WWW-Authenticate": {"$ref": "#/components/headers/WWW-Authenticate"}}
+    return {
+        "description": "\n".join(lines),
+        "headers": headers,
+        "content": {"application/json": {"schema": named[0] if len(named) == 1 else {"anyOf": named}}},
+    }
+
+
+def _error_schema(code: str, schemas: Schemas) -> dict[str, Any]:
+    """The envelope with this code in it."""
+    name = "".join(word.capitalize() for word in code.split("_")) + "Error"
+    envelope = schemas.answer(ErrorEnvelope)
+    pinned = {"type": "object", "properties": {"code": {"const": code}, "type": {"const": code}}}
+    return schemas.add(name, {"allOf": [envelope, {"type": "object", "properties": {"error": pinned}}]})

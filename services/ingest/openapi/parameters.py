@@ -1,0 +1,78 @@
+"""Path and query parameters, with the limits that the code itself holds them to."""
+
+import inspect
+from typing import Any
+
+from litestar.handlers import HTTPRouteHandler
+from litestar.params import HeaderParameter, PathParameter, QueryParameter
+
+from services.ingest.limits import MAX_CHUNK_NUMBER
+from services.ingest.openapi.schemas import Schema, Schemas
+from services.ingest.paging import DEFAULT_LIMIT, MAX_LIMIT, MAX_OFFSET
+from shared.domain.config.sections import SECTIONS
+from shared.domain.wire import ID_CHARACTERS, id_pattern
+
+_PLACES = {PathParameter: "path", QueryParameter: "query", HeaderParameter: "header"}
+
+_SCHEMAS: dict[str, Schema] = {
+    "chunk_number": {"type": "integer", "minimum": 1, "maximum": MAX_CHUNK_NUMBER},
+    "command_id": {"type": "string", "pattern": id_pattern("cmd")},
+    "delivery_id": {"type": "string", "pattern": id_pattern("wd")},
+    "device_id": {"type": "string", "pattern": f"^(me|dev_{ID_CHARACTERS})$"},
+    "end_user_id": {"type": "string", "pattern": id_pattern("eu")},
+    "endpoint_id": {"type": "string", "pattern": id_pattern("we")},
+    "key_id": {"type": "string", "pattern": id_pattern("key")},
+    "organization_id": {"type": "string", "pattern": id_pattern("org")},
+    "project_id": {"type": "string", "pattern": id_pattern("proj")},
+    "recording_id": {"type": "string", "pattern": id_pattern("rec")},
+    "section": {"type": "string", "enum": sorted(SECTIONS)},
+    "transcription_id": {"type": "string", "pattern": id_pattern("txn")},
+    "limit": {"type": "integer", "minimum": 1, "maximum": MAX_LIMIT, "default": DEFAULT_LIMIT},
+    "offset": {"type": "integer", "minimum": 0, "maximum": MAX_OFFSET},
+    "cursor": {"type": "string", "maxLength": 512},
+}
+"""By name; a parameter that is not here is described by its annotation alone."""
+
+_DESCRIPTIONS = {
+    "limit": "How many rows a page may have.",
+    "offset": "How many rows to pass over. It counts when it is given; otherwise `cursor` does.",
+    "cursor": "`next_cursor` of the page before; opaque.",
+    "chunk_number": "The chunk's place, from 1.",
+    "section": "A section of the configuration.",
+    "project": "Of the signed URL.",
+    "mode": "Of the signed URL.",
+    "expires": "Of the signed URL: Unix seconds.",
+    "signature": "Of the signed URL: what makes it a credential.",
+}
+_PATH_ONLY = ("end_user_id", "device_id")  # filters take any text
+
+
+def parameters_of(handler: HTTPRouteHandler, schemas: Schemas) -> list[dict[str, Any]]:
+    """Describe every parameter of the handler, in the order of its signature."""
+    found = []
+    for name, parameter in inspect.signature(handler.fn).parameters.items():
+        field = handler.parsed_fn_signature.parameters.get(name)
+        kwarg = None if field is None else field.kwarg_definition
+        if field is None or type(kwarg) not in _PLACES:
+            continue
+        place = _PLACES[type(kwarg)]
+        shown = getattr(kwarg, place, None) or name
+        schema = _schema(shown, place, field.annotation, schemas)
+        required = place == "path" or parameter.default is inspect.Parameter.empty
+        found.append(_described(shown, place, schema, required=required))
+    return found
+
+
+def _described(name: str, place: str, schema: Schema, *, required: bool) -> dict[str, Any]:
+    described: dict[str, Any] = {"name": name, "in": place, "required": required, "schema": schema}
+    if name in _DESCRIPTIONS:
+        described["description"] = _DESCRIPTIONS[name]
+    return described
+
+
+def _schema(name: str, place: str, annotation: Any, schemas: Schemas) -> Schema:  # noqa: ANN401 - any annotation
+    if name in _SCHEMAS and (place == "path" or name not in _PATH_ONLY):
+        return dict(_SCHEMAS[name])
+    schema = schemas.body(annotation)
+    present = [alternative for alternative in schema.get("anyOf", ()) if alternative.get("type") != "null"]
+    return present[0] if len(present) == 1 else schema  # a query has no null

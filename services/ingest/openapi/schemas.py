@@ -1,0 +1,124 @@
+"""JSON Schemas made from Structs, so that what is described is what is decoded and encoded."""
+
+import re
+import types
+from collections.abc import Iterator
+from typing import Any, Union, get_args, get_origin
+
+import msgspec
+
+from services.ingest.openapi.examples import EXAMPLES
+from shared.domain.wire import TIME_PATTERN, id_pattern
+
+Schema = dict[str, Any]
+
+_PLACE = "#/components/schemas/"
+_PAGE = re.compile(r"^PageView_(.+)_$")
+_FOREIGN_KEYS = {
+    "command_id": "cmd",
+    "delivery_id": "wd",
+    "endpoint_id": "we",
+    "event_id": "evt",
+    "media_id": "med",
+    "organization_id": "org",
+    "project_id": "proj",
+    "recording_id": "rec",
+    "request_id": "",  # a client may choose it
+    "transcription_id": "txn",
+}
+
+
+class Schemas:
+    """Collects the components that the document's schemas refer to."""
+
+    def __init__(self) -> None:
+        self._components: dict[str, Schema] = {}
+
+    @property
+    def components(self) -> dict[str, Schema]:
+        """Every component so far, by name."""
+        return dict(sorted(self._components.items()))
+
+    def body(self, form: Any) -> Schema:  # noqa: ANN401 - whatever a handler declares
+        """Describe what clients send."""
+        return self._collected(form, answered=False)
+
+    def answer(self, form: Any) -> Schema:  # noqa: ANN401 - as above
+        """Describe what clients get: ids and times have their exact form. A union of Structs is any of them."""
+        if get_origin(form) in {Union, types.UnionType} and all(map(_is_struct, get_args(form))):
+            return {"anyOf": [self.answer(member) for member in get_args(form)]}
+        return self._collected(form, answered=True)
+
+    def add(self, name: str, schema: Schema) -> Schema:
+        """Keep a component made elsewhere; return the reference to it."""
+        self._components[name] = schema
+        return {"$ref": _PLACE + name}
+
+    def _collected(self, form: Any, *, answered: bool) -> Schema:  # noqa: ANN401 - as above
+        (schema,), found = msgspec.json.schema_components([form], schema_hook=_anything, ref_template=_PLACE + "{name}")
+        for name, component in found.items():
+            shown = _refined(name, component, answered=answered)
+            if self._components.setdefault(_shown(name), shown) != shown:
+                raise TypeError(f"two forms are called {name}")
+        return _renamed(_portable(schema))
+
+
+def _anything(kind: type) -> Schema:
+    """Describe `object`, which is any value."""
+    if kind is object:
+        return {"description": "Any value."}
+    raise NotImplementedError(kind)
+
+
+def _is_struct(form: object) -> bool:
+    return isinstance(form, type) and issubclass(form, msgspec.Struct)
+
+
+def _refined(name: str, component: Schema, *, answered: bool) -> Schema:
+    shown: Schema = _renamed(_portable(component))
+    shown.pop("title", None)
+    if answered:
+        for key, schema in shown.get("properties", {}).items():
+            _describe(key, schema)
+    if name in EXAMPLES:
+        shown["examples"] = [EXAMPLES[name]]
+    return shown
+
+
+def _describe(key: str, schema: Schema) -> None:
+    for text in _texts(schema):
+        if key.endswith("_at"):
+            text |= {"format": "date-time", "pattern": TIME_PATTERN}
+        elif _FOREIGN_KEYS.get(key):
+            text.setdefault("pattern", id_pattern(_FOREIGN_KEYS[key]))
+
+
+def _texts(schema: Schema) -> Iterator[Schema]:
+    """Yield the schema if it is that of a text, and those of its alternatives that are."""
+    for alternative in (schema, *schema.get("anyOf", ())):
+        if alternative.get("type") == "string":
+            yield alternative
+
+
+def _portable(value: Any) -> Any:  # noqa: ANN401 - any part of a schema
+    """Write patterns as ECMAScript has them: there `$` is the very end of the text."""
+    if isinstance(value, dict):
+        return {
+            key: item.replace(r"\Z", "$") if key == "pattern" and isinstance(item, str) else _portable(item)
+            for key, item in value.items()
+        }
+    return [_portable(item) for item in value] if isinstance(value, list) else value
+
+
+def _renamed(value: Any) -> Any:  # noqa: ANN401 - any part of a schema
+    if isinstance(value, dict):
+        return {
+            key: _PLACE + _shown(item.removeprefix(_PLACE)) if key == "$ref" else _renamed(item) for key, item in value.items()
+        }
+    return [_renamed(item) for item in value] if isinstance(value, list) else value
+
+
+def _shown(name: str) -> str:
+    """Name a Struct as readers of the document know it: without `View`, a page by its items."""
+    page = _PAGE.match(name)
+    return f"{_shown(page[1])}Page" if page else name.removesuffix("View")
