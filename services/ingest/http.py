@@ -16,6 +16,7 @@ from services.ingest.configure import Configure
 from services.ingest.controllers.admin import KeyController, OrganizationController, ProjectController
 from services.ingest.controllers.chunks import ChunkController
 from services.ingest.controllers.config import ConfigController
+from services.ingest.controllers.docs import DocsController
 from services.ingest.controllers.health import HealthController
 from services.ingest.controllers.recordings import RecordingController
 from services.ingest.controllers.transcriptions import TranscriptionController
@@ -26,6 +27,7 @@ from services.ingest.finalize import Finalize
 from services.ingest.health import ReportHealth
 from services.ingest.limits import MAX_BODY_BYTES
 from services.ingest.open_recording import OpenRecording
+from services.ingest.openapi.document import Document
 from services.ingest.problems import answer_problem
 from services.ingest.read_recordings import ReadRecordings
 from services.ingest.read_transcriptions import ReadTranscriptions
@@ -37,6 +39,7 @@ from shared.telemetry.health import Health
 
 CONTROLLERS = (
     HealthController,
+    DocsController,
     OrganizationController,
     ProjectController,
     KeyController,
@@ -74,7 +77,7 @@ class UseCases(msgspec.Struct, frozen=True, kw_only=True):
 
 def http_app(use_cases: UseCases) -> Litestar:
     """Return the application over these use cases; it holds no other state."""
-    return Litestar(
+    app = Litestar(
         route_handlers=CONTROLLERS,
         dependencies={name: _provided(getattr(use_cases, name)) for name in UseCases.__struct_fields__},
         exception_handlers={Exception: answer_problem},
@@ -87,6 +90,8 @@ def http_app(use_cases: UseCases) -> Litestar:
         debug=False,
         pdb_on_exception=False,
     )
+    app.state.document = Document(app)
+    return app
 
 
 def _provided(use_case: Any) -> Provide:  # noqa: ANN401 - each of them

@@ -2,11 +2,13 @@
 
 from collections.abc import Iterable, Iterator
 from functools import cached_property
+from operator import itemgetter
 from typing import Any
 
 import msgspec
 from litestar import Litestar
 from litestar.handlers import HTTPRouteHandler
+from litestar.routes import HTTPRoute
 
 from services.ingest.openapi.headers import COMPONENTS
 from services.ingest.openapi.operations import operation_of
@@ -50,8 +52,12 @@ def described(app: Litestar) -> dict[str, Any]:
     """Return the OpenAPI 3.1 document of everything that `app` serves."""
     schemas = Schemas()
     paths: dict[str, dict[str, Any]] = {}
+    named = set[str]()
     for path, method, handler in _routes(app):
-        paths.setdefault(path, {})[method] = operation_of(handler, schemas)
+        operation = paths.setdefault(path, {})[method] = operation_of(handler, schemas)
+        while operation["operationId"] in named:  # the same method under an older path
+            operation["operationId"] += "_alias"
+        named.add(operation["operationId"])
     used = {tag for operations in paths.values() for operation in operations.values() for tag in operation["tags"]}
     announced = webhooks(schemas)
     return {
@@ -72,11 +78,15 @@ def described(app: Litestar) -> dict[str, Any]:
 
 
 def _routes(app: Litestar) -> Iterator[tuple[str, str, HTTPRouteHandler]]:
-    """Yield path, method and handler of everything served, ordered by path."""
-    for route in sorted(app.routes, key=lambda route: route.path_format):
-        for handler in route.route_handlers if hasattr(route, "route_handlers") else ():
-            for method in sorted(handler.http_methods - {"OPTIONS"}):
-                yield route.path_format, method.lower(), handler
+    """Yield path, method and handler of everything served, ordered by path and method."""
+    found = [
+        (route.path_format, method.lower(), handler)
+        for route in app.routes
+        if isinstance(route, HTTPRoute)
+        for handler in route.route_handlers
+        for method in handler.http_methods - {"OPTIONS"}
+    ]
+    yield from sorted(found, key=itemgetter(0, 1))
 
 
 def _ordered(used: Iterable[str]) -> list[str]:

@@ -15,6 +15,10 @@ from shared.domain.errors import TransientFailure
 
 _ASKS_TO_COME_AGAIN = frozenset({425, 429, 503})
 _UNKNOWN_TO_CLIENTS = 499
+_MEANINGS: dict[type[Exception], str] = {
+    Exception: "The server failed; the request id helps to find out why.",
+    TransientFailure: "Something this needs does not answer; nothing was half done, the same request may be sent again.",
+}
 
 
 def refusals_of(handler: HTTPRouteHandler) -> frozenset[type[Exception]]:
@@ -41,9 +45,7 @@ def error_responses(kinds: Iterable[type[Exception]], schemas: Schemas) -> dict[
 
 
 def _meaning(kind: type[Exception]) -> str:
-    if kind is Exception:
-        return "The server failed."
-    return (kind.__doc__ or "").strip().partition("\n")[0]
+    return _MEANINGS.get(kind) or (kind.__doc__ or "").strip().partition("\n")[0]
 
 
 def _response(status: int, meanings: Mapping[str, str], schemas: Schemas) -> dict[str, Any]:
@@ -61,7 +63,7 @@ def _response(status: int, meanings: Mapping[str, str], schemas: Schemas) -> dic
 
 def _error_schema(code: str, schemas: Schemas) -> dict[str, Any]:
     """The envelope with this code in it."""
-    name = "".join(word.capitalize() for word in code.split("_")) + "Error"
+    name = "".join(word.capitalize() for word in code.split("_")).removesuffix("Error") + "Error"
     envelope = schemas.answer(ErrorEnvelope)
     pinned = {"type": "object", "properties": {"code": {"const": code}, "type": {"const": code}}}
     return schemas.add(name, {"allOf": [envelope, {"type": "object", "properties": {"error": pinned}}]})

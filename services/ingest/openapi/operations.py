@@ -48,9 +48,9 @@ def operation_of(handler: HTTPRouteHandler, schemas: Schemas) -> dict[str, Any]:
 
 def _operation_id(handler: HTTPRouteHandler) -> str:
     """Name the operation by its controller and its method: `recording_create`."""
-    owner = type(handler.owner).__name__ if handler.owner is not None else ""
-    resource = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", owner.removesuffix("Controller")).lower()
-    return f"{resource}_{handler.handler_name.removesuffix('_page')}"
+    controller, _, method = handler.fn.__qualname__.rpartition(".")
+    resource = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", controller.removesuffix("Controller")).lower()
+    return f"{resource}_{method.removesuffix('_page')}"
 
 
 def _texts(handler: HTTPRouteHandler) -> tuple[str, str]:

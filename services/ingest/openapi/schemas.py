@@ -14,6 +14,12 @@ Schema = dict[str, Any]
 
 _PLACE = "#/components/schemas/"
 _PAGE = re.compile(r"^PageView_(.+)_$")
+_NAMES = {
+    "ErrorResource": "Failure",
+    "MediaResource": "Media",
+    "RecordingResource": "Recording",
+    "StitchingResource": "Stitching",
+}
 _FOREIGN_KEYS = {
     "command_id": "cmd",
     "delivery_id": "wd",
@@ -121,4 +127,4 @@ def _renamed(value: Any) -> Any:  # noqa: ANN401 - any part of a schema
 def _shown(name: str) -> str:
     """Name a Struct as readers of the document know it: without `View`, a page by its items."""
     page = _PAGE.match(name)
-    return f"{_shown(page[1])}Page" if page else name.removesuffix("View")
+    return f"{_shown(page[1])}Page" if page else _NAMES.get(name, name.removesuffix("View"))

@@ -1,0 +1,47 @@
+"""`/openapi.json` and `/docs`: the description of the API, and a page to read and try it; no credential."""
+
+from litestar import Controller, Response, get
+from litestar.params import FromPath
+
+from services.ingest.api_request import ApiRequest
+from services.ingest.openapi.document import Document
+from services.ingest.openapi.page import CONTENT_SECURITY_POLICY, PAGE, Asset, asset
+from services.ingest.refusals import NotFound, not_found
+
+_FRESH = {"Cache-Control": "no-cache"}
+_KEPT = {"Cache-Control": "max-age=86400"}
+_PROTECTED = {
+    "Content-Security-Policy": CONTENT_SECURITY_POLICY,
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+}
+
+
+class DocsController(Controller):
+    """The document and its page."""
+
+    path = "/"
+    tags = ("Operations",)
+
+    @get("/openapi.json", answers={"application/json": {"schema": {"type": "object"}}})
+    async def document(self, request: ApiRequest) -> Response[bytes]:
+        """Describe the API in OpenAPI 3.1."""
+        document: Document = request.app.state.document
+        return Response(document.content, media_type="application/json", headers=_FRESH)
+
+    @get("/docs", answers={"text/html": {"schema": {"type": "string"}}})
+    async def page(self) -> Response[bytes]:
+        """Show the description, to read and to try out; nothing on the page comes from elsewhere."""
+        return _shown(PAGE, _FRESH)
+
+    @get("/docs/{asset_name:str}", refuses=(NotFound,), answers={"*/*": {"schema": {}}})
+    async def file(self, asset_name: FromPath[str]) -> Response[bytes]:
+        """Return what the page consists of."""
+        found = await asset(asset_name)
+        if found is None:
+            raise not_found("page", asset_name)
+        return _shown(found, _KEPT)
+
+
+def _shown(found: Asset, headers: dict[str, str]) -> Response[bytes]:
+    return Response(found.content, media_type=found.media_type, headers=headers | _PROTECTED)
