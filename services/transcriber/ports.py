@@ -7,11 +7,11 @@ from typing import Protocol
 
 import msgspec
 
-from shared.domain.config import ProcessingConfig
+from shared.domain.config.forms import ProcessingConfig
 from shared.domain.recording import Recording
 from shared.domain.tenant import Tenant
 from shared.domain.transcript import Transcript
-from shared.domain.transcription import Transcription
+from shared.domain.transcription import ProviderName, Transcription
 from shared.events.event import Event
 from shared.workers.leases import Change
 
@@ -97,8 +97,10 @@ class TranscriptStore(Protocol):
 class ProcessingConfigs(Protocol):
     """The `processing` section of the hierarchical configuration."""
 
-    async def processing(self, project_id: str) -> ProcessingConfig:
-        """Return what holds for a project."""
+    async def processing(
+        self, tenant: Tenant, *, end_user_id: str | None = None, device_id: str | None = None
+    ) -> ProcessingConfig:
+        """Return what counts for a recording of these owners."""
 
 
 class Claims(Protocol):
@@ -106,3 +108,31 @@ class Claims(Protocol):
 
     async def finish(self, claimed: Transcription, change: Change[Transcription]) -> Transcription:
         """Write the claim's result with its events; raises `LeaseLost`."""
+
+
+class ResultStore(Protocol):
+    """Where a finished transcript goes."""
+
+    async def store(self, transcription: Transcription, transcript: Transcript) -> Transcription:
+        """Store the text, then complete the transcription; raises `LeaseLost` when a newer claim holds it."""
+
+
+class RemoteQueue(Protocol):
+    """The queue to which a transcription returns while a provider works on it."""
+
+    async def hand_back(self, claimed: Transcription, after_s: float, *, counted: bool) -> None:
+        """Return the job to the queue, claimable `after_s` seconds from now."""
+
+
+class AudioLocator(AudioStore, Protocol):
+    """The object store, as providers on the network may read it too."""
+
+    def presigned_get(self, key: str, expires_s: int, *, filename: str | None = None) -> str:
+        """Return a URL that reads the object."""
+
+
+class ProviderKeys(Protocol):
+    """The keys for providers on the network."""
+
+    async def key(self, tenant: Tenant, provider: ProviderName) -> str | None:
+        """Return the project's own key, else the installation's, else None."""

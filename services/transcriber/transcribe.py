@@ -4,33 +4,27 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from services.transcriber.ports import AudioStore, Claims, Progress, Provider, RecordingStore, SpeechRequest, TranscriptStore
+from services.transcriber.ports import AudioStore, Progress, Provider, RecordingStore, ResultStore, SpeechRequest
 from shared.domain.clock import now
 from shared.domain.errors import FailureReason, PermanentFailure
-from shared.domain.job import JobStatus
 from shared.domain.stored_object import pinned
-from shared.domain.transcript import Transcript
-from shared.domain.transcription import ProviderName, Transcription, TranscriptionStatus
-from shared.events.event import Event
-from shared.events.transcription import TranscriptionCompleted, transcription_event
+from shared.domain.transcription import ProviderName, Transcription
 from shared.telemetry.metrics import stage_seconds
-from shared.workers.lease_queue import LeaseLost
 
 
 class TranscribeRecording:
     """Runs the provider on a recording's audio; the text is stored before the status says `completed`."""
 
-    def __init__(  # noqa: PLR0913 - the collaborators of the one verb
+    def __init__(
         self,
         *,
         recordings: RecordingStore,
         store: AudioStore,
-        transcripts: TranscriptStore,
-        claims: Claims,
+        results: ResultStore,
         providers: Sequence[Provider],
         spool: Path,
     ) -> None:
-        self._recordings, self._store, self._transcripts, self._claims = recordings, store, transcripts, claims
+        self._recordings, self._store, self._results = recordings, store, results
         self._providers = {ProviderName(provider.name): provider for provider in providers}
         self._spool = spool
 
@@ -56,29 +50,10 @@ class TranscribeRecording:
                 ),
                 _unheard,
             )
-        completed = await self._store_result(transcription, transcript)
+        completed = await self._results.store(transcription, transcript)
         if completed.automatic and recording.uploaded_at is not None:
             stage_seconds.labels("uploaded_to_transcribed").observe((now() - recording.uploaded_at).total_seconds())
         return completed
-
-    async def _store_result(self, transcription: Transcription, transcript: Transcript) -> Transcription:
-        if not await self._transcripts.put(transcription, transcript):
-            raise LeaseLost(transcription.id)
-
-        def completed(present: Transcription) -> tuple[Transcription, Sequence[Event]]:
-            after = present.changed(
-                status=TranscriptionStatus.COMPLETED,
-                active=False,
-                language=transcript.language,
-                duration_ms=transcript.duration_ms,
-                word_count=transcript.word_count,
-                confidence=transcript.confidence,
-                completed_at=now(),
-                job=present.job.ended(JobStatus.COMPLETED),
-            )
-            return after, (transcription_event(TranscriptionCompleted, after),)
-
-        return await self._claims.finish(transcription, completed)
 
 
 def _unheard(_progress: Progress) -> None:

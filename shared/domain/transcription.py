@@ -44,10 +44,23 @@ FOLLOWS: Mapping[TranscriptionStatus, frozenset[TranscriptionStatus]] = {
 """Which status may follow which; `PROCESSING` may be re-entered by a worker that takes a job over."""
 
 
+class RemoteJob(msgspec.Struct, frozen=True, kw_only=True):
+    """An order at a provider on the network, kept before it is placed and again before it is waited on.
+
+    `job_id` is the provider's own, None until it has answered; `failures` counts the exchanges that failed in a row.
+    """
+
+    provider: ProviderName
+    placed_at: datetime
+    job_id: str | None = None
+    failures: int = 0
+
+
 class Transcription(msgspec.Struct, frozen=True, kw_only=True, rename={"id": "_id"}):
     """A transcription as MongoDB keeps it; `active` holds while it is pending or processing: one a recording, by index.
 
-    `automatic`: nobody asked for it by name, it follows from the upload.
+    `automatic`: nobody asked for it by name, it follows from the upload. `failover` lists the providers to try when this one
+    fails, in order; the one that is tried becomes `provider`.
     """
 
     id: str
@@ -66,6 +79,8 @@ class Transcription(msgspec.Struct, frozen=True, kw_only=True, rename={"id": "_i
     word_count: int | None = None
     confidence: float | None = None
     failure: Failure | None = None
+    remote: RemoteJob | None = None
+    failover: tuple[ProviderName, ...] = ()
     job: Job
     created_at: datetime
     updated_at: datetime

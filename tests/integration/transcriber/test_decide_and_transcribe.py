@@ -7,6 +7,7 @@ import pytest
 
 from services.transcriber.decide import DecideTranscription
 from services.transcriber.job_rules import TranscriptionJobRules
+from services.transcriber.store_result import StoreResult
 from services.transcriber.transcribe import TranscribeRecording
 from shared.domain.clock import now
 from shared.domain.config import ConfigLevel
@@ -77,8 +78,7 @@ class Scene:
         self.transcribe = TranscribeRecording(
             recordings=self.recordings,
             store=self.files,
-            transcripts=self.transcripts,
-            claims=self.leases,
+            results=StoreResult(self.transcripts, self.leases),
             providers=(self.parrot,),
             spool=spool,
         )

@@ -1,0 +1,78 @@
+"""What the transcriber needs of a speech provider on the network: orders that are placed once and collected later."""
+
+from collections.abc import AsyncIterator, Callable
+from typing import Protocol
+
+import msgspec
+
+from shared.domain.errors import TransientFailure
+from shared.domain.transcript import Transcript
+from shared.domain.transcription import ProviderName
+
+
+class AudioSource(msgspec.Struct, frozen=True, kw_only=True):
+    """Where the provider gets the audio: from `url` where it can reach our store, else from the bytes that `open` streams."""
+
+    content_type: str
+    filename: str
+    size_bytes: int
+    open: Callable[[], AsyncIterator[bytes]]
+    url: str | None = None
+
+
+class SpeechOrder(msgspec.Struct, frozen=True, kw_only=True):
+    """One recording to transcribe elsewhere.
+
+    `reference` is ours and unique to the order; providers that can carry a mark carry it. `language` is a code in the
+    provider's own form, or absent to have it detected. `callback_url` is where the result may be sent, where the provider
+    offers that.
+    """
+
+    reference: str
+    api_key: str
+    audio: AudioSource
+    duration_ms: int
+    language: str | None = None
+    diarization: bool = True
+    num_speakers: int | None = None
+    multichannel: bool = False
+    callback_url: str | None = None
+
+
+class Placed(msgspec.Struct, frozen=True):
+    """An order that was taken: `job_id` is the provider's own, by which the result is collected later."""
+
+    job_id: str
+
+
+class ProviderUnavailable(TransientFailure):
+    """The provider did not answer, or not usably; the same request may succeed after `retry_after_s` seconds."""
+
+    def __init__(self, message: str, *, retry_after_s: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
+class CloudProvider(Protocol):
+    """A provider on the network. Every method raises `ProviderUnavailable` or, when the order is at fault, `PermanentFailure`."""
+
+    @property
+    def name(self) -> ProviderName:
+        """Its name on the wire."""
+        ...
+
+    async def place(self, order: SpeechOrder) -> Placed | Transcript:
+        """Place the order: its job, or at once the transcript where the provider answers in the same exchange."""
+        ...
+
+    async def collect(self, order: SpeechOrder, job_id: str) -> Placed | Transcript | None:
+        """Return the transcript of a placed order, None while it is not ready, or the id under which it goes on."""
+        ...
+
+    async def recover(self, order: SpeechOrder) -> Placed | None:
+        """Find the job of an order that may have been placed and whose answer was lost; None when there is none."""
+        ...
+
+    def read(self, body: bytes, order: SpeechOrder) -> Transcript:
+        """Return the transcript in a result that the provider sent to the callback."""
+        ...

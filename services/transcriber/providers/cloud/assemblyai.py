@@ -1,0 +1,134 @@
+"""AssemblyAI, pre-recorded audio: `/v2/upload` and `/v2/transcript` of its API reference.
+
+A job is placed, has an id, and is asked for until it is done. Bytes that we upload first are kept as a job id of their own
+(`upload:` and their URL), so that neither the upload nor the order is ever paid for again.
+"""
+
+from typing import Any
+
+import msgspec
+
+from services.transcriber.cloud_ports import Placed, ProviderUnavailable, SpeechOrder
+from services.transcriber.providers.cloud.http import ProviderHttp, reason_said
+from services.transcriber.providers.cloud.spoken import Speakers, is_spaced, spoken_transcript
+from shared.domain.errors import PermanentFailure
+from shared.domain.transcript import Transcript, Word
+from shared.domain.transcription import ProviderName
+
+BASE_URL = "https://api.assemblyai.com"
+UPLOADED = "upload:"
+_RECENT = 200  # the most that one page of the listing holds
+_NOTHING_SAID = "no spoken audio"  # what language detection answers for silence
+
+
+class Uploaded(msgspec.Struct):
+    """Where the uploaded bytes lie, for this account only."""
+
+    upload_url: str
+
+
+class HeardWord(msgspec.Struct):
+    """A word with its punctuation; milliseconds."""
+
+    text: str
+    start: int
+    end: int
+    confidence: float | None = None
+    speaker: str | None = None
+    channel: str | None = None
+
+
+class Job(msgspec.Struct):
+    """A job; words and duration (seconds) once it is completed, `error` in words when it failed."""
+
+    id: str
+    status: str
+    audio_url: str = ""
+    error: str | None = None
+    language_code: str | None = None
+    audio_duration: float | None = None
+    words: list[HeardWord] | None = None
+
+
+class Listing(msgspec.Struct):
+    """The newest jobs of the account."""
+
+    transcripts: list[Job]
+
+
+class AssemblyAI:
+    """The provider `assemblyai`."""
+
+    name = ProviderName.ASSEMBLYAI
+
+    def __init__(self, http: ProviderHttp, *, model: str = "best") -> None:
+        self._http, self._model = http, model
+
+    async def place(self, order: SpeechOrder) -> Placed:
+        """Order by URL, or upload the bytes, to be ordered when they are collected."""
+        if order.audio.url is not None:
+            return await self._order(order, order.audio.url)
+        headers = _key(order) | {"Content-Type": "application/octet-stream", "Content-Length": str(order.audio.size_bytes)}
+        uploaded = await self._http.ask("POST", "/v2/upload", Uploaded, headers=headers, data=order.audio.open())
+        return Placed(UPLOADED + uploaded.upload_url)
+
+    async def collect(self, order: SpeechOrder, job_id: str) -> Placed | Transcript | None:
+        """Return the job's transcript once it is completed; an upload is ordered first, once."""
+        if job_id.startswith(UPLOADED):
+            url = job_id.removeprefix(UPLOADED)
+            return await self._found(order, url) or await self._order(order, url)
+        body = await self._http.exchange("GET", f"/v2/transcript/{job_id}", headers=_key(order))
+        job = self._http.read(body, Job)
+        if job.status in {"queued", "processing"}:
+            return None
+        return _transcript(job, order)
+
+    async def recover(self, order: SpeechOrder) -> Placed | None:
+        """Find the job by our reference, which stands in the URL of its audio."""
+        return await self._found(order, order.reference)
+
+    def read(self, body: bytes, order: SpeechOrder) -> Transcript:
+        """Return the transcript in a completed job."""
+        return _transcript(self._http.read(body, Job), order)
+
+    async def _order(self, order: SpeechOrder, audio_url: str) -> Placed:
+        wanted: dict[str, Any] = {"audio_url": audio_url, "speech_model": self._model, "punctuate": True, "format_text": True}
+        wanted |= {"language_code": order.language} if order.language else {"language_detection": True}
+        if order.multichannel:
+            wanted["multichannel"] = True
+        elif order.diarization:
+            wanted["speaker_labels"] = True
+            if order.num_speakers is not None:
+                wanted["speakers_expected"] = order.num_speakers
+        job = await self._http.ask("POST", "/v2/transcript", Job, headers=_key(order), json=wanted)
+        return Placed(job.id)
+
+    async def _found(self, order: SpeechOrder, mark: str) -> Placed | None:
+        listing = await self._http.ask("GET", "/v2/transcript", Listing, headers=_key(order), params={"limit": str(_RECENT)})
+        return next((Placed(job.id) for job in listing.transcripts if mark in job.audio_url), None)
+
+
+def _key(order: SpeechOrder) -> dict[str, str]:
+    return {"Authorization": order.api_key}
+
+
+def _transcript(job: Job, order: SpeechOrder) -> Transcript:
+    if job.status == "error":
+        said = job.error or "no reason given"
+        if _NOTHING_SAID not in said:
+            raise PermanentFailure(reason_said(said), f"assemblyai: {said[:200]}")
+    elif job.status != "completed":
+        raise ProviderUnavailable(f"assemblyai answered the unknown status {job.status[:40]!r}")
+    language = job.language_code or order.language
+    gap, speakers = " " if is_spaced(language) else "", Speakers()
+    words = [
+        Word(
+            word=gap + item.text,
+            start=item.start / 1000,
+            end=item.end / 1000,
+            confidence=item.confidence,
+            speaker=speakers.name(item.channel if order.multichannel else item.speaker),
+        )
+        for item in sorted(job.words or [], key=lambda item: item.start)
+    ]
+    return spoken_transcript(words, language=language, duration_ms=order.duration_ms or round((job.audio_duration or 0) * 1000))

@@ -1,0 +1,142 @@
+"""Deepgram, pre-recorded audio: `POST /v1/listen` of its API reference.
+
+It answers in the same exchange, or, where a callback is given, at once with a request id and later to the callback.
+"""
+
+from typing import Any
+
+import msgspec
+
+from services.transcriber.cloud_ports import Placed, SpeechOrder
+from services.transcriber.providers.cloud.http import ProviderHttp
+from services.transcriber.providers.cloud.spoken import Speakers, is_spaced, spoken_transcript
+from shared.domain.transcript import Transcript, Word
+from shared.domain.transcription import ProviderName
+
+BASE_URL = "https://api.deepgram.com"
+PATIENCE_S = 900.0  # it ends a request by itself after ten minutes
+
+
+class HeardWord(msgspec.Struct):
+    """A word as it comes: seconds, and with its punctuation apart."""
+
+    word: str
+    start: float
+    end: float
+    confidence: float | None = None
+    punctuated_word: str | None = None
+    speaker: int | None = None
+
+
+class Alternative(msgspec.Struct):
+    """One reading of a channel."""
+
+    words: list[HeardWord] = []
+
+
+class Channel(msgspec.Struct):
+    """One channel of the audio; the first alternative is the best."""
+
+    alternatives: list[Alternative] = []
+    detected_language: str | None = None
+
+
+class Results(msgspec.Struct):
+    """What was heard."""
+
+    channels: list[Channel]
+
+
+class Metadata(msgspec.Struct):
+    """About the request: `duration` in seconds."""
+
+    request_id: str
+    duration: float
+
+
+class Answer(msgspec.Struct):
+    """The whole answer."""
+
+    metadata: Metadata
+    results: Results
+
+
+class Accepted(msgspec.Struct):
+    """The answer to a request whose result goes to a callback."""
+
+    request_id: str
+
+
+class Deepgram:
+    """The provider `deepgram`."""
+
+    name = ProviderName.DEEPGRAM
+
+    def __init__(self, http: ProviderHttp, *, model: str = "nova-2") -> None:
+        self._http, self._model = http, model
+
+    async def place(self, order: SpeechOrder) -> Placed | Transcript:
+        """Send the audio; the answer is the transcript, or with a callback the request's id."""
+        request = self._request(order)
+        if order.callback_url is not None:
+            accepted = await self._http.ask("POST", "/v1/listen", Accepted, **request)
+            return Placed(accepted.request_id)
+        body = await self._http.exchange("POST", "/v1/listen", patience_s=PATIENCE_S, **request)
+        return self.read(body, order)
+
+    async def collect(self, _order: SpeechOrder, _job_id: str) -> None:
+        """Wait: a result that was ordered with a callback comes by itself."""
+        return
+
+    async def recover(self, _order: SpeechOrder) -> None:
+        """Find nothing: there is no listing of requests by a mark of ours."""
+        return
+
+    def read(self, body: bytes, order: SpeechOrder) -> Transcript:
+        """Return the transcript in an answer; with several channels each is a speaker."""
+        answer = self._http.read(body, Answer)
+        language = order.language or next(
+            (item.detected_language for item in answer.results.channels if item.detected_language), None
+        )
+        words = _words(answer.results.channels, order, gap=" " if is_spaced(language) else "")
+        return spoken_transcript(
+            words, language=language, duration_ms=round(answer.metadata.duration * 1000) or order.duration_ms
+        )
+
+    def _request(self, order: SpeechOrder) -> dict[str, Any]:
+        params = {"model": self._model, "punctuate": "true", "smart_format": "true", "tag": order.reference}
+        params |= {"language": order.language} if order.language else {"detect_language": "true"}
+        if order.multichannel:
+            params["multichannel"] = "true"
+        elif order.diarization:
+            params["diarize"] = "true"
+        if order.callback_url is not None:
+            params["callback"] = order.callback_url
+        headers = {"Authorization": f"Token {order.api_key}"}
+        if order.audio.url is not None:
+            return {"params": params, "headers": headers, "json": {"url": order.audio.url}}
+        headers |= {"Content-Type": order.audio.content_type, "Content-Length": str(order.audio.size_bytes)}
+        return {"params": params, "headers": headers, "data": order.audio.open()}
+
+
+def _words(channels: list[Channel], order: SpeechOrder, *, gap: str) -> list[Word]:
+    heard = [
+        (number, item)
+        for number, channel in enumerate(channels)
+        for alternative in channel.alternatives[:1]
+        for item in alternative.words
+    ]
+    heard.sort(key=lambda pair: pair[1].start)
+    speakers = Speakers()
+    return [
+        Word(
+            word=gap + (item.punctuated_word or item.word),
+            start=item.start,
+            end=item.end,
+            confidence=item.confidence,
+            speaker=speakers.name(number if order.multichannel else item.speaker)
+            if order.diarization or order.multichannel
+            else None,
+        )
+        for number, item in heard
+    ]
