@@ -1,0 +1,117 @@
+"""Asking a device to do something, and following what becomes of it (contract section 13)."""
+
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any
+
+import msgspec
+
+from services.ingest.devices.bodies import CreateCommand, RecordingParams
+from services.ingest.devices.manage import found
+from services.ingest.devices.ports import CommandStore, DeviceStore
+from services.ingest.limits import checked_metadata
+from services.ingest.paging import Page, Pager, PageRequest
+from services.ingest.refusals import IdempotencyKeyReused, LimitReached, not_found
+from shared.domain.caller import Caller
+from shared.domain.clock import now
+from shared.domain.device import Device
+from shared.domain.device_command import CommandStatus, CommandType, DeviceCommand
+from shared.domain.errors import AlreadyExists
+from shared.domain.ids import new_id
+
+MAX_PENDING = 50
+"""As many commands may wait for one device."""
+
+_DEFAULTS = RecordingParams()
+_DEFAULT_TTL_S = 300
+
+
+class CommandDevices:
+    """Creates, shows and cancels commands. Whatever is shown has expired if its time has passed."""
+
+    def __init__(self, devices: DeviceStore, commands: CommandStore, pager: Pager) -> None:
+        self._devices, self._commands, self._pager = devices, commands, pager
+
+    async def create(self, caller: Caller, device_id: str, body: CreateCommand) -> DeviceCommand:
+        """Store a command that waits for the device; with an idempotency key that the device knows, return that command."""
+        device = await self._fresh(caller, device_id)
+        command = _command(device, body)
+        if (known := await self._known(command)) is not None:
+            return known
+        if len((await self._page(device, PageRequest(MAX_PENDING), CommandStatus.PENDING)).items) >= MAX_PENDING:
+            raise LimitReached(f"{MAX_PENDING} commands may wait for a device at most")
+        try:
+            await self._commands.add(command)
+        except AlreadyExists:
+            if (known := await self._known(command)) is not None:
+                return known
+            raise
+        return command
+
+    async def get(self, caller: Caller, device_id: str, command_id: str) -> DeviceCommand:
+        """Return one."""
+        device = await self._fresh(caller, device_id)
+        command = await self._commands.get(device.tenant, device.id, command_id)
+        if command is None:
+            raise not_found("command", command_id)
+        return command
+
+    async def page(
+        self, caller: Caller, device_id: str, request: PageRequest, *, status: CommandStatus | None
+    ) -> Page[DeviceCommand]:
+        """Return a page of a device's commands, newest first, perhaps those of one status only."""
+        return await self._page(await self._fresh(caller, device_id), request, status)
+
+    async def cancel(self, caller: Caller, device_id: str, command_id: str) -> None:
+        """Cancel a command that waits; raises `TransitionRefused` for any other."""
+        device = await self._fresh(caller, device_id)
+        if await self._commands.move(device.tenant, device.id, command_id, CommandStatus.CANCELLED, {}) is None:
+            present = await self.get(caller, device_id, command_id)
+            present.check_move(CommandStatus.CANCELLED)
+
+    async def _fresh(self, caller: Caller, device_id: str) -> Device:
+        """Return the device, its commands expired where their time has passed."""
+        device = await found(self._devices, caller, device_id)
+        await self._commands.expire(device.tenant, device.id, now())
+        return device
+
+    async def _page(self, device: Device, request: PageRequest, status: CommandStatus | None) -> Page[DeviceCommand]:
+        matching: Mapping[str, Any] = {"device_id": device.id} | ({} if status is None else {"status": status.value})
+
+        async def read(limit: int, before: str | None, offset: int) -> list[DeviceCommand]:
+            return await self._commands.page(device.tenant, matching, limit, before=before, offset=offset)
+
+        return await self._pager.page(device.tenant, f"commands of {device.id}", request, read)
+
+    async def _known(self, wanted: DeviceCommand) -> DeviceCommand | None:
+        if wanted.idempotency_key is None:
+            return None
+        known = await self._commands.by_idempotency_key(wanted.tenant, wanted.device_id, wanted.idempotency_key)
+        if known is not None and (known.type, known.params, known.ttl_s) != (wanted.type, wanted.params, wanted.ttl_s):
+            raise IdempotencyKeyReused("another command was given this idempotency_key", param="idempotency_key")
+        return known
+
+
+def _command(device: Device, body: CreateCommand) -> DeviceCommand:
+    at, ttl_s = now(), body.ttl or _DEFAULT_TTL_S
+    return DeviceCommand(
+        id=new_id("cmd"),
+        project_id=device.project_id,
+        mode=device.mode,
+        device_id=device.id,
+        binding_generation=device.binding_generation,
+        type=body.type,
+        params=_params(body),
+        idempotency_key=body.idempotency_key,
+        ttl_s=ttl_s,
+        created_at=at,
+        expires_at=at + timedelta(seconds=ttl_s),
+    )
+
+
+def _params(body: CreateCommand) -> dict[str, Any]:
+    if body.type is not CommandType.START_RECORDING:
+        return {}
+    given = msgspec.structs.asdict(body.params or _DEFAULTS)
+    complete = msgspec.structs.asdict(_DEFAULTS) | {name: value for name, value in given.items() if value is not None}
+    return complete | {"metadata": checked_metadata(complete["metadata"], "params.metadata")}

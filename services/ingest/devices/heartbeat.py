@@ -1,0 +1,95 @@
+"""A device tells how it is and what became of its commands, and is told what to do next (contract section 13)."""
+
+from typing import Any
+
+import msgspec
+
+from services.ingest.devices.bodies import CommandResult, Heartbeat
+from services.ingest.devices.manage import found
+from services.ingest.devices.ports import CommandStore, DeviceStore
+from services.ingest.limits import checked_metadata
+from services.ingest.refusals import not_found
+from shared.domain.caller import Caller
+from shared.domain.clock import now
+from shared.domain.device import Device, RecordingState
+from shared.domain.device_command import CommandStatus, DeviceCommand
+
+MOST_COMMANDS = 20
+"""More than these are not handed out at once; the rest comes with the next heartbeat."""
+
+_AS_TOLD = (
+    "battery_percent",
+    "storage_used_mb",
+    "storage_total_mb",
+    "signal_strength_dbm",
+    "firmware_version",
+    "name",
+)
+_STATE = ("device_state", "pending_recordings", "flags", "connection_type")
+
+
+class RejectedResult(msgspec.Struct, frozen=True, kw_only=True):
+    """A result that changed nothing, and why."""
+
+    command_id: str
+    reason: str
+
+
+class Heard(msgspec.Struct, frozen=True, kw_only=True):
+    """What the device is answered."""
+
+    commands: list[DeviceCommand]
+    rejected: list[RejectedResult]
+
+
+class TakeHeartbeat:
+    """Takes heartbeats. A command goes out with one of them only, however many come at once."""
+
+    def __init__(self, devices: DeviceStore, commands: CommandStore) -> None:
+        self._devices, self._commands = devices, commands
+
+    async def __call__(self, caller: Caller, device_id: str, body: Heartbeat) -> Heard:
+        """Keep what the device tells, and return the commands that wait for it, delivered by that."""
+        before = await found(self._devices, caller, device_id)
+        outcomes = [await self._settle(before, result) for result in body.command_results or ()]
+        device = await self._devices.change(before.tenant, before.id, _told(before, body))
+        if device is None:
+            raise not_found("device", device_id)
+        rejected = [outcome for outcome in outcomes if outcome is not None]
+        return Heard(commands=await self._deliver(device), rejected=rejected)
+
+    async def _settle(self, device: Device, result: CommandResult) -> RejectedResult | None:
+        """Note what became of a command; to be told it again changes nothing."""
+        status = CommandStatus(result.status)
+        told = None if result.result is None else checked_metadata(result.result, "command_results.result")
+        fields: dict[str, Any] = {"result": told, "error": result.error}
+        if status is CommandStatus.EXECUTED:
+            fields["executed_at"] = now()
+        if await self._commands.move(device.tenant, device.id, result.command_id, status, fields) is not None:
+            return None
+        present = await self._commands.get(device.tenant, device.id, result.command_id)
+        if present is not None and present.status is status:
+            return None
+        reason = "the device has no such command" if present is None else f"the command is {present.status}"
+        return RejectedResult(command_id=result.command_id, reason=reason)
+
+    async def _deliver(self, device: Device) -> list[DeviceCommand]:
+        commands: list[DeviceCommand] = []
+        while len(commands) < MOST_COMMANDS:
+            command = await self._commands.deliver_next(device, now())
+            if command is None:
+                break
+            commands.append(command)
+        return commands
+
+
+def _told(device: Device, body: Heartbeat) -> dict[str, Any]:
+    fields: dict[str, Any] = {name: getattr(body, name) for name in _AS_TOLD if getattr(body, name) is not None}
+    used = fields.get("storage_used_mb", device.storage_used_mb)
+    total = fields.get("storage_total_mb", device.storage_total_mb)
+    if used is not None and total:
+        fields["storage_used_ratio"] = used / total
+    state = {name: getattr(body, name) for name in _STATE if getattr(body, name) is not None}
+    if state:
+        fields["recording_state"] = msgspec.structs.replace(device.recording_state or RecordingState(), **state)
+    return fields | {"last_heartbeat_at": now()}

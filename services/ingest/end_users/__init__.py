@@ -1,0 +1,1 @@
+"""End users: created, read, and deleted with everything that was recorded of them."""

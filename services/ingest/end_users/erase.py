@@ -1,0 +1,76 @@
+"""What a deleted end user leaves behind is worked off: devices are freed, recordings deleted with all that belongs to them."""
+
+import asyncio
+from datetime import datetime, timedelta
+
+import msgspec
+
+from services.ingest.end_users.ports import ErasureQueue, OfEndUser
+from services.ingest.ports import RecordingStore
+from services.ingest.refusals import NotFound
+from shared.domain.clock import now
+from shared.domain.end_user import EndUser
+from shared.telemetry.logs import get_logger
+
+log = get_logger()
+
+LEASE = timedelta(minutes=2)
+SETTLED_AFTER = timedelta(minutes=10)
+"""How long after the deletion something may still come for the end user: what was looked up before it is believed for a minute
+(`key_cache_s`, at most), and a request that believed it may hang for a while."""
+
+_FIRST_PAUSE = timedelta(seconds=5)
+_PAGE = 50
+_AT_ONCE = 5
+
+
+class Remains(msgspec.Struct, frozen=True, kw_only=True):
+    """How to deal with what is left: `release` frees an end user's devices, `delete_recording` takes a tenant and an id."""
+
+    recordings: RecordingStore
+    release: OfEndUser
+    delete_recording: OfEndUser
+
+
+class EraseEndUsers:
+    """Works off deleted end users, one at a time, claimed under a lease so that replicas share them.
+
+    Every step may be done again, so a crash in the middle costs nothing but the time until the lease ends. One is swept again,
+    at growing pauses, until nothing more can have come for it: a recording made at the moment of the deletion is found, too.
+    """
+
+    def __init__(self, queue: ErasureQueue, remains: Remains, settled_after: timedelta = SETTLED_AFTER) -> None:
+        self._queue, self._remains, self._settled_after = queue, remains, settled_after
+
+    async def __call__(self) -> None:
+        """Work off whatever is due."""
+        while (claimed := await self._queue.claim_erasure(now(), now() + LEASE)) is not None:
+            await self._sweep(claimed)
+
+    async def _sweep(self, claimed: EndUser) -> None:
+        began, erased = now(), 0
+        await self._remains.release(claimed.tenant, claimed.id)
+        matching = {"end_user_id": claimed.id}
+        while found := await self._remains.recordings.page(claimed.tenant, matching, _PAGE):
+            for start in range(0, len(found), _AT_ONCE):
+                await asyncio.gather(*(self._delete(claimed, item.id) for item in found[start : start + _AT_ONCE]))
+            erased += len(found)
+            renewed = await self._queue.extend_erasure(claimed, now() + LEASE)
+            if renewed is None:  # another replica thought us dead, and goes on
+                return
+            claimed = renewed
+        await self._queue.extend_erasure(claimed, self._next_sweep(claimed, began))
+        log.info("end_user.swept", end_user_id=claimed.id, recordings=erased)
+
+    async def _delete(self, end_user: EndUser, recording_id: str) -> None:
+        try:
+            await self._remains.delete_recording(end_user.tenant, recording_id)
+        except NotFound:
+            return  # somebody was quicker
+
+    def _next_sweep(self, end_user: EndUser, began: datetime) -> datetime | None:
+        """Return when to look again, None when this sweep began late enough to have seen everything."""
+        deleted_at = end_user.deleted_at or began
+        if began - deleted_at >= self._settled_after:
+            return None
+        return min(began + max(_FIRST_PAUSE, began - deleted_at), deleted_at + self._settled_after)
