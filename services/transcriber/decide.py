@@ -6,7 +6,9 @@ import msgspec
 
 from services.transcriber.ports import ProcessingConfigs, RecordingStore, TranscriptionStore
 from shared.domain.clock import now
+from shared.domain.config.forms import AutoTranscription
 from shared.domain.ids import later_derived_id
+from shared.domain.languages import LANGUAGES
 from shared.domain.recording import TRANSCRIBABLE, Recording
 from shared.domain.tenant import Tenant
 from shared.domain.trace import traced
@@ -51,10 +53,13 @@ class DecideTranscription:
     async def _request(self, recording: Recording) -> TranscriptionRequest | None:
         if recording.status not in TRANSCRIBABLE or recording.audio is None:
             return None
-        auto = (await self._configs.processing(recording.project_id)).auto_transcription
+        config = await self._configs.processing(
+            recording.tenant, end_user_id=recording.end_user_id, device_id=recording.device_id
+        )
+        auto = config.auto_transcription
         if not (recording.streaming or auto.enabled):
             return None
-        return TranscriptionRequest(provider=auto.provider, language=auto.language)
+        return TranscriptionRequest(provider=auto.provider, language=_accepted(auto))
 
     async def _queue(self, recording: Recording, request: TranscriptionRequest) -> None:
         moment_ms = int(recording.updated_at.timestamp() * 1000)
@@ -64,3 +69,8 @@ class DecideTranscription:
         event = transcription_event(TranscriptionQueued, transcription)
         if await self._transcriptions.start(transcription, event):
             self._announcer.nudge(self._transcriptions.name, transcription.id, (event,))
+
+
+def _accepted(auto: AutoTranscription) -> str | None:
+    """Return the language as the provider takes it; None, to detect it, where one level meant it for another provider."""
+    return None if auto.language is None else LANGUAGES[auto.provider].accept(auto.language)

@@ -1,47 +1,71 @@
-"""The `config_overrides` collection: what organizations and projects say about each section."""
+"""The `config_overrides` collection, what each subject says about each section, and `config_audit`, how it came to say so.
 
-from collections.abc import Mapping
+A change and its record are written in one update of one document: the record goes into the override's `unfiled` array and is
+copied to `config_audit` from there, so that no crash parts the two. `config_audit` is only ever added to.
+"""
+
+from collections.abc import Iterable, Sequence
 from typing import Any
 
-import msgspec
+from pymongo import ASCENDING, DESCENDING, IndexModel
 
-from shared.domain.clock import now
-from shared.domain.config import SECTIONS, ConfigLevel, ConfigOverride, ProcessingConfig, merged
-from shared.storage.documents import Documents
+from shared.domain.config.levels import ConfigSubject
+from shared.domain.config.overrides import ConfigChange, ConfigOverride
+from shared.domain.errors import AlreadyExists
+from shared.domain.transition import VersionConflict
+from shared.storage.documents import Documents, to_builtins
 from shared.storage.mongo import Mongo
+
+_BY_ID = (("_id", ASCENDING),)
+_NEWEST_FIRST = (("_id", DESCENDING),)
 
 
 class ConfigOverrides:
-    """Overrides by level, subject and section; the id of a document is made of the three."""
+    """Overrides by subject and section; the id of a document is made of the two."""
 
     def __init__(self, mongo: Mongo) -> None:
         self._documents = Documents(mongo.database["config_overrides"], ConfigOverride)
+        self._audit = Documents(mongo.database["config_audit"], ConfigChange)
 
-    async def get(self, level: ConfigLevel, subject_id: str, section: str) -> dict[str, Any] | None:
-        """Return what the subject itself says, None when nothing."""
-        override = await self._documents.find_one({"_id": _id_of(level, subject_id, section)})
-        return None if override is None else override.value
+    async def ensure_indexes(self) -> None:
+        """Create what is missing."""
+        await self._audit.ensure_indexes((IndexModel([("override_id", ASCENDING), ("_id", DESCENDING)], name="history"),))
 
-    async def put(self, level: ConfigLevel, subject_id: str, section: str, value: Mapping[str, Any]) -> None:
-        """Set what the subject says, replacing what it said before."""
-        at = now()
-        first = {"level": level.value, "subject_id": subject_id, "section": section, "created_at": at}
-        change = {"$set": {"value": dict(value), "updated_at": at}, "$setOnInsert": first}
-        await self._documents.update({"_id": _id_of(level, subject_id, section)}, change, upsert=True)
+    async def of(self, subjects: Sequence[ConfigSubject], sections: Iterable[str]) -> list[ConfigOverride]:
+        """Return what the subjects say about the sections, those that were reset included, in one query."""
+        ids = [subject.key(section) for section in sections for subject in subjects]
+        return await self._documents.find({"_id": {"$in": ids}}, _BY_ID, len(ids))
 
-    async def remove(self, level: ConfigLevel, subject_id: str, section: str) -> bool:
-        """Forget what the subject says; return whether it said anything."""
-        return await self._documents.delete({"_id": _id_of(level, subject_id, section)})
+    async def save(self, before: ConfigOverride, after: ConfigOverride, change: ConfigChange) -> None:
+        """Replace `before` by `after` together with the record of it; raises `VersionConflict` when it was overtaken."""
+        record = to_builtins(change)
+        if not before.version:
+            try:
+                await self._documents.insert(after, unfiled=[record])
+            except AlreadyExists as error:
+                raise VersionConflict(after.id) from error
+            return
+        fields = to_builtins(after)
+        update = {"$set": {name: fields[name] for name in ("value", "version", "updated_at")}, "$push": {"unfiled": record}}
+        if not await self._documents.update({"_id": before.id, "version": before.version}, update):
+            raise VersionConflict(after.id)
 
-    async def resolved(self, project_id: str, section: str) -> dict[str, Any]:
-        """Return the section as it counts for the project: the defaults, overridden by what the project says."""
-        override = await self.get(ConfigLevel.PROJECT, project_id, section)
-        return merged(SECTIONS[section].defaults, override or {})
+    async def file(self, override_id: str) -> None:
+        """Copy to `config_audit` every change that is not yet there; doing it again, or at the same time, adds nothing."""
+        for override in await self._documents.project({"_id": override_id}, ("unfiled",), None, 1):
+            records: list[dict[str, Any]] = override.get("unfiled", [])
+            if records:
+                await self._audit.insert_new(records)
+                filed = {"_id": {"$in": [record["_id"] for record in records]}}
+                await self._documents.update({"_id": override_id}, {"$pull": {"unfiled": filed}})
 
-    async def processing(self, project_id: str) -> ProcessingConfig:
-        """Return the `processing` section as it counts for the project."""
-        return msgspec.convert(await self.resolved(project_id, "processing"), ProcessingConfig)
-
-
-def _id_of(level: ConfigLevel, subject_id: str, section: str) -> str:
-    return f"{level}:{subject_id}:{section}"
+    async def history(
+        self, subject: ConfigSubject, section: str, limit: int, *, before: str | None = None, offset: int = 0
+    ) -> list[ConfigChange]:
+        """Return the changes of what the subject says about the section, newest first, those of ids below `before` if given."""
+        override_id = subject.key(section)
+        await self.file(override_id)
+        where: dict[str, Any] = {"override_id": override_id}
+        if before is not None:
+            where["_id"] = {"$lt": before}
+        return await self._audit.find(where, _NEWEST_FIRST, limit, offset)

@@ -1,11 +1,7 @@
-"""Language codes per provider, and how levels of configuration combine."""
+"""Language codes per provider."""
 
-import msgspec
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from shared.domain.config import SECTIONS, merged
 from shared.domain.languages import LANGUAGES
 from shared.domain.transcription import ProviderName
 
@@ -38,33 +34,3 @@ def test_a_code_is_brought_into_the_providers_form(provider, given_code, taken):
 def test_every_provider_lists_its_languages(provider, count):
     assert len(LANGUAGES[provider].codes) == count
     assert all(LANGUAGES[provider].accept(code) == code for code in LANGUAGES[provider].codes)
-
-
-OBJECTS = st.recursive(
-    st.dictionaries(st.sampled_from("abc"), st.integers() | st.none()),
-    lambda inner: st.dictionaries(st.sampled_from("abc"), inner | st.integers(), max_size=3),
-)
-
-
-@given(OBJECTS, OBJECTS)
-def test_an_override_wins_where_it_speaks_and_nowhere_else(general, specific):
-    result = merged(general, specific)
-    assert set(result) == set(general) | set(specific)
-    for key in result:
-        if key not in specific:
-            assert result[key] == general[key]
-        elif isinstance(specific[key], dict) and isinstance(general.get(key), dict):
-            assert result[key] == merged(general[key], specific[key])
-        else:
-            assert result[key] == specific[key]
-
-
-@given(OBJECTS)
-def test_an_override_of_nothing_changes_nothing_and_twice_is_once(value):
-    assert merged(value, {}) == value
-    assert merged(value, value) == value
-
-
-@pytest.mark.parametrize("section", list(SECTIONS.values()), ids=lambda section: section.name)
-def test_the_defaults_of_a_section_are_valid(section):
-    assert msgspec.convert(section.defaults, section.form) == section.form()

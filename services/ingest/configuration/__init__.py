@@ -1,0 +1,1 @@
+"""Hierarchical configuration over HTTP: who is meant, what counts for it, and changes of it (contract section 16)."""

@@ -1,0 +1,98 @@
+"""Configuration of one subject: what counts for it, what it says itself, and how it came to say so (contract section 16)."""
+
+from collections.abc import Set as AbstractSet
+from typing import Any
+
+from services.ingest.configuration.ports import ConfigStore
+from services.ingest.configuration.targets import Target
+from services.ingest.configuration.validity import changeable_section, checked, refuse_unworkable, section_of
+from services.ingest.outbox import decided_anew
+from services.ingest.paging import Page, Pager, PageRequest
+from shared.domain.config.merging import amended
+from shared.domain.config.overrides import Author, ConfigChange, Resolved, resolved, silent
+from shared.domain.config.sections import SECTIONS
+from shared.domain.errors import TransientFailure
+from shared.domain.tenant import Tenant
+from shared.domain.transcription import ProviderName
+from shared.telemetry.logs import get_logger
+
+log = get_logger()
+
+_NOBODY = Tenant("admin")  # cursors of the operator's lists belong to no project
+
+
+class Configure:
+    """Reads and changes what one subject says; every change is recorded with it, in one write."""
+
+    def __init__(self, configs: ConfigStore, pager: Pager, providers: AbstractSet[ProviderName]) -> None:
+        self._configs, self._pager, self._providers = configs, pager, providers
+
+    async def read(self, target: Target, section: str) -> Resolved:
+        """Return the section as it counts for the subject."""
+        known = section_of(section)
+        return resolved(known, await self._configs.of(target.subjects, (known.name,)))
+
+    async def read_all(self, target: Target) -> list[Resolved]:
+        """Return every section as it counts for the subject."""
+        overrides = await self._configs.of(target.subjects, SECTIONS)
+        return [resolved(section, overrides) for section in SECTIONS.values()]
+
+    async def change(self, target: Target, section: str, body: dict[str, Any]) -> Resolved:
+        """Add `body` to what the subject says and return what counts then; what the body does not name stays as it was.
+
+        Changes at the same moment come one after the other. One that leaves everything as it is, such as a repeat, writes
+        nothing.
+        """
+        known = changeable_section(target, section)
+        said = checked(known, body)
+
+        async def attempt() -> Resolved:
+            overrides = await self._configs.of(target.subjects, (known.name,))
+            before = next((item for item in overrides if item.level is target.subject.level), silent(target.subject, known.name))
+            value = amended(before.value or {}, said)
+            after, change = before.changed(value, _author(target))
+            result = resolved(known, [*(item for item in overrides if item.level is not after.level), after])
+            refuse_unworkable(result, said, self._providers)
+            if value == (before.value or {}):
+                return resolved(known, overrides)
+            await self._configs.save(before, after, change)
+            return result
+
+        result = await decided_anew(attempt)
+        await self._file(target.subject.key(known.name))
+        return result
+
+    async def reset(self, target: Target, section: str) -> None:
+        """Forget what the subject says; doing it again changes nothing."""
+        known = changeable_section(target, section)
+
+        async def attempt() -> None:
+            for before in await self._configs.of((target.subject,), (known.name,)):
+                if before.value is not None:
+                    after, change = before.changed(None, _author(target))
+                    await self._configs.save(before, after, change)
+
+        await decided_anew(attempt)
+        await self._file(target.subject.key(known.name))
+
+    async def history(self, target: Target, section: str, request: PageRequest) -> Page[ConfigChange]:
+        """Return a page of the changes of what the subject says about the section, newest first."""
+        known = section_of(section)
+
+        async def read(limit: int, before: str | None, offset: int) -> list[ConfigChange]:
+            return await self._configs.history(target.subject, known.name, limit, before=before, offset=offset)
+
+        tenant = target.subject.tenant or _NOBODY
+        return await self._pager.page(tenant, f"config:{target.subject.key(known.name)}", request, read)
+
+    async def _file(self, override_id: str) -> None:
+        try:
+            await self._configs.file(override_id)
+        except TransientFailure as failure:  # the change stands with its record; whoever comes next files it
+            log.warning("config.change_not_filed", override_id=override_id, error=type(failure).__name__)
+
+
+def _author(target: Target) -> Author:
+    asker = target.asker
+    credential_id = None if asker.caller is None else asker.caller.credential_id
+    return Author(kind=asker.kind, credential_id=credential_id, request_id=asker.request_id)

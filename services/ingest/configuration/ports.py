@@ -1,0 +1,57 @@
+"""What configuration needs from the outside."""
+
+from collections.abc import Iterable, Sequence
+from typing import Protocol
+
+from shared.domain.config.levels import ConfigSubject
+from shared.domain.config.overrides import ConfigChange, ConfigOverride
+from shared.domain.device import Device
+from shared.domain.end_user import EndUser
+from shared.domain.project import Organization, Project
+from shared.domain.tenant import Tenant
+
+
+class ConfigStore(Protocol):
+    """What subjects say about sections, and how they came to say so."""
+
+    async def of(self, subjects: Sequence[ConfigSubject], sections: Iterable[str]) -> list[ConfigOverride]:
+        """Return what the subjects say about the sections, those that were reset included."""
+
+    async def save(self, before: ConfigOverride, after: ConfigOverride, change: ConfigChange) -> None:
+        """Replace `before` by `after` together with the record of it; raises `VersionConflict`."""
+
+    async def file(self, override_id: str) -> None:
+        """Copy to the audit every change that is not yet there."""
+
+    async def history(
+        self, subject: ConfigSubject, section: str, limit: int, *, before: str | None = None, offset: int = 0
+    ) -> list[ConfigChange]:
+        """Return every change, newest first, those of ids below `before` if given."""
+
+
+class Organizations(Protocol):
+    """Where an organization is looked up."""
+
+    async def get(self, organization_id: str) -> Organization | None:
+        """Return one."""
+
+
+class Projects(Protocol):
+    """Where a project is looked up."""
+
+    async def get(self, project_id: str) -> Project | None:
+        """Return one."""
+
+
+class EndUsers(Protocol):
+    """Where an end user is looked up."""
+
+    async def get(self, tenant: Tenant, end_user_id: str) -> EndUser | None:
+        """Return one, unless it is another tenant's, deleted or not there."""
+
+
+class Devices(Protocol):
+    """Where a device is looked up."""
+
+    async def get(self, tenant: Tenant, device_id: str) -> Device | None:
+        """Return one, unless it is another tenant's or not there."""

@@ -1,0 +1,58 @@
+"""What configuration is refused: values out of the section's form, and those that could not work here."""
+
+from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
+from typing import Any
+
+import msgspec
+
+from services.ingest.configuration.targets import Target
+from services.ingest.refusals import Forbidden, InvalidRequest, NotFound
+from services.ingest.start_transcription import accepted_language, refuse_unless_configured
+from services.ingest.strict_json import invalid
+from shared.domain.config.forms import ConnectionConfig, ProcessingConfig
+from shared.domain.config.overrides import Resolved
+from shared.domain.config.sections import SECTIONS, Section
+from shared.domain.transcription import ProviderName
+
+
+def section_of(name: str) -> Section:
+    """Return the section; raises `NotFound`."""
+    section = SECTIONS.get(name)
+    if section is None:
+        raise NotFound(f"there is no section {name[:80]}")
+    return section
+
+
+def changeable_section(target: Target, name: str) -> Section:
+    """Return the section; refuses when it, or everything, is not the asker's to change at this level."""
+    section = section_of(name)
+    if not target.changeable:
+        raise Forbidden("only the operator changes what an organization says")
+    if target.subject.level not in section.levels:
+        levels = [str(level) for level in section.levels]
+        message = f"{name} is not set per {target.subject.level}, only per {', '.join(levels)}"
+        raise InvalidRequest(message, param="section", details={"levels": levels})
+    return section
+
+
+def checked(section: Section, body: Mapping[str, Any]) -> dict[str, Any]:
+    """Return of `body` what the section knows; other keys are passed over as in any body (contract A1)."""
+    try:
+        said = section.known(body)
+    except msgspec.ValidationError as error:
+        raise invalid(error) from error
+    if section.form is ConnectionConfig:
+        networks = said.get("upload_network_preference", [])
+        if len(set(networks)) != len(networks):
+            raise InvalidRequest("a network is named twice", param="upload_network_preference")
+    return said
+
+
+def refuse_unworkable(result: Resolved, said: Mapping[str, Any], providers: AbstractSet[ProviderName]) -> None:
+    """Refuse a change after which automatic transcription would ask for what the provider, or this installation, has not."""
+    if result.section.form is ProcessingConfig and "auto_transcription" in said:
+        auto = msgspec.convert(result.value, ProcessingConfig).auto_transcription
+        refuse_unless_configured(auto.provider, providers, param="auto_transcription.provider")
+        if accepted_language(auto.provider, auto.language) != auto.language:
+            raise InvalidRequest(f"{auto.provider} spells that language otherwise", param="auto_transcription.language")

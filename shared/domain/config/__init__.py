@@ -1,0 +1,1 @@
+"""Hierarchical configuration: sections with defaults, overridden level by level (contract section 16)."""

@@ -1,0 +1,51 @@
+"""Configuration in memory: the same promises as `shared.storage.config_overrides`, and owners of what is configured."""
+
+from shared.domain.errors import TransientFailure
+from shared.domain.transition import VersionConflict
+
+
+class FakeConfigs:
+    """Overrides and their audit; `audit_down` makes filing fail, `overtaking` runs once before the next save."""
+
+    def __init__(self):
+        self.overrides = {}
+        self.unfiled = {}
+        self.audit = {}
+        self.audit_down = False
+        self.overtaking = None
+
+    async def of(self, subjects, sections):
+        wanted = sorted(subject.key(section) for section in sections for subject in subjects)
+        return [self.overrides[key] for key in wanted if key in self.overrides]
+
+    async def save(self, before, after, change):
+        if self.overtaking is not None:
+            overtaking, self.overtaking = self.overtaking, None
+            await overtaking()
+        present = self.overrides.get(before.id)
+        if (present.version if present else 0) != before.version:
+            raise VersionConflict(before.id)
+        self.overrides[after.id] = after
+        self.unfiled.setdefault(after.id, []).append(change)
+
+    async def file(self, override_id):
+        if self.audit_down:
+            raise TransientFailure("the audit is down")
+        self.audit |= {change.id: change for change in self.unfiled.pop(override_id, ())}
+
+    async def history(self, subject, section, limit, *, before=None, offset=0):
+        override_id = subject.key(section)
+        await self.file(override_id)
+        found = [change for change in self.audit.values() if change.override_id == override_id]
+        newest = sorted((item for item in found if before is None or item.id < before), key=lambda item: item.id, reverse=True)
+        return newest[offset : offset + limit]
+
+
+class FakeOwners:
+    """End users or devices by tenant and id."""
+
+    def __init__(self):
+        self.rows = {}
+
+    async def get(self, tenant, row_id):
+        return self.rows.get((tenant, row_id))
