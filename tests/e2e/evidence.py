@@ -1,6 +1,7 @@
 """What is really kept, read past the API: the store's objects and MongoDB's documents."""
 
 import asyncio
+import io
 from collections import Counter
 from typing import Any
 
@@ -37,6 +38,22 @@ class Evidence:
         """The texts that are kept of a recording."""
         wanted = [transcription["_id"] for transcription in self.transcriptions(recording_id)]
         return list(self._database["transcripts"].find({"_id": {"$in": wanted}}))
+
+    def texts_of(self, recording_id: str, *transcription_ids: str) -> list[str]:
+        """Where transcripts, names, metadata or bodies about a deleted recording still stand."""
+        about = {"recording_id": recording_id}
+        named = {"$or": [{"event.recording.name": {"$ne": None}}, {"event.recording.metadata": {"$ne": {}}}]}
+        looked = {
+            "recordings": {"_id": recording_id, "$or": [{"name": {"$ne": None}}, {"metadata": {"$ne": {}}}]},
+            "transcripts": {"$or": [about, {"_id": {"$in": list(transcription_ids)}}]},
+            "events": {**about, "event.recording": {"$exists": True}, **named},
+            "webhook_deliveries": {**about, "event_type": {"$ne": "recording.deleted"}, "body": {"$ne": b""}},
+        }
+        return [name for name, where in looked.items() if self._database[name].count_documents(where, limit=1)]
+
+    def put(self, key: str) -> None:
+        """Store a small object, as a client with a pre-signed URL does."""
+        self._store.put_object(self._bucket, key, io.BytesIO(b"audio"), 5)
 
     def deliveries(self, endpoint_id: str) -> list[dict[str, Any]]:
         """An endpoint's deliveries."""

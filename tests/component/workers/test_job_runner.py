@@ -262,3 +262,24 @@ async def test_a_job_is_worked_in_the_trace_of_whoever_queued_it(scene):
     await scene.until(lambda: scene.store.outbox[recording.id])
     assert seen == [("4bf92f3577b34da6a3ce929d0e0e4736", recording.id)]
     assert scene.store.outbox[recording.id][0].trace_id == "4bf92f3577b34da6a3ce929d0e0e4736"
+
+
+async def test_the_work_on_a_deleted_recording_stops_within_seconds_however_long_its_lease(scene):
+    recording = await scene.queue()
+    begun, stopped = asyncio.Event(), asyncio.Event()
+
+    async def endless(_claimed):
+        begun.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            stopped.set()
+
+    runner = scene.run(endless, lease_s=600.0, slots=1)
+    await begun.wait()
+    present = scene.store.documents[recording.id]
+    await scene.store.save(present, present.deleted(urls_end=now()))
+    async with asyncio.timeout(5):
+        await stopped.wait()
+    await scene.until(lambda: not runner._running)
+    assert scene.job(recording).status is JobStatus.FAILED

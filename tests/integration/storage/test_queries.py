@@ -84,7 +84,8 @@ class Repositories:
         self.organizations, self.projects = Organizations(mongo), Projects(mongo)
 
     async def fill(self):
-        indexed = (self.recordings, self.transcriptions, self.events, self.deliveries, self.endpoints, self.keys, self.projects)
+        jobs, told = (self.recordings, self.transcriptions, self.transcripts), (self.events, self.deliveries)
+        indexed = (*jobs, *told, self.endpoints, self.keys, self.projects)
         await asyncio.gather(*(repository.ensure_indexes() for repository in indexed))
         recordings = [a_recording(number) for number in range(MANY)]
         events = [recording_event(RecordingCreated, recording) for recording in recordings]
@@ -139,6 +140,11 @@ QUERIES = {
     "events not fanned out": lambda r: r.events.not_fanned_out(moment(), 100),
     "events of a recording": lambda r: r.events.of_recording("rec_1", 100),
     "the newest transcription": lambda r: r.transcriptions.newest_of(TENANT, "rec_1"),
+    "recordings to erase": lambda r: r.recordings.to_erase(20),
+    "transcriptions of a deleted recording": lambda r: r.transcriptions.delete_of(TENANT, "rec_1"),
+    "transcriptions to remove": lambda r: r.transcriptions.remove_of(TENANT, "rec_1"),
+    "transcripts to erase": lambda r: r.transcripts.erase_texts(TENANT, "rec_1"),
+    "names in events to erase": lambda r: r.events.erase_texts(TENANT, "rec_1"),
     "a due delivery of a later endpoint": lambda r: r.deliveries.next_due("whe_2", []),
     "a due delivery of an endpoint that is not busy": lambda r: r.deliveries.next_due("", ["whe_0", "whe_1"]),
     "an endpoint's due deliveries": lambda r: r.deliveries.due_of("whe_4", 8),
@@ -170,7 +176,11 @@ async def asked_by(repositories, query):
     profile = repositories.mongo.database["system.profile"]
     began = (await repositories.mongo.database.command("hello"))["localTime"]
     await query(repositories)
-    everything = {"ts": {"$gte": began}, "op": {"$in": ["query", "command", "update"]}, "planSummary": {"$exists": True}}
+    everything = {
+        "ts": {"$gte": began},
+        "op": {"$in": ["query", "command", "update", "remove"]},
+        "planSummary": {"$exists": True},
+    }
     return [entry async for entry in profile.find(everything) if not entry["ns"].endswith("system.profile")]
 
 
