@@ -1,0 +1,121 @@
+"""How often a project may call: several limits at once, by the kind of operation."""
+
+import asyncio
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from datetime import UTC, datetime
+from enum import StrEnum
+
+import msgspec
+
+from services.ingest.ports import WindowStore
+from services.ingest.rates.window import Limit, Window
+from services.ingest.refusals import RateLimitExceeded
+from services.ingest.request_context import Standing
+from shared.telemetry import metrics
+from shared.telemetry.logs import get_logger
+
+log = get_logger()
+
+_MOST_PROJECTS = 10_000
+_PATIENCE_S = 0.25  # a slower count is not worth waiting for
+_DOWN_S = 5.0  # after a failure the shared counts are left alone for so long
+_KEPT_S = 60  # a window's count outlives it by this
+
+
+class Bucket(StrEnum):
+    """What an operation counts as, beside being a request."""
+
+    REQUESTS = "requests"
+    UPLOAD_URLS = "upload_urls"
+    TRANSCRIPTIONS = "transcriptions"
+
+
+class Rates(msgspec.Struct, frozen=True, kw_only=True):
+    """The limits of every project; its two modes share them."""
+
+    requests_per_second: int
+    requests_per_minute: int
+    upload_urls_per_minute: int
+    transcriptions_per_minute: int
+
+    def of(self, bucket: Bucket) -> tuple[Limit, ...]:
+        """Return the limits that an operation of `bucket` meets; the answer's headers tell of the first."""
+        general = Limit("requests_m", self.requests_per_minute, 60), Limit("requests_s", self.requests_per_second, 1)
+        match bucket:
+            case Bucket.REQUESTS:
+                return general
+            case Bucket.UPLOAD_URLS:
+                return Limit("upload_urls_m", self.upload_urls_per_minute, 60), *general
+            case Bucket.TRANSCRIPTIONS:
+                return Limit("transcriptions_m", self.transcriptions_per_minute, 60), *general
+
+
+class RateLimiter:
+    """Counts requests per project, over all replicas: a token of each limit for each request, or a refusal that takes none.
+
+    Tokens come in batches, so most requests wait for nothing. Projects that have not called for long are forgotten; what was
+    leased for them is lost, which errs on the strict side.
+    """
+
+    def __init__(self, rates: Rates, store: WindowStore, clock: Callable[[], float] = time.time) -> None:
+        self._store, self._clock = store, clock
+        self._limits = {bucket: rates.of(bucket) for bucket in Bucket}
+        self._windows: OrderedDict[str, dict[str, Window]] = OrderedDict()
+        self._trusted_from = 0.0
+
+    async def __call__(self, project_id: str, bucket: Bucket) -> Standing:
+        """Count one request and return how the project stands; raises `RateLimitExceeded`."""
+        windows = self._of(project_id, bucket)
+        while True:
+            at = self._clock()
+            dry = next((window for window in windows if not window.has_token(at)), None)
+            if dry is None:
+                break
+            if dry.spent:
+                raise self._refusal(dry, at)
+            await dry.refill()
+        for window in windows:
+            window.spend()
+        return windows[0].standing
+
+    def _of(self, project_id: str, bucket: Bucket) -> list[Window]:
+        known = self._windows.get(project_id)
+        if known is None:
+            known = self._windows[project_id] = {}
+            if len(self._windows) > _MOST_PROJECTS:
+                self._windows.popitem(last=False)
+        else:
+            self._windows.move_to_end(project_id)
+        windows = []
+        for limit in self._limits[bucket]:
+            window = known.get(limit.name)
+            if window is None:
+                window = known[limit.name] = Window(project_id, limit, self._lease)
+            windows.append(window)
+        return windows
+
+    async def _lease(self, window: Window, count: int) -> int | None:
+        if self._clock() < self._trusted_from:
+            return None
+        expires_at = datetime.fromtimestamp(window.ends_at + _KEPT_S, UTC)
+        try:
+            async with asyncio.timeout(_PATIENCE_S):
+                return await self._store.take(window.id, count, expires_at)
+        except Exception as failure:  # noqa: BLE001 - whatever is wrong with the count, requests go on
+            self._trusted_from = self._clock() + _DOWN_S
+            log.warning("rates.not_shared", error=type(failure).__name__, for_s=_DOWN_S)
+            return None
+
+    @staticmethod
+    def _refusal(window: Window, at: float) -> RateLimitExceeded:
+        metrics.rate_limited_total.labels(window.limit.name.rpartition("_")[0]).inc()
+        limit = window.limit
+        what = limit.name.rpartition("_")[0].replace("_", " ")
+        span = "second" if limit.seconds == 1 else "minute"
+        return RateLimitExceeded(
+            f"the project may make {limit.count} {what} a {span}",
+            standing=window.standing,
+            retry_after_s=max(1, window.ends_at - int(at)),
+        )

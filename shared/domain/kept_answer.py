@@ -1,0 +1,48 @@
+"""A request that must not be done twice, and how it was answered (contract A18)."""
+
+from datetime import datetime
+
+import msgspec
+
+
+class Claim(msgspec.Struct, frozen=True, kw_only=True):
+    """The right to serve a request with an idempotency key; a later claim of the same request has another token.
+
+    `first_at` is when the request was first claimed: the same after a crash and in another replica.
+    """
+
+    id: str
+    token: str
+    first_at: datetime
+
+
+class Answer(msgspec.Struct, frozen=True, kw_only=True):
+    """What a client was told: the status, the headers that belong to the answer itself, and the body.
+
+    `request_sha256` is of the request's body where that was read as a stream, else empty.
+    """
+
+    status: int
+    headers: tuple[tuple[bytes, bytes], ...]
+    body: bytes
+    request_sha256: str = ""
+
+
+class ClaimedRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """A request by its idempotency key; `fingerprint` is a hash of all that must be the same in a repeat.
+
+    Until `answer` is there it belongs to the claim with `token`, as long as `leased_until` has not passed.
+    """
+
+    id: str
+    fingerprint: str
+    token: str
+    first_at: datetime
+    leased_until: datetime
+    expires_at: datetime
+    answer: Answer | None = None
+
+    @property
+    def claim(self) -> Claim:
+        """The claim that it belongs to."""
+        return Claim(id=self.id, token=self.token, first_at=self.first_at)
