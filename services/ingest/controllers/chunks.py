@@ -6,10 +6,12 @@ from litestar import Controller, get, post, put
 from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, JSONBody
 
+from services.ingest import refusals
 from services.ingest.api_request import ApiRequest, requires
 from services.ingest.bodies import RequestChunkUrls
 from services.ingest.chunk_bodies import ChunkBody
 from services.ingest.limits import checked_chunk_number
+from services.ingest.openapi.security import SIGNED_URL
 from services.ingest.read_recordings import ReadRecordings
 from services.ingest.receive_chunk import ReceiveChunk
 from services.ingest.request_upload import OfferChunkUrls
@@ -23,6 +25,7 @@ from services.ingest.views.chunks import (
     stored_chunk_view,
 )
 from services.ingest.views.pages import PageView
+from shared.domain.errors import TransientFailure
 
 
 class ChunkController(Controller):
@@ -31,7 +34,22 @@ class ChunkController(Controller):
     path = "/v1/recordings/{recording_id:str}"
     tags = ("Chunks",)
 
-    @put("/chunks/{chunk_number:str}", request_max_body_size=None)
+    @put(
+        "/chunks/{chunk_number:str}",
+        request_max_body_size=None,
+        credential=SIGNED_URL,
+        takes="*/*",
+        refuses=[
+            refusals.Forbidden,
+            refusals.UploadUrlExpired,
+            refusals.EmptyChunk,
+            refusals.NotStreaming,
+            refusals.AlreadyFinalized,
+            refusals.LengthRequired,
+            refusals.PayloadTooLarge,
+            TransientFailure,
+        ],
+    )
     async def store(  # noqa: PLR0913, PLR0917 - the parts of the signed URL
         self,
         request: ApiRequest,
@@ -54,7 +72,7 @@ class ChunkController(Controller):
         request.context.note(chunk_number=number, bytes=stored.size_bytes)
         return stored_chunk_view(recording_id, number, stored)
 
-    @get("/chunks", guards=[requires("recordings:read")])
+    @get("/chunks", guards=[requires("recordings:read")], refuses=[refusals.NotFound, refusals.NotStreaming])
     async def list_page(
         self, request: ApiRequest, recording_id: FromPath[str], read_recordings: NamedDependency[ReadRecordings]
     ) -> PageView[ChunkView]:
@@ -62,7 +80,12 @@ class ChunkController(Controller):
         chunks = await read_recordings.chunks(request.caller, recording_id)
         return PageView(data=[chunk_view(chunk) for chunk in chunks], has_more=False, next_cursor=None)
 
-    @post("/chunk-urls", status_code=200, guards=[requires("recordings:write")])
+    @post(
+        "/chunk-urls",
+        status_code=200,
+        guards=[requires("recordings:write")],
+        refuses=[refusals.NotFound, refusals.NotStreaming, refusals.AlreadyFinalized],
+    )
     async def offer_urls(
         self,
         request: ApiRequest,

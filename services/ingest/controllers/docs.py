@@ -6,7 +6,7 @@ from litestar.params import FromPath
 from services.ingest.api_request import ApiRequest
 from services.ingest.openapi.document import Document
 from services.ingest.openapi.page import CONTENT_SECURITY_POLICY, PAGE, Asset, asset
-from services.ingest.refusals import NotFound, not_found
+from services.ingest.refusals import not_found
 
 _FRESH = {"Cache-Control": "no-cache"}
 _KEPT = {"Cache-Control": "max-age=86400"}
@@ -34,7 +34,7 @@ class DocsController(Controller):
         """Show the description, to read and to try out; nothing on the page comes from elsewhere."""
         return _shown(PAGE, _FRESH)
 
-    @get("/docs/{asset_name:str}", refuses=(NotFound,), answers={"*/*": {"schema": {}}})
+    @get("/docs/{asset_name:str}", answers={"*/*": {"schema": {}}})
     async def file(self, asset_name: FromPath[str]) -> Response[bytes]:
         """Return what the page consists of."""
         found = await asset(asset_name)

@@ -17,7 +17,7 @@ class HealthController(Controller):
     path = "/"
     tags = ("Operations",)
 
-    @get("/health")
+    @get("/health", also={503: dict[str, str]})
     async def health(self, report_health: NamedDependency[ReportHealth]) -> Response[dict[str, str]]:
         """Say whether the database answers, in the form that existing clients read (contract 0.3)."""
         healthy, body = await report_health()
@@ -28,13 +28,13 @@ class HealthController(Controller):
         """Say that the process serves."""
         return Response({"status": "alive"}, headers=_NO_STORE)
 
-    @get("/health/ready")
+    @get("/health/ready", also={503: dict[str, object]})
     async def ready(self, health: NamedDependency[Health]) -> Response[dict[str, object]]:
         """Say whether all that the API needs answers."""
         ready, body = await health.readiness()
         return Response(body, status_code=200 if ready else 503, headers=_NO_STORE)
 
-    @get("/metrics")
+    @get("/metrics", answers={"text/plain": {"schema": {"type": "string"}}, "application/openmetrics-text": {"schema": {"type": "string"}}})
     async def metrics(self, request: ApiRequest) -> Response[bytes]:
         """Return the counts in Prometheus' form."""
         body, content_type = await exposition(request.headers.get("accept", ""))

@@ -4,6 +4,7 @@ from litestar import Controller, delete, get, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, JSONBody
 
+from services.ingest import refusals
 from services.ingest.api_request import ApiRequest, requires
 from services.ingest.bodies import CreateRecording, FinalizeRecording
 from services.ingest.delete_recording import DeleteRecording
@@ -57,7 +58,17 @@ class RecordingController(Controller):
         """Read one recording, with its media and how far it is."""
         return recording_resource(await read_recordings.get(request.caller, recording_id))
 
-    @post("/{recording_id:str}/finalize", status_code=200, guards=[requires("recordings:write", device=True)])
+    @post(
+        "/{recording_id:str}/finalize",
+        status_code=200,
+        guards=[requires("recordings:write", device=True)],
+        refuses=[
+            refusals.RecordingNotFound,
+            refusals.NotStreaming,
+            refusals.ChunkCountMismatch,
+            refusals.AlreadyFinalized,
+        ],
+    )
     async def finalize(
         self,
         request: ApiRequest,

@@ -4,11 +4,20 @@ from litestar import Controller, get, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody
 
+from services.ingest import refusals
 from services.ingest.api_request import ApiRequest, requires
 from services.ingest.bodies import CreateTranscription, Transcribe
 from services.ingest.read_transcriptions import ReadTranscriptions
 from services.ingest.start_transcription import StartTranscription
 from services.ingest.views.transcriptions import TranscriptionView, transcription_view
+
+_REFUSES = [
+    refusals.NotFound,
+    refusals.RecordingNotReady,
+    refusals.TranscriptionInProgress,
+    refusals.UnsupportedLanguage,
+    refusals.ProviderNotConfigured,
+]
 
 
 class TranscriptionController(Controller):
@@ -17,7 +26,7 @@ class TranscriptionController(Controller):
     path = "/v1"
     tags = ("Transcriptions",)
 
-    @post("/recordings/{recording_id:str}/transcribe", guards=[requires("transcriptions:write")])
+    @post("/recordings/{recording_id:str}/transcribe", guards=[requires("transcriptions:write")], refuses=_REFUSES)
     async def transcribe(
         self,
         request: ApiRequest,
@@ -30,7 +39,7 @@ class TranscriptionController(Controller):
         request.context.note(transcription_id=transcription.id)
         return transcription_view(transcription)
 
-    @post("/transcriptions", guards=[requires("transcriptions:write")])
+    @post("/transcriptions", guards=[requires("transcriptions:write")], refuses=_REFUSES)
     async def create(
         self,
         request: ApiRequest,

@@ -4,7 +4,7 @@ from litestar import Controller, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody
 
-from services.ingest import bodies
+from services.ingest import bodies, refusals
 from services.ingest.api_request import ApiRequest, requires
 from services.ingest.complete_upload import CompleteUpload
 from services.ingest.request_upload import RequestUploadUrl
@@ -18,7 +18,12 @@ class UploadController(Controller):
     path = "/v1/recordings/{recording_id:str}"
     tags = ("Uploads",)
 
-    @post("/upload-url", status_code=200, guards=[requires("recordings:write", device=True)])
+    @post(
+        "/upload-url",
+        status_code=200,
+        guards=[requires("recordings:write", device=True)],
+        refuses=[refusals.NotFound, refusals.LimitReached],
+    )
     async def request_url(
         self,
         request: ApiRequest,
@@ -29,7 +34,18 @@ class UploadController(Controller):
         """Announce a file and return the URL that stores it."""
         return upload_url_view(await request_upload_url(request.caller, recording_id, data))
 
-    @post("/upload-complete", status_code=200, guards=[requires("recordings:write", device=True, upload=True)])
+    @post(
+        "/upload-complete",
+        status_code=200,
+        guards=[requires("recordings:write", device=True, upload=True)],
+        refuses=[
+            refusals.NotFound,
+            refusals.UploadIncomplete,
+            refusals.VerificationPending,
+            refusals.ContentMismatch,
+            refusals.SizeMismatch,
+        ],
+    )
     async def complete(
         self,
         request: ApiRequest,

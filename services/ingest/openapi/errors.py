@@ -5,6 +5,7 @@ from http import HTTPStatus
 from typing import Any
 
 from litestar.handlers import HTTPRouteHandler
+from litestar.params import PathParameter, QueryParameter
 
 from services.ingest import refusals
 from services.ingest.api_request import Requires, admin_only
@@ -22,16 +23,33 @@ _MEANINGS: dict[type[Exception], str] = {
 
 
 def refusals_of(handler: HTTPRouteHandler) -> frozenset[type[Exception]]:
-    """Return the kinds of errors that the operation may answer."""
-    kinds: set[type[Exception]] = {*handler.opt.get("refuses", ()), Exception}
+    """Return the kinds of errors that the operation may answer.
+
+    Implied are: those of its guard; a wrong body or query; and, where the path names something, that there is no such thing
+    (unless the decorator declares how else it says so).
+    """
+    declared: set[type[Exception]] = {*handler.opt.get("refuses", ())}
+    return frozenset(declared | {Exception} | _of_guards(handler) | _of_parameters(handler, declared))
+
+
+def _of_guards(handler: HTTPRouteHandler) -> set[type[Exception]]:
     guards = handler.resolve_guards()
     if any(isinstance(guard, Requires) for guard in guards):
-        kinds |= {refusals.Unauthorized, refusals.Forbidden, TransientFailure}
-    if admin_only in guards:
-        kinds |= {refusals.Unauthorized, TransientFailure}
+        return {refusals.Unauthorized, refusals.Forbidden, TransientFailure}
+    return {refusals.Unauthorized, TransientFailure} if admin_only in guards else set()
+
+
+def _of_parameters(handler: HTTPRouteHandler, declared: set[type[Exception]]) -> set[type[Exception]]:
+    kwargs = [field.kwarg_definition for field in handler.parsed_fn_signature.parameters.values()]
+    kinds = set[type[Exception]]()
     if handler.parsed_data_field is not None:
         kinds |= {refusals.InvalidRequest, refusals.PayloadTooLarge}
-    return frozenset(kinds)
+    if any(isinstance(kwarg, QueryParameter) for kwarg in kwargs):
+        kinds |= {refusals.InvalidRequest}
+    named = any(isinstance(kwarg, PathParameter) for kwarg in kwargs)
+    if named and not any(status_and_code(kind)[0] == HTTPStatus.NOT_FOUND for kind in declared):
+        kinds |= {refusals.NotFound}
+    return kinds
 
 
 def error_responses(kinds: Iterable[type[Exception]], schemas: Schemas) -> dict[str, Any]:
