@@ -59,6 +59,12 @@ class S3Settings(msgspec.Struct, frozen=True):
     s3_public_endpoint: str | None = None
 
 
+class SealingSettings(msgspec.Struct, frozen=True):
+    """The installation's own keys, each the base64 of 32 bytes: the first seals what is kept secret, all of them open it."""
+
+    sealing_keys: tuple[Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9+/]{43}=\Z")], ...]
+
+
 class HttpSettings(msgspec.Struct, frozen=True):
     """Where the service listens; port 0 takes a free one."""
 

@@ -1,5 +1,6 @@
 """What a local stack is made of: which servers, on which ports, with which secrets."""
 
+import base64
 import secrets
 from typing import Literal
 
@@ -13,6 +14,10 @@ Store = Literal["seaweedfs", "minio"]
 _PORT_NAMES = ("mongo", "s3", "broker", *SERVICES)
 
 
+def _new_sealing_key() -> str:
+    return base64.b64encode(secrets.token_bytes(32)).decode()
+
+
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
     """Kept over restarts, so that URLs, keys and data stay valid."""
 
@@ -22,6 +27,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     admin_token: str
     signing_secret: str
     s3_secret_key: str
+    sealing_key: str = msgspec.field(default_factory=_new_sealing_key)
 
 
 def new_plan(broker: Broker = "memory", s3: Store = "seaweedfs") -> Plan:

@@ -112,6 +112,7 @@ class Stack:
             "public_url": f"http://127.0.0.1:{plan.ports['ingest']}",
             "admin_token": plan.admin_token,
             "signing_secret": plan.signing_secret,
+            "sealing_keys": plan.sealing_key,
             "webhooks_allow_private": "true",  # everything here is on loopback, receivers too
         }
         if plan.broker == "memory":

@@ -1,6 +1,7 @@
 """One attempt: sign, post, judge the answer, record it."""
 
 import asyncio
+import math
 import time
 from datetime import datetime, timedelta
 
@@ -13,15 +14,13 @@ from shared.domain.clock import now
 from shared.domain.delivery import Attempt, AttemptError, Delivery, DeliveryStatus
 from shared.domain.errors import TransientFailure
 from shared.domain.trace import traced
-from shared.domain.webhook import WebhookEndpoint
+from shared.domain.webhook import DisabledReason, WebhookEndpoint
 from shared.telemetry.logs import bind, get_logger, wide_event
 from shared.telemetry.metrics import stage_seconds, webhook_attempts_total
 
 log = get_logger()
 
 GONE = 410
-DISABLED_GONE = "gone"
-DISABLED_FAILING = "failing"
 _FIRST_PAUSE_S = 0.05
 _LONGEST_PAUSE_S = 2.0
 
@@ -32,10 +31,14 @@ class AttemptRules(msgspec.Struct, frozen=True, kw_only=True):
     schedule: Schedule
     header_prefix: str = "X-Bota"
     disable_after_s: float = 5 * 86_400.0
+    test_timeout_s: float = 10.0
 
 
 class AttemptDelivery:
-    """Makes one attempt of a claimed delivery and records it, whatever came of it; only a cancellation is raised."""
+    """Makes one attempt of a claimed delivery and records it, whatever came of it; only a cancellation is raised.
+
+    A test has a time limit of its own, is never repeated, and says nothing of how its endpoint does.
+    """
 
     def __init__(self, endpoints: Endpoints, deliveries: ClaimedDeliveries, sender: Sender, rules: AttemptRules) -> None:
         self._endpoints, self._deliveries, self._sender, self._rules = endpoints, deliveries, sender, rules
@@ -49,7 +52,7 @@ class AttemptDelivery:
             bind(**about),
             wide_event(log, "webhook.attempt", delivery_id=claimed.id, attempt=number) as line,
         ):
-            line |= {"endpoint_id": endpoint.id, "type": claimed.event_type}
+            line |= {"endpoint_id": endpoint.id, "type": claimed.event_type, "test": claimed.test}
             at, began = now(), time.perf_counter()
             answer = await self._post(claimed, endpoint, at)
             duration_ms = round((time.perf_counter() - began) * 1000)
@@ -62,31 +65,34 @@ class AttemptDelivery:
                 status_code=answer.status_code,
                 error=answer.error,
                 response=answer.response,
+                manual=claimed.asked_for,
             )
             after = self._judged(claimed, attempt, answer)
             line |= {"delivery": after.status, "since_event_ms": round((now() - claimed.occurred_at).total_seconds() * 1000)}
             webhook_attempts_total.labels(outcome).inc()
             line["recorded"] = await self._record(claimed, after)
-            await self._note(endpoint, answer, at)
+            if not claimed.test:
+                await self._note(endpoint, answer, at)
 
     async def _post(self, claimed: Delivery, endpoint: WebhookEndpoint, at: datetime) -> Answer:
         try:
             secrets = endpoint.valid_secrets(at)
             headers = signed_headers(self._rules.header_prefix, secrets, claimed.event_id, claimed.body, at)
-            return await self._sender.post(endpoint.url, headers, claimed.body)
+            within_s = self._rules.test_timeout_s if claimed.test else math.inf
+            return await self._sender.post(endpoint.url, headers, claimed.body, within_s)
         except Exception:  # a fault of ours must end as a failed attempt, or the delivery would be claimed for ever
             log.exception("webhook.attempt_fault", delivery_id=claimed.id)
             return Answer(error=AttemptError.INTERNAL_ERROR)
 
     def _judged(self, claimed: Delivery, attempt: Attempt, answer: Answer) -> Delivery:
         if answer.accepted:
-            if claimed.attempts_made == 0:
+            if claimed.attempts_made == 0 and not claimed.test:
                 stage_seconds.labels("webhook").observe((now() - claimed.occurred_at).total_seconds())
             return claimed.attempted(attempt, DeliveryStatus.SUCCEEDED, None)
         ended_at = now()
         asked_s = retry_after_s(answer.retry_after, ended_at)
         again_at = self._rules.schedule.next_attempt_at(claimed.tries + 1, ended_at, asked_s)
-        if again_at is None or answer.status_code == GONE:
+        if again_at is None or claimed.test or answer.status_code == GONE:
             return claimed.attempted(attempt, DeliveryStatus.FAILED, None)
         return claimed.attempted(attempt, DeliveryStatus.PENDING, again_at)
 
@@ -110,7 +116,7 @@ class AttemptDelivery:
                 if endpoint.failing_since is not None:
                     await self._endpoints.note_success(endpoint.tenant, endpoint.id)
             elif answer.status_code == GONE:
-                await self._disable(endpoint, DISABLED_GONE)
+                await self._disable(endpoint, DisabledReason.GONE)
             elif answer.error is not AttemptError.INTERNAL_ERROR:
                 await self._note_failure(endpoint, at)
         except TransientFailure as failure:
@@ -122,12 +128,12 @@ class AttemptDelivery:
             return
         present = await self._endpoints.note_failure(endpoint.tenant, endpoint.id, at)
         if present is not None and present.failing_since is not None and self._too_long(present.failing_since, at):
-            await self._disable(endpoint, DISABLED_FAILING)
+            await self._disable(endpoint, DisabledReason.FAILING)
 
     def _too_long(self, since: datetime, at: datetime) -> bool:
         return (at - since).total_seconds() >= self._rules.disable_after_s
 
-    async def _disable(self, endpoint: WebhookEndpoint, reason: str) -> None:
+    async def _disable(self, endpoint: WebhookEndpoint, reason: DisabledReason) -> None:
         if await self._endpoints.disable(endpoint.tenant, endpoint.id, reason):
             log.warning("webhook.endpoint_disabled", endpoint_id=endpoint.id, reason=reason)
 

@@ -19,6 +19,9 @@ from shared.telemetry.logs import get_logger
 from shared.telemetry.metrics import jobs
 
 log = get_logger()
+
+HOLD = timedelta(hours=1)
+"""What waits for a disabled endpoint is looked at so often: if its being enabled was missed, it goes on by itself."""
 _QUEUE = "webhook_deliveries"
 
 
@@ -57,7 +60,7 @@ class Dispatcher:
         """Attempt a stored claim, in the background."""
         task = asyncio.create_task(self._attempt(claimed, endpoint), name=claimed.id)
         self._running[task] = claimed
-        jobs.labels(_QUEUE, "running").set(len(self._running))
+        jobs.labels(_QUEUE, "running").inc()
         task.add_done_callback(self._ended)
 
     def forget(self, claimed: Delivery) -> None:
@@ -81,19 +84,25 @@ class Dispatcher:
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         claimed = self._running.pop(task)
-        jobs.labels(_QUEUE, "running").set(len(self._running))
+        jobs.labels(_QUEUE, "running").dec()
         self._slots.give_back(claimed.endpoint_id)
         if not task.cancelled() and task.exception() is not None:
             log.error("webhook.dispatch_fault", delivery_id=claimed.id, exc_info=task.exception())
 
 
 class DueQueue:
-    """Claims deliveries whose time has come, endpoint by endpoint in turn, and has them attempted."""
+    """Claims deliveries whose time has come, endpoint by endpoint in turn, and has them attempted.
+
+    What is due at a disabled endpoint is held until it is enabled again.
+    """
 
     def __init__(self, queue: DueDeliveries, endpoints: Endpoints, dispatcher: Dispatcher, slots: Slots, worker: Worker) -> None:
         self._queue, self._endpoints = queue, endpoints
         self._dispatcher, self._slots, self._worker = dispatcher, slots, worker
         self._after = ""
+
+    def _may_send(self, endpoint: WebhookEndpoint) -> bool:
+        return endpoint.status is EndpointStatus.ENABLED
 
     async def run(self, poll_s: float) -> None:
         """Look every `poll_s` seconds, and whenever a slot is freed that somebody waits for; until cancelled."""
@@ -126,12 +135,21 @@ class DueQueue:
 
     async def _begin_at(self, due: DueDelivery) -> None:
         endpoint = await self._endpoints.get(due.tenant, due.endpoint_id)
-        if endpoint is None or endpoint.status is EndpointStatus.DISABLED:
+        if endpoint is None:
             cancelled = await self._queue.cancel_due(due.endpoint_id)
             log.info("webhook.cancelled", endpoint_id=due.endpoint_id, deliveries=cancelled)
+        elif not self._may_send(endpoint):
+            await self._hold(endpoint)
         elif (free := self._slots.free_at(endpoint)) > 0:
             waiting = await self._queue.due_of(endpoint.id, free)
             await asyncio.gather(*(self._claim(one, endpoint) for one in waiting))
+
+    async def _hold(self, endpoint: WebhookEndpoint) -> None:
+        held = await self._queue.hold_due(endpoint.id, now() + HOLD)
+        log.info("webhook.held", endpoint_id=endpoint.id, deliveries=held)
+        present = await self._endpoints.get(endpoint.tenant, endpoint.id)
+        if present is not None and self._may_send(present):  # enabled meanwhile: whoever did it may have looked before we held
+            await self._queue.resume(endpoint.id)
 
     async def _claim(self, due: DueDelivery, endpoint: WebhookEndpoint) -> None:
         if not self._slots.take(endpoint):
@@ -144,3 +162,10 @@ class DueQueue:
                 self._slots.give_back(endpoint.id)
         if claimed is not None:
             self._dispatcher.begin(claimed, endpoint)
+
+
+class TestQueue(DueQueue):
+    """The same for tests, which an endpoint hears even while it is disabled: how else would its owner know that it is well."""
+
+    def _may_send(self, endpoint: WebhookEndpoint) -> bool:
+        return True

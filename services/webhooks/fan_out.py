@@ -6,13 +6,13 @@ from datetime import timedelta
 
 from services.webhooks.dispatch import Dispatcher
 from services.webhooks.marks import FannedOutMarks
-from services.webhooks.payload import body_of
 from services.webhooks.ports import Endpoints, NewDeliveries, TranscriptSource
 from shared.domain.clock import now
 from shared.domain.delivery import Delivery, delivery_id
 from shared.domain.transcript import Transcript
 from shared.domain.webhook import WebhookEndpoint
 from shared.events.event import Event
+from shared.events.payload import body_of
 from shared.events.recording import RecordingDeleted
 from shared.events.topics import TOPICS
 from shared.events.transcription import TranscriptionCompleted

@@ -1,6 +1,7 @@
 """Posts over pooled aiohttp connections; whatever a receiver does is bounded in time and size."""
 
 import asyncio
+import math
 import ssl
 from collections.abc import Mapping
 from pathlib import Path
@@ -78,10 +79,10 @@ class HttpSender:
             await self._session.close()
         await self._targets.close()
 
-    async def post(self, url: str, headers: Mapping[str, str], body: bytes) -> Answer:
-        """Post once and return what came of it within the time limit; redirects are not followed."""
+    async def post(self, url: str, headers: Mapping[str, str], body: bytes, within_s: float = math.inf) -> Answer:
+        """Post once and return what came of it within the time limit, or sooner; redirects are not followed."""
         try:
-            async with asyncio.timeout(self._settings.timeout_s):
+            async with asyncio.timeout(min(within_s, self._settings.timeout_s)):
                 return await self._post(URL(url), headers, body)
         except tuple(_ERRORS) as failure:
             return Answer(error=next(error for kind, error in _ERRORS.items() if isinstance(failure, kind)))

@@ -9,7 +9,7 @@ import msgspec
 from shared.domain.delivery import AttemptError, Delivery, DueDelivery
 from shared.domain.tenant import Tenant
 from shared.domain.transcript import Transcript
-from shared.domain.webhook import WebhookEndpoint
+from shared.domain.webhook import DisabledReason, WebhookEndpoint
 from shared.events.event import Event
 
 
@@ -30,8 +30,8 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
 class Sender(Protocol):
     """Posts to customers' servers."""
 
-    async def post(self, url: str, headers: Mapping[str, str], body: bytes) -> Answer:
-        """Post once; whatever the other side does is an answer, never an exception."""
+    async def post(self, url: str, headers: Mapping[str, str], body: bytes, within_s: float) -> Answer:
+        """Post once within the usual time limit, or `within_s` seconds if that is shorter; whatever the other side does is an answer, never an exception."""
 
 
 class Endpoints(Protocol):
@@ -43,7 +43,7 @@ class Endpoints(Protocol):
     async def get(self, tenant: Tenant, endpoint_id: str) -> WebhookEndpoint | None:
         """Return the endpoint unless it is deleted."""
 
-    async def disable(self, tenant: Tenant, endpoint_id: str, reason: str) -> bool:
+    async def disable(self, tenant: Tenant, endpoint_id: str, reason: DisabledReason) -> bool:
         """Stop sending to the endpoint; return whether it was enabled."""
 
     async def note_failure(self, tenant: Tenant, endpoint_id: str, at: datetime) -> WebhookEndpoint | None:
@@ -81,6 +81,12 @@ class DueDeliveries(Protocol):
 
     async def claim(self, due: DueDelivery, worker: str, until: datetime) -> Delivery | None:
         """Take the delivery until the lease ends; None when another was faster."""
+
+    async def hold_due(self, endpoint_id: str, until: datetime) -> int:
+        """Have what is due at a disabled endpoint wait until then; return how many deliveries that were."""
+
+    async def resume(self, endpoint_id: str) -> int:
+        """Make due at once what waits for an endpoint; return how many deliveries that were."""
 
     async def cancel_due(self, endpoint_id: str) -> int:
         """Cancel what is due at an endpoint; return how many deliveries that were."""

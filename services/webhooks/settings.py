@@ -5,7 +5,7 @@ from typing import Annotated
 
 import msgspec
 
-from shared.settings import HttpSettings, KafkaSettings, MongoSettings, RuntimeSettings
+from shared.settings import HttpSettings, KafkaSettings, MongoSettings, RuntimeSettings, SealingSettings
 
 Pause = Annotated[float, msgspec.Meta(ge=0, le=604_800)]
 Positive = Annotated[float, msgspec.Meta(gt=0)]
@@ -16,6 +16,7 @@ class WebhookSettings(msgspec.Struct, frozen=True):
 
     webhooks_schedule_s: tuple[Pause, ...] = (0, 60, 300, 1800, 7200, 28800)  # the pause before each attempt
     webhooks_timeout_s: Annotated[float, msgspec.Meta(gt=0, le=300)] = 30
+    webhooks_test_timeout_s: Annotated[float, msgspec.Meta(gt=0, le=300)] = 10  # never longer than the other
     webhooks_allow_private: bool = False  # also connect to addresses inside the network we run in
     webhooks_header_prefix: Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z][A-Za-z0-9-]*\Z")] = "X-Bota"
     webhooks_ca_file: Path | None = None  # certificate authorities to trust beside the system's
@@ -51,4 +52,5 @@ class Settings(msgspec.Struct, frozen=True):
     kafka: KafkaSettings
     http: HttpSettings
     runtime: RuntimeSettings
+    sealing: SealingSettings
     webhooks: WebhookSettings

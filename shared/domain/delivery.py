@@ -20,6 +20,7 @@ class DeliveryStatus(StrEnum):
     """Where a delivery stands."""
 
     PENDING = "pending"
+    TESTING = "testing"  # a test waits for its one attempt
     SUCCEEDED = "succeeded"
     FAILED = "failed"  # every attempt of the schedule failed, or the endpoint answered that it is gone
     CANCELLED = "cancelled"  # the endpoint was deleted or disabled first
@@ -27,10 +28,11 @@ class DeliveryStatus(StrEnum):
 
 FOLLOWS: Mapping[DeliveryStatus, frozenset[DeliveryStatus]] = {
     DeliveryStatus.PENDING: frozenset({DeliveryStatus.SUCCEEDED, DeliveryStatus.FAILED, DeliveryStatus.CANCELLED}),
+    DeliveryStatus.TESTING: frozenset({DeliveryStatus.SUCCEEDED, DeliveryStatus.FAILED, DeliveryStatus.CANCELLED}),
     # Whatever has ended may be replayed by the customer.
-    DeliveryStatus.SUCCEEDED: frozenset({DeliveryStatus.PENDING}),
-    DeliveryStatus.FAILED: frozenset({DeliveryStatus.PENDING}),
-    DeliveryStatus.CANCELLED: frozenset({DeliveryStatus.PENDING}),
+    DeliveryStatus.SUCCEEDED: frozenset({DeliveryStatus.PENDING, DeliveryStatus.TESTING}),
+    DeliveryStatus.FAILED: frozenset({DeliveryStatus.PENDING, DeliveryStatus.TESTING}),
+    DeliveryStatus.CANCELLED: frozenset({DeliveryStatus.PENDING, DeliveryStatus.TESTING}),
 }
 """Which status may follow which."""
 
@@ -49,7 +51,10 @@ class AttemptError(StrEnum):
 
 
 class Attempt(msgspec.Struct, frozen=True, kw_only=True):
-    """One POST: `status_code` when there was an answer, else `error`; `response` is the beginning of the answer's body."""
+    """One POST: `status_code` when there was an answer, else `error`; `response` is the beginning of the answer's body.
+
+    A `manual` one was asked for by the customer: a test, or the first after a replay.
+    """
 
     number: int
     at: datetime
@@ -57,6 +62,7 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
     status_code: int | None = None
     error: AttemptError | None = None
     response: str = ""
+    manual: bool = False
 
 
 class Delivery(msgspec.Struct, frozen=True, kw_only=True, rename={"id": "_id"}):
@@ -64,7 +70,8 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True, rename={"id": "_id"}):
 
     `next_attempt_at` is when it may be claimed: its time by the schedule, the end of the lease while a worker holds it, None
     once it has ended. `token` grows with every claim; only the newest may write. `tries` counts the attempts since it was made or
-    replayed, `attempts_made` all of them. `occurred_at` and `trace_id` are those of the event.
+    replayed, `attempts_made` all of them. `occurred_at` and `trace_id` are those of the event. A `test` carries an example that
+    never happened; it is attempted once, soon and even while its endpoint is disabled.
     """
 
     id: str
@@ -83,6 +90,8 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True, rename={"id": "_id"}):
     tries: int = 0
     attempts_made: int = 0
     attempts: tuple[Attempt, ...] = ()
+    replays: int = 0
+    test: bool = False
     trace_id: str | None = None
     created_at: datetime
     updated_at: datetime
@@ -91,6 +100,11 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True, rename={"id": "_id"}):
     def tenant(self) -> Tenant:
         """Whose delivery it is."""
         return Tenant(self.project_id, self.mode)
+
+    @property
+    def asked_for(self) -> bool:
+        """Whether the next attempt is one that the customer asked for."""
+        return self.test or (self.tries == 0 and self.replays > 0)
 
     def changed(self, **fields: Any) -> "Delivery":  # noqa: ANN401 - the fields of the struct itself, checked by msgspec
         """Return the delivery with `fields` set; a `status` among them must be allowed by the table."""
@@ -116,10 +130,11 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True, rename={"id": "_id"}):
 
     def replayed(self) -> "Delivery":
         """Return an ended delivery to the beginning of the schedule; a pending one is refused, and one whose text was erased."""
+        status = DeliveryStatus.TESTING if self.test else DeliveryStatus.PENDING
         if not self.body:
-            raise TransitionRefused(self.id, "erased", DeliveryStatus.PENDING)
-        check_move(FOLLOWS, self.id, self.status, DeliveryStatus.PENDING)
-        return self.changed(status=DeliveryStatus.PENDING, next_attempt_at=now(), worker=None, tries=0)
+            raise TransitionRefused(self.id, "erased", status)
+        check_move(FOLLOWS, self.id, self.status, status)
+        return self.changed(status=status, next_attempt_at=now(), worker=None, tries=0, replays=self.replays + 1)
 
 
 class DueDelivery(msgspec.Struct, frozen=True, kw_only=True, rename={"id": "_id"}):
@@ -135,6 +150,23 @@ class DueDelivery(msgspec.Struct, frozen=True, kw_only=True, rename={"id": "_id"
     def tenant(self) -> Tenant:
         """Whose delivery it is."""
         return Tenant(self.project_id, self.mode)
+
+
+class DeliveryLine(msgspec.Struct, frozen=True, kw_only=True, rename={"id": "_id"}):
+    """What a list shows of a delivery: not its body, and of its attempts the newest alone."""
+
+    id: str
+    event_id: str
+    event_type: str
+    endpoint_id: str
+    recording_id: str
+    status: DeliveryStatus
+    test: bool = False
+    next_attempt_at: datetime | None
+    attempts_made: int
+    attempts: tuple[Attempt, ...]
+    created_at: datetime
+    updated_at: datetime
 
 
 def delivery_id(event_id: str, endpoint_id: str, occurred_at: datetime) -> str:

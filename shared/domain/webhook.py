@@ -2,15 +2,18 @@
 
 import base64
 import secrets
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
 import msgspec
 
+from shared.domain.clock import now
 from shared.domain.tenant import Mode, Tenant
 
 ALL_EVENTS = "*"
+MAX_ENDPOINTS = 100
+"""How many endpoints a project may have, in each mode."""
 _SECRET_BYTES = 32
 
 
@@ -21,6 +24,14 @@ class EndpointStatus(StrEnum):
     DISABLED = "disabled"
 
 
+class DisabledReason(StrEnum):
+    """Why an endpoint is disabled."""
+
+    GONE = "gone"  # it answered 410
+    FAILING = "failing"  # too long without a success
+    REQUESTED = "requested"  # by its owner
+
+
 class EndpointSecret(msgspec.Struct, frozen=True, kw_only=True):
     """A signing secret, `whsec_` and base64; valid until `expires_at`, None: until it is rotated out."""
 
@@ -28,9 +39,16 @@ class EndpointSecret(msgspec.Struct, frozen=True, kw_only=True):
     created_at: datetime
     expires_at: datetime | None = None
 
+    def valid(self, at: datetime) -> bool:
+        """Say whether it signs at this moment."""
+        return self.expires_at is None or self.expires_at > at
+
 
 class WebhookEndpoint(msgspec.Struct, frozen=True, kw_only=True, rename={"id": "_id"}):
-    """An endpoint as it is kept. `secrets` are newest first; `failing_since` is when the present run of failures began."""
+    """An endpoint as it is kept. `secrets` are newest first; `failing_since` is when the present run of failures began.
+
+    `version` counts its owner's changes, and its being disabled: a change made from an older one is not stored.
+    """
 
     id: str
     project_id: str
@@ -41,8 +59,10 @@ class WebhookEndpoint(msgspec.Struct, frozen=True, kw_only=True, rename={"id": "
     metadata: dict[str, Any] = msgspec.field(default_factory=dict)
     secrets: tuple[EndpointSecret, ...]
     status: EndpointStatus = EndpointStatus.ENABLED
-    disabled_reason: str | None = None
+    disabled_reason: DisabledReason | None = None
+    disabled_at: datetime | None = None
     failing_since: datetime | None = None
+    version: int = 0
     created_at: datetime
     updated_at: datetime
     deleted_at: datetime | None = None
@@ -58,7 +78,29 @@ class WebhookEndpoint(msgspec.Struct, frozen=True, kw_only=True, rename={"id": "
 
     def valid_secrets(self, at: datetime) -> tuple[str, ...]:
         """Return the secrets that sign at this moment, newest first."""
-        return tuple(secret.value for secret in self.secrets if secret.expires_at is None or secret.expires_at > at)
+        return tuple(secret.value for secret in self.secrets if secret.valid(at))
+
+    def changed(self, **fields: Any) -> "WebhookEndpoint":  # noqa: ANN401 - the fields of the struct itself, checked by msgspec
+        """Return the endpoint with `fields` set, as its next version."""
+        return msgspec.structs.replace(self, version=self.version + 1, updated_at=now(), **fields)
+
+    def enabled(self) -> "WebhookEndpoint":
+        """Return it enabled, its failures forgotten."""
+        return self.changed(status=EndpointStatus.ENABLED, disabled_reason=None, disabled_at=None, failing_since=None)
+
+    def disabled(self, reason: DisabledReason) -> "WebhookEndpoint":
+        """Return it disabled since this moment; one that is disabled already keeps its own reason and time."""
+        if self.status is EndpointStatus.DISABLED:
+            return self
+        return self.changed(status=EndpointStatus.DISABLED, disabled_reason=reason, disabled_at=now())
+
+    def rotated(self, secret: str, grace: timedelta) -> "WebhookEndpoint":
+        """Return it with a new secret first; those before end after `grace`, or sooner if that was said before."""
+        at = now()
+        end = at + grace
+        still = [old for old in self.secrets if old.valid(at) and grace]
+        ending = [msgspec.structs.replace(old, expires_at=min(old.expires_at or end, end)) for old in still]
+        return self.changed(secrets=(EndpointSecret(value=secret, created_at=at), *ending))
 
 
 def new_signing_secret() -> str:

@@ -14,6 +14,7 @@ from shared.storage.lookups import Lookups
 from shared.storage.mongo_errors import DUPLICATE_KEY, StoreUnavailable, translated
 
 T = TypeVar("T", bound=msgspec.Struct)
+V = TypeVar("V", bound=msgspec.Struct)
 Filter = Mapping[str, Any]
 Sort = Sequence[tuple[str, int]]
 _EXPIRY = "expireAfterSeconds"
@@ -28,9 +29,12 @@ def to_builtins(value: object) -> Any:  # noqa: ANN401 - whatever MongoDB can ho
 class Documents(Generic[T]):
     """A collection whose documents have the form of one Struct; unknown fields of a document are passed over."""
 
-    def __init__(self, collection: AsyncIOMotorCollection[dict[str, Any]], form: type[T]) -> None:
+    def __init__(
+        self, collection: AsyncIOMotorCollection[dict[str, Any]], form: type[T], fields: Mapping[str, Any] | None = None
+    ) -> None:
+        """See documents as `form`; `fields` is what `find_one` and `find` ask for of each, None: all of it."""
         self.name = collection.name
-        self._collection = collection
+        self._collection, self._wanted = collection, fields
         self._inserts, self._lookups = Inserts(collection), Lookups(collection)
         self._form = form
 
@@ -52,6 +56,10 @@ class Documents(Generic[T]):
             expiry = {"name": index.document["name"], _EXPIRY: index.document[_EXPIRY]}
             await self._collection.database.command("collMod", self.name, index=expiry)
 
+    def seen_as(self, form: type[V]) -> "View[V]":
+        """Return a view of the same documents that reads no fields but those of `form`."""
+        return View(self._collection, form)
+
     async def get(self, document_id: str) -> T | None:
         """Return the document with this id; cheaper than `find_one` where many are asked for at once."""
         found = await self._lookups.find(document_id)
@@ -60,13 +68,13 @@ class Documents(Generic[T]):
     async def find_one(self, where: Filter, sort: Sort | None = None) -> T | None:
         """Return the first document that matches, or None."""
         async with translated():
-            found = await self._collection.find_one(where, sort=sort)
+            found = await self._collection.find_one(where, self._wanted, sort=sort)
         return None if found is None else msgspec.convert(found, self._form)
 
     async def find(self, where: Filter, sort: Sort, limit: int, skip: int = 0) -> list[T]:
         """Return at most `limit` documents in the order of `sort`."""
         async with translated():
-            cursor = self._collection.find(where, sort=sort, limit=limit, skip=skip)
+            cursor = self._collection.find(where, self._wanted, sort=sort, limit=limit, skip=skip)
             found = await cursor.to_list(limit)
         return [msgspec.convert(document, self._form) for document in found]
 
@@ -108,10 +116,14 @@ class Documents(Generic[T]):
         async with translated():
             await self._collection.bulk_write([UpdateOne(where, change) for where, change in changes], ordered=False)
 
-    async def change(self, where: Filter, change: Mapping[str, Any], sort: Sort | None = None) -> T | None:
-        """Change one document atomically and return it as it stands after, or None when none matched."""
+    async def change(
+        self, where: Filter, change: Mapping[str, Any], sort: Sort | None = None, *, upsert: bool = False
+    ) -> T | None:
+        """Change one document atomically and return it as it stands after, or None when none matched (and none was made)."""
         async with translated():
-            found = await self._collection.find_one_and_update(where, change, sort=sort, return_document=ReturnDocument.AFTER)
+            found = await self._collection.find_one_and_update(
+                where, change, sort=sort, upsert=upsert, return_document=ReturnDocument.AFTER
+            )
         return None if found is None else msgspec.convert(found, self._form)
 
     async def delete(self, where: Filter) -> bool:
@@ -128,3 +140,16 @@ class Documents(Generic[T]):
         """Count the documents that match, giving up at `limit`."""
         async with translated():
             return int(await self._collection.count_documents(where, limit=limit))
+
+
+class View(Generic[V]):
+    """Some fields of a collection's documents, by id."""
+
+    def __init__(self, collection: AsyncIOMotorCollection[dict[str, Any]], form: type[V]) -> None:
+        self._lookups = Lookups(collection, dict.fromkeys(form.__struct_encode_fields__, 1))
+        self._form = form
+
+    async def get(self, document_id: str) -> V | None:
+        """Return the fields of the document with this id."""
+        found = await self._lookups.find(document_id)
+        return None if found is None else msgspec.convert(found, self._form)

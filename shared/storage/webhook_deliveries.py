@@ -1,14 +1,15 @@
 """The `webhook_deliveries` collection: what is sent where, and the schedule of what is still to be sent."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
 from pymongo import ASCENDING, DESCENDING, IndexModel
 
 from shared.domain.clock import now
-from shared.domain.delivery import Delivery, DeliveryStatus, DueDelivery
+from shared.domain.delivery import Delivery, DeliveryLine, DeliveryStatus, DueDelivery
 from shared.domain.tenant import Tenant
+from shared.domain.transition import TransitionRefused
 from shared.events.recording import RecordingDeleted
 from shared.storage.documents import Documents, to_builtins
 from shared.storage.mongo import Mongo
@@ -18,25 +19,39 @@ _WAITING = {"status": _PENDING}
 _DELETION = str(RecordingDeleted.__struct_config__.tag)
 _NEWEST_FIRST = (("_id", DESCENDING),)
 _BY_ENDPOINT = (("endpoint_id", ASCENDING), ("next_attempt_at", ASCENDING))
+_TESTING = {"status": DeliveryStatus.TESTING.value}
+_LINE = {"body": 0, "attempts": {"$slice": -1}}
+_CLAIMABLE = dict.fromkeys(("endpoint_id", "project_id", "mode", "token"), 1)
 
 
 class WebhookDeliveries:
-    """Deliveries by tenant, one per event and endpoint; the queue methods, for the webhook stage, see all tenants."""
+    """Deliveries by tenant, one per event and endpoint.
 
-    def __init__(self, mongo: Mongo, retention: timedelta = timedelta(days=30)) -> None:
-        self._documents = Documents(mongo.database["webhook_deliveries"], Delivery)
-        self._due = Documents(mongo.database["webhook_deliveries"], DueDelivery)
+    The queue methods, for the webhook stage, see all tenants, and what waits as `waiting`: events as pending, or tests as testing.
+    """
+
+    def __init__(
+        self, mongo: Mongo, retention: timedelta = timedelta(days=30), waiting: DeliveryStatus = DeliveryStatus.PENDING
+    ) -> None:
+        collection = mongo.database["webhook_deliveries"]
+        self._documents = Documents(collection, Delivery)
+        self._lines = Documents(collection, DeliveryLine, _LINE)
+        self._due = Documents(collection, DueDelivery, _CLAIMABLE)
+        self._waiting = {"status": waiting.value}
         self._retention = retention
 
     async def ensure_indexes(self) -> None:
         """Create what is missing."""
-        owner = [("project_id", ASCENDING), ("mode", ASCENDING)]
+        owner = [("project_id", ASCENDING), ("mode", ASCENDING), ("endpoint_id", ASCENDING)]
         await self._documents.ensure_indexes(
             (
                 IndexModel([("event_id", ASCENDING), ("endpoint_id", ASCENDING)], name="one_per_endpoint", unique=True),
-                IndexModel([*owner, ("endpoint_id", ASCENDING), ("_id", DESCENDING)], name="list_of_endpoint"),
+                IndexModel([*owner, ("_id", DESCENDING)], name="list_of_endpoint"),
+                IndexModel([*owner, ("status", ASCENDING), ("_id", DESCENDING)], name="list_by_status"),
+                IndexModel([*owner, ("event_type", ASCENDING), ("_id", DESCENDING)], name="list_by_type"),
                 IndexModel(list(_BY_ENDPOINT), name="due_of_endpoint", partialFilterExpression=_WAITING),
                 IndexModel([("next_attempt_at", ASCENDING)], name="due", partialFilterExpression=_WAITING),
+                IndexModel(list(_BY_ENDPOINT), name="tests_of_endpoint", partialFilterExpression=_TESTING),
                 IndexModel([("recording_id", ASCENDING)], name="of_recording"),
                 IndexModel([("created_at", ASCENDING)], name="expiry", expireAfterSeconds=int(self._retention.total_seconds())),
             )
@@ -54,49 +69,68 @@ class WebhookDeliveries:
         return await self._documents.find_one(_of(tenant) | {"_id": delivery_id})
 
     async def page(
-        self, tenant: Tenant, endpoint_id: str, limit: int, *, before: str | None = None, offset: int = 0
-    ) -> list[Delivery]:
-        """Return an endpoint's deliveries newest first, those of ids below `before` if given."""
-        where = _of(tenant) | {"endpoint_id": endpoint_id}
+        self, tenant: Tenant, matching: Mapping[str, Any], limit: int, *, before: str | None = None, offset: int = 0
+    ) -> list[DeliveryLine]:
+        """Return deliveries newest first, those of ids below `before` if given.
+
+        `matching` holds equalities by field name, that of the endpoint among them.
+        """
+        where = _of(tenant) | dict(matching)
         if before is not None:
             where["_id"] = {"$lt": before}
-        return await self._documents.find(where, _NEWEST_FIRST, limit, offset)
+        return await self._lines.find(where, _NEWEST_FIRST, limit, offset)
 
     async def replay(self, tenant: Tenant, delivery_id: str) -> Delivery | None:
         """Put an ended delivery back to the beginning of its schedule; None when it is not there.
 
-        Raises `TransitionRefused` when it is pending anyway.
+        Raises `TransitionRefused` when it waits anyway, or when another replay was faster.
         """
         before = await self.get(tenant, delivery_id)
         if before is None:
             return None
         after = before.replayed()
-        await self._write(before, after, _of(tenant) | {"status": before.status.value})
+        if not await self._write(before, after, _of(tenant) | {"status": before.status.value, "token": before.token}):
+            raise TransitionRefused(delivery_id, after.status, after.status)
         return after
+
+    async def resume(self, endpoint_id: str) -> int:
+        """Make due at once what waits for an endpoint and is not being attempted; return how many deliveries that were."""
+        where = _WAITING | {"endpoint_id": endpoint_id, "next_attempt_at": {"$gt": now()}, "worker": None}
+        return await self._documents.update_many(where, {"$set": {"next_attempt_at": now()}, "$inc": {"token": 1}})
+
+    async def tests_under_way(self, endpoint_id: str, limit: int) -> int:
+        """Count the tests of an endpoint that have not ended, up to `limit`."""
+        return await self._documents.count(_TESTING | {"endpoint_id": endpoint_id}, limit)
 
     async def next_due(self, after_endpoint: str, busy: Sequence[str]) -> DueDelivery | None:
         """Return the delivery due for longest at the first endpoint after `after_endpoint` that has one and is not `busy`."""
-        where = _WAITING | {"endpoint_id": {"$gt": after_endpoint, "$nin": list(busy)}, "next_attempt_at": {"$lte": now()}}
+        where = self._waiting | {"endpoint_id": {"$gt": after_endpoint, "$nin": list(busy)}, "next_attempt_at": {"$lte": now()}}
         return await self._due.find_one(where, _BY_ENDPOINT)
 
     async def due_of(self, endpoint_id: str, limit: int) -> list[DueDelivery]:
         """Return what is due at an endpoint, the longest first."""
-        where = _WAITING | {"endpoint_id": endpoint_id, "next_attempt_at": {"$lte": now()}}
+        where = self._waiting | {"endpoint_id": endpoint_id, "next_attempt_at": {"$lte": now()}}
         return await self._due.find(where, _BY_ENDPOINT, limit)
 
     async def claim(self, due: DueDelivery, worker: str, until: datetime) -> Delivery | None:
         """Take the delivery for `worker` until the lease ends; None when another was faster."""
-        where = _WAITING | {"_id": due.id, "token": due.token, "next_attempt_at": {"$lte": now()}}
+        where = self._waiting | {"_id": due.id, "token": due.token, "next_attempt_at": {"$lte": now()}}
         change = {"$set": {"worker": worker, "next_attempt_at": until}, "$inc": {"token": 1}}
         return await self._documents.change(where, change)
 
     async def record(self, claimed: Delivery, after: Delivery) -> bool:
         """Store what became of a claim; False when a newer claim holds the delivery or it has ended."""
-        return await self._write(claimed, after, _WAITING | {"token": claimed.token, "worker": claimed.worker})
+        return await self._write(claimed, after, {"status": claimed.status.value, "token": claimed.token, "worker": claimed.worker})
+
+    async def hold_due(self, endpoint_id: str, until: datetime) -> int:
+        """Have what is due at a disabled endpoint wait until then; return how many deliveries that were."""
+        where = self._waiting | {"endpoint_id": endpoint_id, "next_attempt_at": {"$lte": now()}}
+        change = {"$set": {"next_attempt_at": until, "worker": None}, "$inc": {"token": 1}}
+        return await self._documents.update_many(where, change)
 
     async def cancel_due(self, endpoint_id: str) -> int:
-        """Cancel what is due at an endpoint that is gone or disabled; return how many deliveries that were."""
-        where = _WAITING | {"endpoint_id": endpoint_id, "next_attempt_at": {"$lte": now()}}
+        """Cancel what is due at an endpoint that is gone; return how many deliveries that were."""
+        where = self._waiting | {"endpoint_id": endpoint_id, "next_attempt_at": {"$lte": now()}}
         change = {"status": DeliveryStatus.CANCELLED.value, "next_attempt_at": None, "worker": None, "updated_at": now()}
         return await self._documents.update_many(where, {"$set": change, "$inc": {"token": 1}})
 
@@ -112,7 +146,7 @@ class WebhookDeliveries:
 
     async def queue_state(self, limit: int = 10_000) -> tuple[int, float]:
         """Return how many deliveries are due, counted up to `limit`, and for how long the oldest has been, in seconds."""
-        due = _WAITING | {"next_attempt_at": {"$lte": now()}}
+        due = self._waiting | {"next_attempt_at": {"$lte": now()}}
         oldest = await self._due.project(due, ["next_attempt_at"], (("next_attempt_at", ASCENDING),), 1)
         if not oldest:
             return 0, 0.0

@@ -1,66 +1,98 @@
-"""The `webhook_endpoints` collection."""
+"""The `webhook_endpoints` collection; signing secrets are sealed in it."""
 
+import random
 from datetime import datetime
 from typing import Any
 
+import msgspec
 from pymongo import ASCENDING, DESCENDING, IndexModel
 
 from shared.domain.clock import now
+from shared.domain.errors import AlreadyExists
 from shared.domain.tenant import Tenant
-from shared.domain.webhook import EndpointStatus, WebhookEndpoint
+from shared.domain.transition import VersionConflict
+from shared.domain.webhook import MAX_ENDPOINTS, DisabledReason, EndpointStatus, WebhookEndpoint
+from shared.sealing import Sealing
 from shared.storage.documents import Documents, to_builtins
 from shared.storage.mongo import Mongo
 
 _NEWEST_FIRST = (("_id", DESCENDING),)
-_MOST_SUBSCRIBERS = 1_000
+_TENANT = [("project_id", ASCENDING), ("mode", ASCENDING)]
+_RESEAL_BATCH = 200
 
 
 class WebhookEndpoints:
-    """Endpoints by tenant; a deleted one stays as a row that nothing shows."""
+    """Endpoints by tenant; a deleted one stays as a row that nothing shows.
 
-    def __init__(self, mongo: Mongo) -> None:
+    Each living endpoint holds one of its tenant's numbered slots, under a unique index: so there are never more than
+    `MAX_ENDPOINTS`, however many are made at the same moment.
+    """
+
+    def __init__(self, mongo: Mongo, sealing: Sealing) -> None:
         self._documents = Documents(mongo.database["webhook_endpoints"], WebhookEndpoint)
+        self._sealing = sealing
 
     async def ensure_indexes(self) -> None:
         """Create what is missing."""
-        keys = [("project_id", ASCENDING), ("mode", ASCENDING), ("deleted_at", ASCENDING), ("_id", DESCENDING)]
-        await self._documents.ensure_indexes((IndexModel(keys, name="list"),))
+        await self._documents.ensure_indexes(
+            (
+                IndexModel([*_TENANT, ("deleted_at", ASCENDING), ("_id", DESCENDING)], name="list"),
+                IndexModel(
+                    [*_TENANT, ("slot", ASCENDING)],
+                    name="slots",
+                    unique=True,
+                    partialFilterExpression={"slot": {"$gte": 0}},
+                ),
+            )
+        )
 
-    async def add(self, endpoint: WebhookEndpoint) -> None:
-        """Store a new endpoint."""
-        await self._documents.insert(endpoint)
+    async def add(self, endpoint: WebhookEndpoint) -> bool:
+        """Store a new endpoint; return False, and store nothing, when the tenant has as many as it may."""
+        while free := await self._free_slots(endpoint.tenant):
+            try:
+                await self._documents.insert(self._sealed(endpoint), slot=random.choice(free))  # noqa: S311 - spreads, guards nothing
+            except AlreadyExists:  # taken by another at the same moment
+                continue
+            return True
+        return False
 
     async def get(self, tenant: Tenant, endpoint_id: str) -> WebhookEndpoint | None:
         """Return the endpoint unless it is another tenant's, deleted or not there."""
-        return await self._documents.find_one(_of(tenant) | {"_id": endpoint_id})
+        found = await self._documents.find_one(_of(tenant) | {"_id": endpoint_id})
+        return None if found is None else self._opened(found)
 
     async def page(self, tenant: Tenant, limit: int, *, before: str | None = None, offset: int = 0) -> list[WebhookEndpoint]:
         """Return the tenant's endpoints newest first, those of ids below `before` if given."""
         where = _of(tenant)
         if before is not None:
             where["_id"] = {"$lt": before}
-        return await self._documents.find(where, _NEWEST_FIRST, limit, offset)
+        return [self._opened(found) for found in await self._documents.find(where, _NEWEST_FIRST, limit, offset)]
 
     async def subscribed(self, tenant: Tenant, event_type: str) -> list[WebhookEndpoint]:
         """Return the tenant's enabled endpoints that hear of this type of event."""
-        found = await self._documents.find(_of(tenant), _NEWEST_FIRST, _MOST_SUBSCRIBERS)
-        return [endpoint for endpoint in found if endpoint.hears(event_type)]
+        found = await self._documents.find(_of(tenant), _NEWEST_FIRST, MAX_ENDPOINTS)
+        return [self._opened(endpoint) for endpoint in found if endpoint.hears(event_type)]
 
-    async def replace(self, endpoint: WebhookEndpoint) -> bool:
-        """Store the endpoint as it is now; return False when it is gone."""
-        document: dict[str, Any] = to_builtins(endpoint)
-        return await self._documents.update(_of(endpoint.tenant) | {"_id": document.pop("_id")}, {"$set": document})
+    async def save(self, before: WebhookEndpoint, after: WebhookEndpoint) -> None:
+        """Store what `after` has changed; raises `VersionConflict` when the endpoint is not as `before` any more, or gone."""
+        kept, new = to_builtins(before), to_builtins(self._sealed(after))
+        names = {name for name, value in to_builtins(after).items() if value != kept[name]}
+        where = _of(before.tenant) | {"_id": before.id} | _version(before)
+        if not await self._documents.update(where, {"$set": {name: new[name] for name in names}}):
+            raise VersionConflict(before.id)
 
     async def remove(self, tenant: Tenant, endpoint_id: str) -> bool:
         """Delete the endpoint, its secrets included; return whether there was one."""
-        change = {"$set": {"deleted_at": now(), "updated_at": now(), "status": EndpointStatus.DISABLED.value, "secrets": []}}
+        gone = {"deleted_at": now(), "updated_at": now(), "status": EndpointStatus.DISABLED.value, "secrets": []}
+        change = {"$set": gone, "$unset": {"slot": ""}, "$inc": {"version": 1}}
         return await self._documents.update(_of(tenant) | {"_id": endpoint_id}, change)
 
-    async def disable(self, tenant: Tenant, endpoint_id: str, reason: str) -> bool:
+    async def disable(self, tenant: Tenant, endpoint_id: str, reason: DisabledReason) -> bool:
         """Stop sending to the endpoint, and say why; return whether it was enabled."""
         where = _of(tenant) | {"_id": endpoint_id, "status": EndpointStatus.ENABLED.value}
-        change = {"status": EndpointStatus.DISABLED.value, "disabled_reason": reason, "updated_at": now()}
-        return await self._documents.update(where, {"$set": change})
+        at = now()
+        change = {"status": EndpointStatus.DISABLED.value, "disabled_reason": reason.value, "disabled_at": at, "updated_at": at}
+        return await self._documents.update(where, {"$set": change, "$inc": {"version": 1}})
 
     async def note_failure(self, tenant: Tenant, endpoint_id: str, at: datetime) -> WebhookEndpoint | None:
         """Note a failed delivery and return the endpoint; `failing_since` keeps the first of a run of failures."""
@@ -72,6 +104,40 @@ class WebhookEndpoints:
         where = _of(tenant) | {"_id": endpoint_id, "failing_since": {"$type": "date"}}
         await self._documents.update(where, {"$set": {"failing_since": None}})
 
+    async def reseal(self) -> int:
+        """Seal every secret under the current key that is not; return how many endpoints that were. May be repeated."""
+        after, resealed = "", 0
+        while batch := await self._documents.find({"_id": {"$gt": after}}, (("_id", ASCENDING),), _RESEAL_BATCH):
+            for kept in batch:
+                if not all(self._sealing.is_current(secret.value) for secret in kept.secrets):
+                    fresh = to_builtins(self._sealed(self._opened(kept)).secrets)
+                    change = {"$set": {"secrets": fresh}, "$inc": {"version": 1}}
+                    resealed += await self._documents.update({"_id": kept.id} | _version(kept), change)
+            after = batch[-1].id
+        return resealed
+
+    async def _free_slots(self, tenant: Tenant) -> list[int]:
+        where = {"project_id": tenant.project_id, "mode": tenant.mode.value, "slot": {"$gte": 0}}
+        taken = {document["slot"] for document in await self._documents.project(where, ["slot"], None, MAX_ENDPOINTS)}
+        return [slot for slot in range(MAX_ENDPOINTS) if slot not in taken]
+
+    def _sealed(self, endpoint: WebhookEndpoint) -> WebhookEndpoint:
+        return _with_values(endpoint, self._sealing.seal)
+
+    def _opened(self, endpoint: WebhookEndpoint) -> WebhookEndpoint:
+        return _with_values(endpoint, self._sealing.open)
+
+
+def _with_values(endpoint: WebhookEndpoint, change: Any) -> WebhookEndpoint:  # noqa: ANN401 - seal or open
+    place = f"webhook_endpoints/{endpoint.id}"
+    changed = tuple(msgspec.structs.replace(secret, value=change(secret.value, place)) for secret in endpoint.secrets)
+    return msgspec.structs.replace(endpoint, secrets=changed)
+
 
 def _of(tenant: Tenant) -> dict[str, Any]:
     return {"project_id": tenant.project_id, "mode": tenant.mode.value, "deleted_at": None}
+
+
+def _version(endpoint: WebhookEndpoint) -> dict[str, Any]:
+    """Match the version; a row kept before there were versions has none."""
+    return {"version": endpoint.version} if endpoint.version else {"version": {"$in": [0, None]}}

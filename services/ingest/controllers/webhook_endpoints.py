@@ -1,15 +1,16 @@
 """`/v1/webhook-endpoints`, and `/v1/webhooks` as older clients call it."""
 
-from litestar import Controller, delete, get, post
+from litestar import Controller, delete, get, patch, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, JSONBody
 
+from services.ingest import refusals
 from services.ingest.api_request import ApiRequest, requires
-from services.ingest.bodies import CreateEndpoint
 from services.ingest.paging import DEFAULT_LIMIT, PageRequest
 from services.ingest.views.pages import PageView, page_view
 from services.ingest.views.webhook_endpoints import EndpointView, NewEndpointView, endpoint_view, new_endpoint_view
-from services.ingest.webhook_endpoints import ManageEndpoints
+from services.ingest.webhooks.bodies import ChangeEndpoint, CreateEndpoint, RotateSecret
+from services.ingest.webhooks.endpoints import ManageEndpoints
 
 
 class EndpointController(Controller):
@@ -18,7 +19,7 @@ class EndpointController(Controller):
     path = "/v1/webhook-endpoints"
     tags = ("Webhooks",)
 
-    @post("/", guards=[requires("webhooks:write")])
+    @post("/", guards=[requires("webhooks:write")], refuses=[refusals.LimitReached])
     async def create(
         self, request: ApiRequest, data: JSONBody[CreateEndpoint], manage_endpoints: NamedDependency[ManageEndpoints]
     ) -> NewEndpointView:
@@ -40,14 +41,41 @@ class EndpointController(Controller):
         page = await manage_endpoints.page(request.caller, PageRequest(limit, offset, cursor))
         return page_view(page, [endpoint_view(item) for item in page.items])
 
-    @get("/{endpoint_id:str}", guards=[requires("webhooks:read")])
+    @get("/{endpoint_id:str}", guards=[requires("webhooks:read")], refuses=[refusals.NotFound])
     async def read(
         self, request: ApiRequest, endpoint_id: FromPath[str], manage_endpoints: NamedDependency[ManageEndpoints]
     ) -> EndpointView:
         """Read one endpoint, without its secret."""
         return endpoint_view(await manage_endpoints.get(request.caller, endpoint_id))
 
-    @delete("/{endpoint_id:str}", guards=[requires("webhooks:write")])
+    @patch("/{endpoint_id:str}", guards=[requires("webhooks:write")], refuses=[refusals.NotFound])
+    async def change(
+        self,
+        request: ApiRequest,
+        endpoint_id: FromPath[str],
+        data: JSONBody[ChangeEndpoint],
+        manage_endpoints: NamedDependency[ManageEndpoints],
+    ) -> EndpointView:
+        """Change what the body names; enabled again, an endpoint is sent at once what waits for it."""
+        return endpoint_view(await manage_endpoints.change(request.caller, endpoint_id, data))
+
+    @post(
+        "/{endpoint_id:str}/rotate-secret",
+        status_code=200,
+        guards=[requires("webhooks:write")],
+        refuses=[refusals.NotFound, refusals.LimitReached],
+    )
+    async def rotate_secret(
+        self,
+        request: ApiRequest,
+        endpoint_id: FromPath[str],
+        data: JSONBody[RotateSecret],
+        manage_endpoints: NamedDependency[ManageEndpoints],
+    ) -> NewEndpointView:
+        """Make a new secret, which is in this answer only; the one before stays valid for a while."""
+        return new_endpoint_view(await manage_endpoints.rotate_secret(request.caller, endpoint_id, data))
+
+    @delete("/{endpoint_id:str}", guards=[requires("webhooks:write")], refuses=[refusals.NotFound])
     async def remove(
         self, request: ApiRequest, endpoint_id: FromPath[str], manage_endpoints: NamedDependency[ManageEndpoints]
     ) -> None:

@@ -4,7 +4,7 @@ from typing import Any
 
 import msgspec
 
-from shared.domain.clock import wire_time
+from shared.domain.clock import wire_time, wire_time_or_none
 from shared.domain.webhook import WebhookEndpoint
 
 
@@ -17,13 +17,15 @@ class EndpointView(msgspec.Struct, kw_only=True):
     description: str | None
     status: str
     disabled_reason: str | None
+    disabled_at: str | None
+    failing_since: str | None
     metadata: dict[str, Any]
     created_at: str
     updated_at: str
 
 
 class NewEndpointView(EndpointView, kw_only=True):
-    """A new webhook endpoint: the only time its secret is shown."""
+    """A webhook endpoint with a secret just made: the only time it is shown."""
 
     secret: str
 
@@ -34,7 +36,7 @@ def endpoint_view(endpoint: WebhookEndpoint) -> EndpointView:
 
 
 def new_endpoint_view(endpoint: WebhookEndpoint) -> NewEndpointView:
-    """Show a webhook endpoint with its secret."""
+    """Show a webhook endpoint with its newest secret."""
     return NewEndpointView(**_endpoint_fields(endpoint), secret=endpoint.secrets[0].value)
 
 
@@ -46,6 +48,8 @@ def _endpoint_fields(endpoint: WebhookEndpoint) -> dict[str, Any]:
         "description": endpoint.description,
         "status": endpoint.status,
         "disabled_reason": endpoint.disabled_reason,
+        "disabled_at": wire_time_or_none(endpoint.disabled_at),
+        "failing_since": wire_time_or_none(endpoint.failing_since),
         "metadata": endpoint.metadata,
         "created_at": wire_time(endpoint.created_at),
         "updated_at": wire_time(endpoint.updated_at),

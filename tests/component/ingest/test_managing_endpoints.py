@@ -5,7 +5,8 @@ import base64
 import pytest
 
 from services.ingest.refusals import InvalidRequest
-from services.ingest.webhook_endpoints import MAX_ENDPOINTS, check_url
+from services.ingest.webhooks.urls import check_url
+from shared.domain.webhook import MAX_ENDPOINTS
 from shared.events.topics import PUBLIC_EVENT_TYPES
 
 GOOD = {"url": "https://customer.example/hook", "events": ["*"]}

@@ -11,8 +11,9 @@ from deploy.local.servers.ports import free_port
 from services.ingest.app import Ingest
 from services.ingest.settings import ApiSettings, IngestSettings
 from shared.http_server import HttpServer
-from shared.settings import HttpSettings, KafkaSettings, MongoSettings, RuntimeSettings, S3Settings
+from shared.settings import HttpSettings, KafkaSettings, MongoSettings, RuntimeSettings, S3Settings, SealingSettings
 from tests.fakes.api_client import ApiClient
+from tests.fakes.sealing import SEALING_KEY
 
 ADMIN_TOKEN = "admin-token-for-tests"
 
@@ -44,6 +45,7 @@ class Servers:
             s3=self.s3,
             http=HttpSettings(http_host="127.0.0.1", http_port=port),
             runtime=RuntimeSettings(),
+            sealing=SealingSettings((SEALING_KEY,)),
             api=ApiSettings(public_url=url, admin_token=ADMIN_TOKEN, signing_secret="signs chunk urls", **api),
         )
         service = Ingest(settings)

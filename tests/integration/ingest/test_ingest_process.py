@@ -10,6 +10,7 @@ import httpx
 import pytest
 
 from deploy.local.servers.ports import free_port
+from tests.fakes.sealing import SEALING_KEY
 
 ROOT = Path(__file__).parents[3]
 ADMIN_TOKEN = "admin-token-for-tests"
@@ -46,6 +47,7 @@ def environment(mongo_settings, bucket_settings, kafka_settings):
         "s3_access_key": bucket_settings.s3_access_key,
         "s3_secret_key": bucket_settings.s3_secret_key,
         "s3_bucket": bucket_settings.s3_bucket,
+        "sealing_keys": SEALING_KEY,
         "http_host": "127.0.0.1",
         "http_port": str(port),
         "public_url": f"http://127.0.0.1:{port}",

@@ -27,6 +27,7 @@ from shared.storage.transcriptions import Transcriptions
 from shared.storage.transcripts import Transcripts
 from shared.storage.webhook_deliveries import WebhookDeliveries
 from shared.storage.webhook_endpoints import WebhookEndpoints
+from tests.fakes.sealing import a_sealing
 
 TENANT = Tenant("proj_3", Mode.LIVE)
 MANY = 400
@@ -46,7 +47,7 @@ def a_recording(number):
         device_id=f"dev_{number % 5}",
         end_user_id=f"eu_{number % 6}",
         job=job if waits else job.ended(JobStatus.COMPLETED),
-        chunks_due=waits,
+        sweep_at=at if waits else None,
         transcription_due=waits,
         created_at=at,
         updated_at=at,
@@ -80,7 +81,7 @@ class Repositories:
         self.mongo = mongo
         self.recordings, self.transcriptions, self.transcripts = Recordings(mongo), Transcriptions(mongo), Transcripts(mongo)
         self.events, self.deliveries = Events(mongo), WebhookDeliveries(mongo)
-        self.endpoints, self.keys = WebhookEndpoints(mongo), ApiKeys(mongo)
+        self.endpoints, self.keys = WebhookEndpoints(mongo, a_sealing()), ApiKeys(mongo)
         self.organizations, self.projects = Organizations(mongo), Projects(mongo)
 
     async def fill(self):
@@ -136,7 +137,7 @@ QUERIES = {
     "outboxes of recordings": lambda r: r.recordings.unpublished(moment(), 500),
     "outboxes of transcriptions": lambda r: r.transcriptions.unpublished(moment(), 500),
     "undecided transcriptions": lambda r: r.recordings.due_for_transcription(moment(), 100),
-    "chunks left behind": lambda r: r.recordings.with_chunks_due(moment(), 100),
+    "recordings to sweep": lambda r: r.recordings.to_sweep(moment(), 100),
     "events not fanned out": lambda r: r.events.not_fanned_out(moment(), 100),
     "events of a recording": lambda r: r.events.of_recording("rec_1", 100),
     "the newest transcription": lambda r: r.transcriptions.newest_of(TENANT, "rec_1"),

@@ -19,13 +19,14 @@ from shared.storage.organizations import Organizations
 from shared.storage.projects import Projects
 from shared.storage.recordings import Recordings
 from shared.storage.webhook_endpoints import WebhookEndpoints
+from tests.fakes.sealing import a_sealing
 
 
 @pytest.fixture
 async def mongo(mongo_settings):
     """An empty database with the indexes of the API's collections."""
     mongo = Mongo(mongo_settings)
-    stores = (ApiKeys(mongo), Projects(mongo), Recordings(mongo), WebhookEndpoints(mongo))
+    stores = (ApiKeys(mongo), Projects(mongo), Recordings(mongo), WebhookEndpoints(mongo, a_sealing()))
     await asyncio.gather(*(store.ensure_indexes() for store in stores * 3))  # as replicas that start together
     yield mongo
     mongo.close()

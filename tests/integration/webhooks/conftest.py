@@ -18,6 +18,7 @@ from shared.storage.mongo import Mongo
 from shared.storage.transcripts import Transcripts
 from shared.storage.webhook_deliveries import WebhookDeliveries
 from shared.storage.webhook_endpoints import WebhookEndpoints
+from tests.fakes.sealing import a_sealing
 from tests.fakes.webhook_facts import TENANT, an_endpoint
 from tests.fakes.webhook_receiver import Receiver
 
@@ -27,7 +28,7 @@ class Stage:
 
     def __init__(self, mongo, **options):
         self.schedule = options.get("schedule", (0, 0.05, 0.05, 0.05))
-        self.endpoints, self.deliveries = WebhookEndpoints(mongo), WebhookDeliveries(mongo)
+        self.endpoints, self.deliveries = WebhookEndpoints(mongo, a_sealing()), WebhookDeliveries(mongo)
         self.events, self.transcripts = Events(mongo), Transcripts(mongo)
         timeout_s = options.get("timeout_s", 1.0)
         self.sender = HttpSender(SenderSettings(timeout_s=timeout_s), Targets(allow_private=True))

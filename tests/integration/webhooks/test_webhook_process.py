@@ -20,6 +20,7 @@ from shared.settings import KafkaSettings
 from shared.storage.events import Events
 from shared.storage.webhook_deliveries import WebhookDeliveries
 from shared.storage.webhook_endpoints import WebhookEndpoints
+from tests.fakes.sealing import SEALING_KEY, a_sealing
 from tests.fakes.webhook_facts import an_endpoint, an_old_upload, an_upload
 from tests.fakes.webhook_receiver import assert_signed, eventually
 
@@ -37,6 +38,7 @@ class Process:
             "EARWITNESS_KAFKA_PARTITIONS": "2",
             "EARWITNESS_KAFKA_FETCH_WAIT_MS": "10",  # Tansu answers a fetch only when the wait is over
             "EARWITNESS_KAFKA_SESSION_TIMEOUT_MS": "1000",  # Tansu takes half of it to form a group
+            "EARWITNESS_SEALING_KEYS": SEALING_KEY,
             "EARWITNESS_HTTP_HOST": "127.0.0.1",
             "EARWITNESS_HTTP_PORT": str(self.port),
             "EARWITNESS_SHUTDOWN_GRACE_S": "5",
@@ -85,7 +87,7 @@ class World:
     """What the other services do: endpoints registered, events kept and published."""
 
     def __init__(self, mongo, kafka):
-        self.endpoints, self.events, self.deliveries = WebhookEndpoints(mongo), Events(mongo), WebhookDeliveries(mongo)
+        self.endpoints, self.events, self.deliveries = WebhookEndpoints(mongo, a_sealing()), Events(mongo), WebhookDeliveries(mongo)
         self.broker = kafka_broker(KafkaSettings(kafka_servers=(kafka,), kafka_partitions=2), "test")
         self._publisher = EventPublisher(self.broker)
 

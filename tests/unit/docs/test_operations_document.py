@@ -16,7 +16,15 @@ from services.transcriber.settings import SpeechSettings, TranscriberSettings
 from services.webhooks.settings import Settings as WebhooksSettings
 from services.webhooks.settings import WebhookSettings
 from shared.messaging.dead_letter import headers_of
-from shared.settings import HttpSettings, KafkaSettings, MongoSettings, RuntimeSettings, S3Settings, expected_form
+from shared.settings import (
+    HttpSettings,
+    KafkaSettings,
+    MongoSettings,
+    RuntimeSettings,
+    S3Settings,
+    SealingSettings,
+    expected_form,
+)
 from shared.telemetry import metrics
 from tests.unit.docs.markdown import NOTHING, ROOT, rows_under, section_of
 
@@ -24,6 +32,7 @@ DOCUMENT = ROOT / "docs/operations.md"
 TABLES = {
     "Every service": (MongoSettings, KafkaSettings, HttpSettings, RuntimeSettings),
     "Object store": (S3Settings,),
+    "Sealed secrets": (SealingSettings,),
     "ingest": (ApiSettings,),
     "stitcher": (StitchSettings,),
     "transcriber": (SpeechSettings,),

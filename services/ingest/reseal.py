@@ -1,0 +1,48 @@
+"""`python -m services.ingest.reseal`: seal anew, under the first of the sealing keys, whatever is sealed under another."""
+
+import asyncio
+import sys
+
+import msgspec
+
+from shared.domain.errors import TransientFailure
+from shared.sealing import Sealing
+from shared.settings import MongoSettings, SealingSettings, SettingsError, exit_on_settings_error, load
+from shared.storage.mongo import Mongo
+from shared.storage.webhook_endpoints import WebhookEndpoints
+
+_EXIT_UNAVAILABLE = 75  # EX_TEMPFAIL in sysexits.h
+
+
+class ResealSettings(msgspec.Struct, frozen=True):
+    """Where things are sealed, and the keys."""
+
+    mongo: MongoSettings
+    sealing: SealingSettings
+
+
+def main() -> int:
+    """Seal everything anew and say how much that was; may be repeated, and run beside the services."""
+    try:
+        settings = load(ResealSettings)
+    except SettingsError as error:
+        exit_on_settings_error(error)
+    try:
+        resealed = asyncio.run(_reseal(settings))
+    except TransientFailure as failure:
+        sys.stderr.write(f"not everything is sealed anew: {failure}\n")
+        return _EXIT_UNAVAILABLE
+    sys.stdout.write(f"sealed anew: the secrets of {resealed} webhook endpoints\n")
+    return 0
+
+
+async def _reseal(settings: ResealSettings) -> int:
+    mongo = Mongo(settings.mongo)
+    try:
+        return await WebhookEndpoints(mongo, Sealing(settings.sealing.sealing_keys)).reseal()
+    finally:
+        mongo.close()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

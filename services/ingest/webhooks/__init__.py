@@ -1,0 +1,1 @@
+"""Webhook endpoints and their deliveries, as their owner manages them (contract 12, A19)."""

@@ -1,0 +1,45 @@
+"""What clients send about webhook endpoints; a key that may change only one thing may leave out the others."""
+
+from typing import Annotated, Any
+
+import msgspec
+
+from shared.domain.webhook import EndpointStatus
+
+Url = Annotated[str, msgspec.Meta(min_length=1, max_length=2048)]
+Events = Annotated[list[str], msgspec.Meta(min_length=1, max_length=100)]
+Description = Annotated[str, msgspec.Meta(max_length=1024)]
+MAX_GRACE_S = 30 * 86_400
+
+
+class CreateEndpoint(msgspec.Struct, kw_only=True):
+    """`POST /webhook-endpoints`."""
+
+    url: Url
+    events: Events
+    description: Description | None = None
+    metadata: dict[str, Any] | None = None
+
+
+class ChangeEndpoint(msgspec.Struct, kw_only=True):
+    """`PATCH /webhook-endpoints/{id}`: what is left out stays; null empties the description and the metadata."""
+
+    url: Url | msgspec.UnsetType = msgspec.UNSET
+    events: Events | msgspec.UnsetType = msgspec.UNSET
+    description: Description | None | msgspec.UnsetType = msgspec.UNSET
+    metadata: dict[str, Any] | None | msgspec.UnsetType = msgspec.UNSET
+    status: EndpointStatus | msgspec.UnsetType = msgspec.UNSET
+
+
+class RotateSecret(msgspec.Struct, kw_only=True):
+    """`POST /webhook-endpoints/{id}/rotate-secret`: how long the secrets before stay valid, if not as long as usual."""
+
+    grace_s: Annotated[int, msgspec.Meta(ge=0, le=MAX_GRACE_S)] | None = None
+
+
+class TestEndpoint(msgspec.Struct, kw_only=True):
+    """`POST /webhook-endpoints/{id}/test`: which event to send an example of."""
+
+    event_type: Annotated[str, msgspec.Meta(max_length=100)] | None = None
+
+
