@@ -56,6 +56,13 @@ class Authenticate:
             raise Unauthorized("the credential is not valid")
         return caller
 
+    def known(self, authorization: str) -> Caller | None:
+        """Return who calls if that is remembered here; nothing is looked up."""
+        secret = bearer(authorization)
+        known = self._remembered.get(secret_sha256(secret)) if credential_prefix(secret) in self._stores else None
+        caller = known.caller if known is not None and known.until > self._clock() else None
+        return caller if caller is not None and (caller.expires_at is None or caller.expires_at > now()) else None
+
     def forget(self, credential_id: str) -> None:
         """Look the credential up again when it comes next."""
         for digest, known in list(self._remembered.items()):

@@ -2,14 +2,16 @@
 
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from typing import Any
 
 import msgspec
 from prometheus_client import Counter, Histogram
 
-from services.ingest.problems import ErrorEnvelope, ErrorView
+from services.ingest.limits import check_head
+from services.ingest.problems import envelope_of, problem_of
+from services.ingest.rates.strangers import Strangers
 from services.ingest.request_context import RequestContext, place
 from shared.domain.ids import new_id
 from shared.domain.trace import trace_of, traced
@@ -21,24 +23,29 @@ log = get_logger()
 
 _WELL_FORMED = re.compile(r"[A-Za-z0-9_.:-]{1,128}")
 _QUIET = frozenset({"/health", "/health/live", "/health/ready", "/metrics"})  # asked all day long, logged only when they fail
+_UNAUTHORIZED = 401
 _FAULT = 500
+UNROUTED = "-"
+"""What OPTIONS becomes on its way in: the router would answer it, and by the contract no route does (`cors.py` may)."""
+
+_ROUTED_AS = {"HEAD": "GET", "OPTIONS": UNROUTED}
 _CLIENT_GONE = 499
 
 
 class Edge:
-    """Wraps the application; `health` is what the runner drains."""
+    """Wraps the application; `health` is what the runner drains, `strangers` counts who comes without a valid credential."""
 
-    def __init__(self, app: ASGIApp, health: Health) -> None:
-        self._app = app
+    def __init__(self, app: ASGIApp, health: Health, strangers: Strangers) -> None:
+        self._app, self._strangers = app, strangers
         self.health = health
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:  # noqa: ANN401 - see ASGIApp
         """Serve one request, or pass anything else through."""
         if scope["type"] == "http":
             context = RequestContext(_request_id(_header(scope["headers"], b"x-request-id")))
-            place(scope, context)
+            exchange = _Exchange(scope, send, context, self._strangers)
             with traced(trace_of(_header(scope["headers"], b"traceparent"))), bind(request_id=context.request_id):
-                await _Exchange(scope, send, context).run(self._app, receive)
+                await exchange.run(self._app, receive)
         else:
             await self._app(scope, receive, send)
 
@@ -46,42 +53,53 @@ class Edge:
 class _Exchange:
     """One request and its answer, as the outside saw them."""
 
-    def __init__(self, scope: Any, send: Any, context: RequestContext) -> None:  # noqa: ANN401 - see ASGIApp
-        self._scope, self._forward, self._context = scope, send, context
+    def __init__(self, scope: Any, send: Any, context: RequestContext, strangers: Strangers) -> None:  # noqa: ANN401 - see ASGIApp
+        self._forward, self._context, self._strangers = send, context, strangers
         self._method: str = scope["method"]
         self._path: str = scope["path"]  # the router rewrites it
+        routed_as = _ROUTED_AS.get(self._method)
+        self._scope = scope if routed_as is None else {**scope, "method": routed_as}
+        place(self._scope, context)
         self._status = 0
         self._began = time.perf_counter()
 
     async def run(self, app: ASGIApp, receive: Any) -> None:  # noqa: ANN401 - see ASGIApp
-        """Let `app` answer; an error it did not answer becomes a 500 when nothing was sent yet."""
+        """Let `app` answer; an error it did not answer is answered here when nothing was sent yet."""
         try:
+            check_head(self._path, self._scope["query_string"], self._scope["headers"])
             await app(self._scope, receive, self._send)
         except Exception as error:  # noqa: BLE001 - the last place that can answer; the line carries the stack
-            await self._answer_fault(error)
+            await self._answer_error(error)
         finally:
             self._close()
 
     async def _send(self, message: Any) -> None:  # noqa: ANN401 - see ASGIApp
         if message["type"] == "http.response.start":
             self._status = message["status"]
-            message["headers"] = [*message["headers"], (b"x-request-id", self._context.request_id.encode())]
+            if self._status == _UNAUTHORIZED:
+                self._strangers.note_failure(self._scope)
+            message["headers"] = [*message["headers"], *self._headers()]
+        elif self._method == "HEAD":
+            message = {**message, "body": b""}
         await self._forward(message)
 
-    async def _answer_fault(self, error: Exception) -> None:
-        self._context.fail("internal_error", error, unexpected=True)
+    def _headers(self) -> Iterator[tuple[bytes, bytes]]:
+        """Yield what every answer carries: the request's id, and how its project or its client's address stands."""
+        standing = self._context.standing or self._strangers.standing(self._scope)
+        yield b"x-request-id", self._context.request_id.encode()
+        yield b"x-ratelimit-limit", b"%d" % standing.limit
+        yield b"x-ratelimit-remaining", b"%d" % standing.remaining
+        yield b"x-ratelimit-reset", b"%d" % standing.resets_at
+
+    async def _answer_error(self, error: Exception) -> None:
+        problem = problem_of(error)
+        self._context.fail(problem.code, error, unexpected=problem.status >= _FAULT)
         if self._status:
             return  # half an answer is out: the server closes the connection
-        view = ErrorView(
-            code="internal_error",
-            type="internal_error",
-            message="the server failed; the request id helps to find out why",
-            request_id=self._context.request_id,
-        )
-        body = msgspec.json.encode(ErrorEnvelope(view))
+        body = msgspec.json.encode(envelope_of(problem, self._context.request_id))
         headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
-        await self._send({"type": "http.response.start", "status": _FAULT, "headers": headers})
-        await self._forward({"type": "http.response.body", "body": body})
+        await self._send({"type": "http.response.start", "status": problem.status, "headers": headers})
+        await self._send({"type": "http.response.body", "body": body})
 
     def _close(self) -> None:
         seconds = time.perf_counter() - self._began

@@ -2,13 +2,13 @@
 
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sized
 from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
 
-from services.ingest.refusals import InvalidRequest
+from services.ingest.refusals import HeadersTooLarge, InvalidRequest, UrlTooLong
 
 MAX_BODY_BYTES = 1024 * 1024
 MAX_NAME = 255
@@ -16,9 +16,22 @@ MAX_METADATA_BYTES = 16 * 1024
 MAX_METADATA_DEPTH = 8
 MAX_CHUNK_NUMBER = 999_999
 MAX_INTEGER = 2**63 - 1
+MAX_HEADERS = 100
+MAX_PATH = 2048
+MAX_QUERY_BYTES = 8 * 1024
 
 _YEARS = range(1900, 9000)
 _CHUNK_NUMBER = re.compile("[1-9][0-9]{0,5}")
+
+
+def check_head(path: str, query: bytes, headers: Sized) -> None:
+    """Refuse a request whose first lines are out of all proportion; how many bytes they may be is the server's matter."""
+    if len(headers) > MAX_HEADERS:
+        raise HeadersTooLarge(f"a request may have {MAX_HEADERS} headers at most")
+    if len(path) > MAX_PATH:
+        raise UrlTooLong(f"a path may be {MAX_PATH} characters at most")
+    if len(query) > MAX_QUERY_BYTES:
+        raise UrlTooLong(f"a query may be {MAX_QUERY_BYTES} bytes at most")
 
 
 def checked_metadata(metadata: Mapping[str, Any] | None, param: str = "metadata") -> dict[str, Any]:

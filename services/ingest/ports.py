@@ -5,14 +5,14 @@ from datetime import datetime
 from typing import Any, Protocol, TypeVar
 
 from shared.domain.caller import ApiKey, Credential
-from shared.domain.config import ConfigLevel
+from shared.domain.kept_answer import Answer, Claim, ClaimedRequest
 from shared.domain.project import Organization, Project
 from shared.domain.recording import Recording
 from shared.domain.stored_object import StoredObject
 from shared.domain.tenant import Tenant
 from shared.domain.transcript import Transcript
 from shared.domain.transcription import Transcription
-from shared.domain.webhook import WebhookEndpoint
+from shared.domain.upload_token import UploadToken
 from shared.events.event import Event
 from shared.events.transcription import TranscriptionEvent
 
@@ -96,8 +96,8 @@ class ObjectStore(Protocol):
         """Return a URL for one plain PUT."""
 
 
-class ConfigStore(Protocol):
-    """What subjects say about sections of configuration."""
+class WindowStore(Protocol):
+    """What all replicas have taken from rate limits."""
 
     async def get(self, level: ConfigLevel, subject_id: str, section: str) -> dict[str, Any] | None:
         """Return what the subject itself says."""
@@ -109,20 +109,19 @@ class ConfigStore(Protocol):
         """Forget what the subject says."""
 
 
-class EndpointStore(Protocol):
-    """Webhook endpoints."""
+    async def get(self, request_id: str) -> ClaimedRequest | None:
+        """Return the request and, once there is one, its answer."""
 
-    async def add(self, endpoint: WebhookEndpoint) -> None:
-        """Store a new one."""
+    async def claim(self, request: ClaimedRequest) -> bool:
+        """Store the request unless one is there under its id."""
+    async def take_over(self, stale: ClaimedRequest, fresh: ClaimedRequest) -> bool:
+        """Put `fresh` in the place of `stale`; False when that is no longer as it was read."""
 
-    async def get(self, tenant: Tenant, endpoint_id: str) -> WebhookEndpoint | None:
-        """Return one."""
+    async def renew(self, claim: Claim, until: datetime) -> None:
+        """Keep the claim until then."""
 
-    async def page(self, tenant: Tenant, limit: int, *, before: str | None = None, offset: int = 0) -> list[WebhookEndpoint]:
-        """Return the tenant's, newest first."""
-
-    async def remove(self, tenant: Tenant, endpoint_id: str) -> bool:
-        """Delete one; return whether there was one."""
+    async def settle(self, claim: Claim, answer: Answer | None) -> None:
+        """Keep the answer, or, without one, let go of the claim; nothing happens when the claim is another's by now."""
 
 
 class OrganizationStore(Protocol):
@@ -172,3 +171,10 @@ class KeyStore(CredentialLookup, Protocol):
 
     async def revoke(self, project_id: str, key_id: str, at: datetime) -> ApiKey | None:
         """Make one useless; None when the project has none such."""
+
+
+class UploadTokenStore(CredentialLookup, Protocol):
+    """Tokens of uploads."""
+
+    async def add(self, token: UploadToken) -> None:
+        """Store a new one."""

@@ -27,6 +27,10 @@ _STATUSES: Mapping[type[Exception], tuple[int, str]] = {
     refusals.UploadUrlExpired: (403, "upload_url_expired"),
     refusals.NotFound: (404, "not_found"),
     refusals.RecordingNotFound: (404, "recording_not_found"),
+    refusals.IdempotencyInProgress: (409, "idempotency_in_progress"),
+    refusals.IdempotencyKeyReused: (409, "idempotency_key_reuse"),
+    refusals.ResourceAlreadyExists: (409, "resource_already_exists"),
+    refusals.DeviceAlreadyBound: (409, "device_already_bound"),
     refusals.ChunkCountMismatch: (409, "chunk_count_mismatch"),
     refusals.AlreadyFinalized: (409, "already_finalized"),
     refusals.ContentMismatch: (409, "content_hash_mismatch"),
@@ -35,7 +39,10 @@ _STATUSES: Mapping[type[Exception], tuple[int, str]] = {
     refusals.LimitReached: (409, "limit_reached"),
     refusals.LengthRequired: (411, "length_required"),
     refusals.PayloadTooLarge: (413, "payload_too_large"),
+    refusals.UrlTooLong: (414, "url_too_long"),
     refusals.VerificationPending: (425, "verification_pending"),
+    refusals.RateLimitExceeded: (429, "rate_limit_exceeded"),
+    refusals.HeadersTooLarge: (431, "headers_too_large"),
     refusals.ClientGone: (499, "client_closed_request"),
 }
 
@@ -103,15 +110,22 @@ def answer_problem(request: Request[Any, Any, Any], error: Exception) -> Respons
     problem = problem_of(error)
     context = context_of(request.scope)
     context.fail(problem.code, error, unexpected=problem.status >= 500)  # noqa: PLR2004 - the server's faults
+    context.may_pass = isinstance(error, refusals.Refused) and error.may_pass
+    envelope = envelope_of(problem, context.request_id)
+    return Response(envelope, status_code=problem.status, headers=problem.headers, media_type="application/json")
+
+
+def envelope_of(problem: Problem, request_id: str) -> ErrorEnvelope:
+    """Return the body that tells of `problem`."""
     view = ErrorView(
         code=problem.code,
         type=problem.code,
         message=problem.message,
         param=problem.param,
         details=problem.details,
-        request_id=context.request_id,
+        request_id=request_id,
     )
-    return Response(ErrorEnvelope(view), status_code=problem.status, headers=problem.headers, media_type="application/json")
+    return ErrorEnvelope(view)
 
 
 def _refused(error: refusals.Refused) -> Problem:
@@ -153,8 +167,15 @@ def _framework(error: HTTPException) -> Problem:
     status = error.status_code
     code = _FRAMEWORK_CODES.get(status, "internal_error" if status >= 500 else "invalid_request")  # noqa: PLR2004
     message = _FRAMEWORK_MESSAGES.get(status) or error.detail or code.replace("_", " ")
-    headers = dict(error.headers or {}) if isinstance(error, MethodNotAllowedException) else {}
+    headers = {"Allow": _allowed(error)} if isinstance(error, MethodNotAllowedException) else {}
     return Problem(status=status, code=code, message=message, headers=headers)
+
+
+def _allowed(error: MethodNotAllowedException) -> str:
+    """Return the methods that are served: HEAD wherever GET is, OPTIONS nowhere (`edge.py`)."""
+    listed = (error.headers or {}).get("allow", "").split(", ")
+    methods = {method for method in listed if method} - {"OPTIONS"}
+    return ", ".join(sorted(methods | ({"HEAD"} if "GET" in methods else set())))
 
 
 _DESCRIPTIONS: tuple[tuple[type[Exception], Callable[[Any], Problem]], ...] = (

@@ -3,13 +3,19 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
+from services.ingest.request_context import Standing
+
 Details = Mapping[str, Any]
 
 
 class Refused(Exception):
-    """A request that will not be served as it is; `param` names the field at fault, `details` help a program."""
+    """A request that will not be served as it is; `param` names the field at fault, `details` help a program.
 
-    retry_after_s: ClassVar[int | None] = None
+    `may_pass` says of a kind of refusal that the very same request may be served later: something is awaited or still missing.
+    """
+
+    retry_after_s: int | None = None
+    may_pass: ClassVar[bool] = False
 
     def __init__(self, message: str, *, param: str | None = None, details: Details | None = None) -> None:
         super().__init__(message)
@@ -42,12 +48,56 @@ class RecordingNotFound(Refused):
     """Finalize named a recording that is not there."""
 
 
+class RateLimitExceeded(Refused):
+    """Too many requests of a project, or too many wrong credentials from an address; `standing` is of the limit that was met."""
+
+    may_pass = True
+
+    def __init__(self, message: str, *, standing: Standing, retry_after_s: int) -> None:
+        super().__init__(message)
+        self.standing = standing
+        self.retry_after_s = retry_after_s
+
+
+class IdempotencyKeyReused(Refused):
+    """The idempotency key was sent with another request before."""
+
+
+class IdempotencyInProgress(Refused):
+    """The first request with this idempotency key is still being served."""
+
+    retry_after_s = 1
+    may_pass = True
+
+
+class HeadersTooLarge(Refused):
+    """More headers than anybody needs."""
+
+
+class UrlTooLong(Refused):
+    """A path or a query longer than any of ours."""
+
+
+class ResourceAlreadyExists(Refused):
+    """Another resource has what may be there only once."""
+
+    may_pass = True
+
+
+class DeviceAlreadyBound(Refused):
+    """The device belongs to another end user."""
+
+    may_pass = True
+
+
 class NotStreaming(Refused):
     """Chunks belong to streaming recordings only."""
 
 
 class ChunkCountMismatch(Refused):
     """The stored chunks are not those that finalize announced."""
+
+    may_pass = True
 
 
 class AlreadyFinalized(Refused):
@@ -56,6 +106,8 @@ class AlreadyFinalized(Refused):
 
 class ClientGone(Refused):
     """The client closed the connection before its body was whole; nobody reads the answer."""
+
+    may_pass = True
 
 
 class EmptyChunk(Refused):
@@ -73,11 +125,14 @@ class PayloadTooLarge(Refused):
 class UploadIncomplete(Refused):
     """Something that was to be uploaded is not there, or not all of it."""
 
+    may_pass = True
+
 
 class VerificationPending(Refused):
     """The upload is still being hashed; the same request will be answered later."""
 
     retry_after_s = 2
+    may_pass = True
 
 
 class ContentMismatch(Refused):
@@ -91,9 +146,13 @@ class SizeMismatch(Refused):
 class RecordingNotReady(Refused):
     """There is no audio to transcribe, or not yet."""
 
+    may_pass = True
+
 
 class TranscriptionInProgress(Refused):
     """The recording is being transcribed already."""
+
+    may_pass = True
 
 
 class UnsupportedLanguage(Refused):
@@ -106,6 +165,8 @@ class ProviderNotConfigured(Refused):
 
 class LimitReached(Refused):
     """There may not be more of these."""
+
+    may_pass = True
 
 
 def not_found(what: str, identifier: str) -> NotFound:

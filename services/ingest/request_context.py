@@ -6,16 +6,34 @@ from typing import Any
 import msgspec
 
 from shared.domain.caller import Caller
+from shared.domain.kept_answer import Claim
 from shared.telemetry.logs import describe
 
 _KEY = "earwitness_request"
 
 
+class Standing(msgspec.Struct, frozen=True):
+    """What an answer's headers say of a rate limit: how many, how many are left, and the Unix second at which it begins anew."""
+
+    limit: int
+    remaining: int
+    resets_at: int
+
+
 class RequestContext(msgspec.Struct):
-    """Made by the edge for each request; what handlers note in it stands in the request's one log line."""
+    """Made by the edge for each request; what handlers note in it stands in the request's one log line.
+
+    `claim` is held by a request with an idempotency key; `may_pass`: its answer is a refusal that the same request may not
+    meet again; `body_hash` is of the body as far as a handler streamed it, `body_whole` says that it did so to the end.
+    """
 
     request_id: str
     caller: Caller | None = None
+    standing: Standing | None = None
+    claim: Claim | None = None
+    may_pass: bool = False
+    body_hash: Any = None
+    body_whole: bool = False
     line: dict[str, object] = msgspec.field(default_factory=dict)
     unexpected: bool = False
 

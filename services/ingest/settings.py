@@ -1,5 +1,6 @@
 """What the API needs to know before it starts."""
 
+import re
 from typing import Annotated
 
 import msgspec
@@ -7,14 +8,17 @@ import msgspec
 from shared.settings import HttpSettings, KafkaSettings, MongoSettings, RuntimeSettings, S3Settings
 
 Secret = Annotated[str, msgspec.Meta(min_length=16)]
+Rate = Annotated[int, msgspec.Meta(ge=1, le=1_000_000_000)]
 _MIB = 1024 * 1024
+_ORIGIN = re.compile(r"\*|https?://[a-z0-9.:\[\]-]+")
 
 
 class ApiSettings(msgspec.Struct, frozen=True):
     """How the API presents itself and what it admits.
 
     `public_url` is the base of every URL handed out. `signing_secret` signs chunk URLs and cursors, so it is the same on every
-    replica. `key_cache_s` is how long a revoked key may still work.
+    replica. `key_cache_s` is how long a revoked key may still work. The rates are of a project, `failures_per_minute` is of a
+    client address; `proxies` is how many proxies in front of the API append to `X-Forwarded-For`.
     """
 
     public_url: Annotated[str, msgspec.Meta(pattern=r"^https?://")]
@@ -27,6 +31,18 @@ class ApiSettings(msgspec.Struct, frozen=True):
     max_chunk_bytes: Annotated[int, msgspec.Meta(ge=1)] = 64 * _MIB
 
 
+    requests_per_second: Rate = 100
+    requests_per_minute: Rate = 6000
+    upload_urls_per_minute: Rate = 600
+    transcriptions_per_minute: Rate = 300
+    failures_per_minute: Rate = 60
+    proxies: Annotated[int, msgspec.Meta(ge=0, le=10)] = 0
+    cors_origins: tuple[str, ...] | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse origins that no browser sends."""
+        if not all(map(_ORIGIN.fullmatch, self.cors_origins or ())):
+            raise ValueError("EARWITNESS_CORS_ORIGINS is malformed: expected origins such as https://app.example.com, or *")
 class IngestSettings(msgspec.Struct, frozen=True):
     """Everything, by concern."""
 

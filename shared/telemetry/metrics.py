@@ -28,6 +28,8 @@ http_requests_total = Counter("earwitness_http_requests_total", "Requests answer
 http_request_seconds = Histogram(
     "earwitness_http_request_seconds", "From head to end of answer.", ["method", "route"], buckets=_REQUEST_BUCKETS
 )
+rate_limited_total = Counter("earwitness_rate_limited_total", "Requests refused by a rate limit.", ["limit"])
+answers_replayed_total = Counter("earwitness_answers_replayed_total", "Repeated requests answered as before.", ["route"])
 messages_handled_total = Counter("earwitness_messages_handled_total", "Messages handled.", ["topic", "group", "outcome"])
 message_seconds = Histogram(
     "earwitness_message_seconds", "One handling of a message.", ["topic", "group"], buckets=_MESSAGE_BUCKETS
