@@ -1,4 +1,4 @@
-"""Configuration in memory: the same promises as `shared.storage.config_overrides`, and owners of what is configured."""
+"""Configuration in memory: the same promises as `shared.storage.config_overrides`."""
 
 from shared.domain.errors import TransientFailure
 from shared.domain.transition import VersionConflict
@@ -39,13 +39,3 @@ class FakeConfigs:
         found = [change for change in self.audit.values() if change.override_id == override_id]
         newest = sorted((item for item in found if before is None or item.id < before), key=lambda item: item.id, reverse=True)
         return newest[offset : offset + limit]
-
-
-class FakeOwners:
-    """End users or devices by tenant and id."""
-
-    def __init__(self):
-        self.rows = {}
-
-    async def get(self, tenant, row_id):
-        return self.rows.get((tenant, row_id))

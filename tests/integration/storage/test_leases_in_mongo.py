@@ -16,7 +16,7 @@ from shared.domain.transcription import TranscriptionRequest, queued_transcripti
 from shared.domain.transition import VersionConflict
 from shared.events.recording import recording_uploaded
 from shared.events.transcription import TranscriptionQueued, transcription_event
-from shared.storage.config_overrides import ConfigOverrides
+from shared.storage.effective_configs import EffectiveConfigs
 from shared.storage.mongo import Mongo
 from shared.storage.recordings import Recordings
 from shared.storage.transcriptions import Transcriptions
@@ -81,7 +81,7 @@ async def sweep(store, recording):
 
 async def decide(store, recording):
     mongo = store.mongo
-    await DecideTranscription(store, Transcriptions(mongo), ConfigOverrides(mongo), Silence())(recording.tenant, recording.id)
+    await DecideTranscription(store, Transcriptions(mongo), EffectiveConfigs(mongo), Silence())(recording.tenant, recording.id)
 
 
 @pytest.mark.parametrize("change", [rename, tell, reflect, sweep, decide])
@@ -89,7 +89,7 @@ async def test_a_renewal_between_read_and_save_survives_whatever_else_is_saved(m
     store = RenewedMeanwhile(mongo)
     store.mongo = mongo
     job = a_recording().job.claimed("worker", now(), 10)
-    recording = await store.add(a_recording(job=job, chunks_due=True, transcription_due=True))
+    recording = await store.add(a_recording(job=job, sweep_at=now(), transcription_due=True))
     await change(store, recording)
     stored = await store.get(recording.tenant, recording.id)
     assert stored.version > recording.version

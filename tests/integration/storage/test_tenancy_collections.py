@@ -1,4 +1,4 @@
-"""Organizations, projects, keys and configuration in MongoDB; and that every list is answered by an index."""
+"""Organizations, projects and keys in MongoDB; and that every list is answered by an index."""
 
 import asyncio
 
@@ -6,14 +6,11 @@ import pytest
 
 from shared.domain.caller import SCOPES, ApiKey, KeyKind, new_secret, secret_sha256
 from shared.domain.clock import now
-from shared.domain.config import ConfigLevel
 from shared.domain.errors import AlreadyExists
 from shared.domain.ids import new_id
 from shared.domain.project import Organization, Project
 from shared.domain.tenant import Mode
-from shared.domain.transcription import ProviderName
 from shared.storage.api_keys import ApiKeys
-from shared.storage.config_overrides import ConfigOverrides
 from shared.storage.mongo import Mongo
 from shared.storage.organizations import Organizations
 from shared.storage.projects import Projects
@@ -83,21 +80,6 @@ async def test_the_time_of_last_use_only_goes_forward(mongo):
     await keys.touch(key.id, later)
     await keys.touch(key.id, earlier)
     assert (await keys.by_secret(key.secret_sha256)).last_used_at == later
-
-
-async def test_configuration_is_resolved_over_the_defaults(mongo):
-    configs = ConfigOverrides(mongo)
-    assert not (await configs.processing("proj_1")).auto_transcription.enabled
-    for language in ("en", "de"):
-        await configs.put(
-            ConfigLevel.PROJECT, "proj_1", "processing", {"auto_transcription": {"enabled": True, "language": language}}
-        )
-    auto = (await configs.processing("proj_1")).auto_transcription
-    assert (auto.enabled, auto.provider, auto.language) == (True, ProviderName.WHISPER, "de")
-    assert not (await configs.processing("proj_2")).auto_transcription.enabled
-    assert await configs.remove(ConfigLevel.PROJECT, "proj_1", "processing")
-    assert not await configs.remove(ConfigLevel.PROJECT, "proj_1", "processing")
-    assert await configs.get(ConfigLevel.PROJECT, "proj_1", "processing") is None
 
 
 TENANT = {"project_id": "proj_1", "mode": "live"}

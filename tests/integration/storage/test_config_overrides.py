@@ -1,0 +1,153 @@
+"""Configuration in MongoDB: one suite over the fake and the real collections; then what the transcriber makes of it."""
+
+import asyncio
+from datetime import timedelta
+
+import pytest
+
+from shared.domain.clock import now
+from shared.domain.config.levels import ConfigLevel, ConfigSubject, lineage
+from shared.domain.config.overrides import Author, silent
+from shared.domain.ids import new_id
+from shared.domain.project import Project
+from shared.domain.tenant import Mode, Tenant
+from shared.domain.transition import VersionConflict
+from shared.storage.config_overrides import ConfigOverrides
+from shared.storage.effective_configs import EffectiveConfigs
+from shared.storage.mongo import Mongo
+from shared.storage.projects import Projects
+from tests.fakes.configs import FakeConfigs
+
+TENANT = Tenant("proj_1")
+PROJECT = ConfigSubject(ConfigLevel.PROJECT, "proj_1", TENANT)
+BY = Author(kind="secret_key", credential_id="key_1", request_id="req_1")
+
+
+@pytest.fixture
+async def mongo(mongo_settings):
+    """An empty database."""
+    mongo = Mongo(mongo_settings)
+    yield mongo
+    mongo.close()
+
+
+@pytest.fixture(params=["fake", "mongo"])
+async def configs(request, mongo):
+    if request.param == "fake":
+        return FakeConfigs()
+    configs = ConfigOverrides(mongo)
+    await asyncio.gather(*(configs.ensure_indexes() for _ in range(3)))  # as replicas that start together
+    return configs
+
+
+async def say(configs, subject, section, value):
+    """Save one change without filing it; returns the override and the change."""
+    present = await configs.of((subject,), (section,))
+    before = present[0] if present else silent(subject, section)
+    after, change = before.changed(value, BY)
+    await configs.save(before, after, change)
+    return after, change
+
+
+async def test_what_subjects_say_is_read_back_in_one_go(configs):
+    subjects = lineage("org_1", TENANT, end_user_id="eu_1", device_id="dev_1")
+    for number, subject in enumerate(subjects):
+        await say(configs, subject, "upload", {"daily_data_limit_mb": number})
+    await say(configs, PROJECT, "processing", {})
+    found = await configs.of(subjects, ("upload", "connection"))
+    assert {item.level: item.value["daily_data_limit_mb"] for item in found} == {
+        subject.level: number for number, subject in enumerate(subjects)
+    }
+    assert await configs.of(lineage("org_2", Tenant("proj_1", Mode.TEST), end_user_id="eu_1"), ("upload",)) == []
+
+
+async def test_a_change_that_was_overtaken_is_refused(configs):
+    unsaid = silent(PROJECT, "upload")
+    first, _ = await say(configs, PROJECT, "upload", {"allow_roaming": True})
+    await say(configs, PROJECT, "upload", None)
+    for stale in (unsaid, first):
+        with pytest.raises(VersionConflict):
+            await configs.save(stale, *stale.changed({"allow_roaming": False}, BY))
+    (override,) = await configs.of((PROJECT,), ("upload",))
+    assert (override.value, override.version) == (None, 2)
+    assert len(await configs.history(PROJECT, "upload", 10)) == 2
+
+
+async def test_of_changes_at_once_one_is_saved(configs):
+    before = silent(PROJECT, "upload")
+    tried = [before.changed({"streaming_chunk_kb": 64 + number}, BY) for number in range(8)]
+    answers = await asyncio.gather(*(configs.save(before, *pair) for pair in tried), return_exceptions=True)
+    assert sorted(type(answer).__name__ for answer in answers) == ["NoneType"] + ["VersionConflict"] * 7
+    (override,) = await configs.of((PROJECT,), ("upload",))
+    (change,) = await configs.history(PROJECT, "upload", 10)
+    assert (change.after, change.version) == (override.value, 1)
+
+
+async def test_every_change_is_in_the_history_newest_first_whether_it_was_filed_or_not(configs):
+    changes = []
+    for number in range(6):
+        override, change = await say(configs, PROJECT, "upload", {"streaming_chunk_kb": 64 + number})
+        changes.insert(0, change)
+        if number == 2:
+            await asyncio.gather(*(configs.file(override.id) for _ in range(3)))
+    assert await configs.history(PROJECT, "upload", 10) == changes
+    assert await configs.history(PROJECT, "upload", 2, offset=1) == changes[1:3]
+    assert await configs.history(PROJECT, "upload", 10, before=changes[3].id) == changes[4:]
+    assert await configs.history(PROJECT, "connection", 10) == []
+    assert await configs.history(ConfigSubject(ConfigLevel.PROJECT, "proj_1", Tenant("proj_1", Mode.TEST)), "upload", 10) == []
+
+
+async def test_a_change_and_its_record_are_one_document_until_it_is_filed(mongo):
+    configs = ConfigOverrides(mongo)
+    override, change = await say(configs, PROJECT, "upload", {"allow_roaming": True})
+    stored = await mongo.database["config_overrides"].find_one({"_id": override.id})
+    assert [record["_id"] for record in stored["unfiled"]] == [change.id]
+    assert await mongo.database["config_audit"].count_documents({}) == 0
+    await configs.file(override.id)
+    assert (await mongo.database["config_overrides"].find_one({"_id": override.id}))["unfiled"] == []
+    assert await mongo.database["config_audit"].count_documents({}) == 1
+
+
+async def test_a_change_filed_before_a_crash_is_not_filed_twice(mongo):
+    configs = ConfigOverrides(mongo)
+    override, change = await say(configs, PROJECT, "upload", {"allow_roaming": True})
+    unfiled = (await mongo.database["config_overrides"].find_one({"_id": override.id}))["unfiled"]
+    await configs.file(override.id)
+    await mongo.database["config_overrides"].update_one({"_id": override.id}, {"$set": {"unfiled": unfiled}})
+    assert await configs.history(PROJECT, "upload", 10) == [change]
+
+
+async def test_the_general_is_heard_before_the_specific(mongo):
+    configs, effective, at = ConfigOverrides(mongo), EffectiveConfigs(mongo), now()
+    tenant = Tenant(new_id("proj"))
+    await Projects(mongo).add(Project(id=tenant.project_id, organization_id="org_1", name="Field", created_at=at))
+    languages = {}
+    for subject in lineage("org_1", tenant, end_user_id="eu_1", device_id="dev_1"):
+        assert (await effective.processing(tenant, end_user_id="eu_1", device_id="dev_1")).auto_transcription.language == (
+            languages.get("last")
+        )
+        languages["last"] = {"organization": "en", "project": "de", "end_user": "fr", "device": "it"}[subject.level]
+        await say(configs, subject, "processing", {"auto_transcription": {"language": languages["last"]}})
+    heard = {
+        (): "de",
+        (("end_user_id", "eu_1"),): "fr",
+        (("end_user_id", "eu_2"),): "de",
+        (("end_user_id", "eu_2"), ("device_id", "dev_1")): "it",
+        (("end_user_id", "eu_1"), ("device_id", "dev_2")): "fr",
+    }
+    for owners, language in heard.items():
+        assert (await effective.processing(tenant, **dict(owners))).auto_transcription.language == language
+    other_mode = await effective.processing(Tenant(tenant.project_id, Mode.TEST), end_user_id="eu_1")
+    assert other_mode.auto_transcription.language == "en"
+    assert (await effective.processing(Tenant("proj_none"))).auto_transcription.language is None
+
+
+async def test_times_of_changes_ascend_though_the_clock_of_a_replica_lags(configs):
+    override, _ = await say(configs, PROJECT, "upload", {"allow_roaming": True})
+    ahead = type(override)(
+        **{name: getattr(override, name) for name in override.__struct_fields__} | {"updated_at": now() + timedelta(hours=1)}
+    )
+    after, change = ahead.changed({"allow_roaming": False}, BY)
+    assert change.changed_at > ahead.updated_at
+    await configs.save(override, after, change)
+    assert (await configs.history(PROJECT, "upload", 10))[0] == change
