@@ -16,7 +16,7 @@ from pathlib import Path
 
 from bench.figures import Figures
 from bench.http_load import put_request, requests_per_second
-from deploy.local.api import Api, new_project
+from deploy.local.api import Api, end_user, new_project
 from deploy.local.chores import ROOT
 from deploy.local.plan import new_plan
 from deploy.local.servers.ports import HOST, free_port
@@ -56,7 +56,8 @@ async def answering(port: int) -> None:
 def chunk_template(stack: Stack) -> str:
     """Open a streaming recording and return where its chunks go."""
     _, key = new_project(stack.api_url, stack.plan.admin_token, "bench")
-    opened = Api(stack.api_url, key).post("/v1/recordings", {"end_user_id": "eu_bench", "streaming": True})
+    api = Api(stack.api_url, key)
+    opened = api.post("/v1/recordings", {"end_user_id": end_user(api, "bench"), "streaming": True})
     return str(opened["chunk_upload_url_template"])
 
 

@@ -11,14 +11,14 @@ import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import aiohttp
 import msgspec
 from aiohttp import web
 
 from bench.figures import Figures, percentile
-from deploy.local.api import Api, new_project
+from deploy.local.api import Api, end_user, new_project
 from deploy.local.plan import new_plan
 from deploy.local.services import SERVICES
 from deploy.local.stack import Stack
@@ -60,19 +60,29 @@ class Receiver:
         return web.Response()
 
 
+class Customer(NamedTuple):
+    """A project's key, and whose recordings it uploads."""
+
+    key: str
+    end_user_id: str
+
+
 class Load:
     """Recordings and bare POSTs, each timed in milliseconds."""
 
-    def __init__(self, client: aiohttp.ClientSession, api_url: str, key: str, receiver: Receiver, receiver_url: str) -> None:
+    def __init__(
+        self, client: aiohttp.ClientSession, api_url: str, customer: Customer, receiver: Receiver, receiver_url: str
+    ) -> None:
         self._client, self._api, self._receiver, self._receiver_url = client, api_url, receiver, receiver_url
-        self._headers = {"Authorization": f"Bearer {key}"}
+        self._headers = {"Authorization": f"Bearer {customer.key}"}
+        self._end_user_id = customer.end_user_id
         self.webhook_ms: list[float] = []
         self.answer_ms: list[float] = []
         self.bare_ms: list[float] = []
 
     async def recording(self) -> None:
         """Open, fill and finalize one recording, and wait for its webhook."""
-        opened = await self._post("/v1/recordings", {"end_user_id": "eu_bench", "streaming": True})
+        opened = await self._post("/v1/recordings", {"end_user_id": self._end_user_id, "streaming": True})
         for number in range(1, CHUNKS + 1):
             url = opened["chunk_upload_url_template"].replace("{chunk_number}", str(number))
             async with self._client.put(url, data=bytes(CHUNK_BYTES), headers={"Content-Type": "audio/ogg"}) as answer:
@@ -113,11 +123,13 @@ async def measure(stack: Stack, rate: float, seconds: float, rounds: int) -> lis
     url = await receiver.start()
     _, key = await asyncio.to_thread(new_project, stack.api_url, stack.plan.admin_token, "bench")
     endpoint = {"url": url, "events": ["recording.uploaded"]}
-    await asyncio.to_thread(Api(stack.api_url, key).post, "/v1/webhook-endpoints", endpoint)
+    api = Api(stack.api_url, key)
+    await asyncio.to_thread(api.post, "/v1/webhook-endpoints", endpoint)
+    customer = Customer(key, await asyncio.to_thread(end_user, api, "bench"))
     loads = []
     async with aiohttp.ClientSession() as client:
         for number in range(rounds + 1):
-            load = Load(client, stack.api_url, key, receiver, url)
+            load = Load(client, stack.api_url, customer, receiver, url)
             await load.at_rate(rate, seconds if number else 2.0)
             loads.append(load)
     await receiver.stop()

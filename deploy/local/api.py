@@ -47,6 +47,13 @@ class Api:
         return decoded
 
 
+def end_user(api: Api, external_id: str) -> str:
+    """Return the id of the project's end user of this `external_id`, made if there is none."""
+    found = api.get(f"/v1/end-users?external_id={external_id}")["data"]
+    made = found[0] if found else api.post("/v1/end-users", {"external_id": external_id})
+    return str(made["id"])
+
+
 def new_project(api_url: str, admin_token: str, name: str) -> tuple[str, str]:
     """Create an organization, a project and a key with all scopes; return the project's id and the key."""
     admin = Api(api_url, admin_token)

@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from deploy.local.api import Api
+from deploy.local.api import Api, end_user
 from deploy.local.chores import SAMPLES
 from deploy.local.demo.speech import ogg_opus, samples_of
 from deploy.local.sample_speech import reading
@@ -33,7 +33,7 @@ def introduction(state: State, folder: Path) -> str:
 
 def _upload_lines(api: Api, with_key: str, sample: Path) -> list[str]:
     size = sample.stat().st_size
-    recording = api.post("/v1/recordings", {"name": "a try", "end_user_id": "eu_local", "streaming": True})
+    recording = api.post("/v1/recordings", {"name": "a try", "end_user_id": end_user(api, "somebody"), "streaming": True})
     chunk = recording["chunk_upload_url_template"].replace("{chunk_number}", "1")
     url = f"{api.url}/v1/recordings/{recording['id']}"
     closing = json.dumps({"total_chunks": 1, "final_duration_ms": _DURATION_MS, "final_file_size_bytes": size})

@@ -1,45 +1,80 @@
 """Joins the parts of the API: the only place that builds its clients."""
 
+from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
 from services.ingest import ports
 from services.ingest.administer import Administer, AdminStores
+from services.ingest.admission import Admission
 from services.ingest.authentication import AdminGate, Authenticate
 from services.ingest.chunk_bodies import ChunkBodies
 from services.ingest.complete_upload import CompleteUpload
-from services.ingest.configure import Configure
+from services.ingest.configuration import ports as configuration_ports
+from services.ingest.configuration.configure import Configure
+from services.ingest.configuration.targets import FindTarget, TargetStores
+from services.ingest.cors import Cors
 from services.ingest.delete_recording import DeleteRecording
+from services.ingest.devices.bind import BindDevices, BindingStores
+from services.ingest.devices.command import CommandDevices
+from services.ingest.devices.grants import CommandGrants
+from services.ingest.devices.heartbeat import TakeHeartbeat
+from services.ingest.devices.manage import ManageDevices
+from services.ingest.devices.ports import CommandStore, DeviceStore
+from services.ingest.devices.state import ReportDevices
 from services.ingest.edge import Edge
+from services.ingest.end_users.erase import EraseEndUsers, Remains
+from services.ingest.end_users.manage import ManageEndUsers
+from services.ingest.end_users.ports import EndUserStore
 from services.ingest.finalize import Finalize
 from services.ingest.health import ReportHealth
 from services.ingest.http import UseCases, http_app
+from services.ingest.idempotency.once import Once
+from services.ingest.idempotency.repeats import KeepsAnswers
 from services.ingest.open_recording import ChunkTemplates, OpenRecording
 from services.ingest.outbox import Outbox
 from services.ingest.paging import Pager
+from services.ingest.rates.limiter import RateLimiter, Rates
+from services.ingest.rates.strangers import Strangers
 from services.ingest.read_recordings import ReadRecordings
 from services.ingest.read_transcriptions import ReadTranscriptions
 from services.ingest.receive_chunk import ReceiveChunk
 from services.ingest.recording_files import RecordingFiles
 from services.ingest.request_upload import OfferChunkUrls, RequestUploadUrl
 from services.ingest.settings import ApiSettings, IngestSettings
+from services.ingest.settle_chunk import SettleChunk
 from services.ingest.signatures import Signatures
 from services.ingest.start_transcription import StartTranscription
-from services.ingest.webhook_endpoints import ManageEndpoints
+from services.ingest.subjects import FindSubjects
+from services.ingest.webhooks import ports as webhook_ports
+from services.ingest.webhooks.deliveries import ManageDeliveries
+from services.ingest.webhooks.endpoints import EndpointRules, ManageEndpoints
 from shared.domain.transcription import ProviderName
-from shared.platform import Platform
+from shared.platform import Platform, every
+from shared.sealing import Sealing
 from shared.storage.api_keys import ApiKeys
 from shared.storage.config_overrides import ConfigOverrides
+from shared.storage.device_commands import DeviceCommands
+from shared.storage.devices import Devices
+from shared.storage.end_users import EndUsers
+from shared.storage.idempotency_keys import IdempotencyKeys
 from shared.storage.objects import ObjectStore
 from shared.storage.organizations import Organizations
 from shared.storage.projects import Projects
+from shared.storage.rate_windows import RateWindows
 from shared.storage.transcripts import Transcripts
+from shared.storage.upload_tokens import UploadTokens
+from shared.storage.webhook_deliveries import WebhookDeliveries
 from shared.storage.webhook_endpoints import WebhookEndpoints
-from shared.telemetry.health import Check, Health
+from shared.telemetry.health import ASGIApp, Check, Health
 
 PROVIDERS = frozenset({ProviderName.WHISPER})
 """The speech providers that this installation can reach."""
+
+_ERASE_EVERY_S = 2.0
+_LONGEST_BELIEF_S = 30.0
 
 
 class Stores(msgspec.Struct, frozen=True, kw_only=True):
@@ -49,12 +84,27 @@ class Stores(msgspec.Struct, frozen=True, kw_only=True):
     transcriptions: ports.TranscriptionStore
     transcripts: ports.TranscriptReader
     objects: ports.ObjectStore
-    configs: ports.ConfigStore
-    endpoints: ports.EndpointStore
+    configs: configuration_ports.ConfigStore
+    end_users: EndUserStore
+    devices: DeviceStore
+    commands: CommandStore
+    endpoints: webhook_ports.EndpointStore
+    deliveries: webhook_ports.DeliveryStore
     organizations: ports.OrganizationStore
     projects: ports.ProjectStore
     keys: ports.KeyStore
+    windows: ports.WindowStore
+    answers: ports.AnswerStore
+    upload_tokens: ports.UploadTokenStore
     relay: ports.EventRelay
+
+
+def served(api: ApiSettings, use_cases: UseCases) -> Edge:
+    """Return the application with all that wraps it."""
+    app: ASGIApp = KeepsAnswers(http_app(use_cases), use_cases.once)
+    if api.cors_origins:
+        app = Cors(app, api.cors_origins)
+    return Edge(app, use_cases.health, use_cases.strangers)
 
 
 class Ingest:
@@ -66,31 +116,58 @@ class Ingest:
         self._platform = platform = Platform(self.name, settings.mongo, settings.kafka)
         mongo = platform.mongo
         self._store = ObjectStore(settings.s3)
-        self._keys, self._projects, self._endpoints = ApiKeys(mongo), Projects(mongo), WebhookEndpoints(mongo)
+        self._keys, self._projects = ApiKeys(mongo), Projects(mongo)
+        self._endpoints = WebhookEndpoints(mongo, Sealing(settings.sealing.sealing_keys))
+        self._configs = ConfigOverrides(mongo)
+        self._end_users, self._devices, self._commands = EndUsers(mongo), Devices(mongo), DeviceCommands(mongo)
+        self._windows, self._upload_tokens = RateWindows(mongo), UploadTokens(mongo)
+        self._answers = IdempotencyKeys(mongo, Sealing(settings.sealing.sealing_keys))
         stores = Stores(
             recordings=platform.recordings,
             transcriptions=platform.transcriptions,
             transcripts=Transcripts(mongo),
             objects=self._store,
-            configs=ConfigOverrides(mongo),
+            configs=self._configs,
+            end_users=self._end_users,
+            devices=self._devices,
+            commands=self._commands,
             endpoints=self._endpoints,
+            deliveries=WebhookDeliveries(mongo),
             organizations=Organizations(mongo),
             projects=self._projects,
             keys=self._keys,
+            windows=self._windows,
+            answers=self._answers,
+            upload_tokens=self._upload_tokens,
             relay=platform.relay,
+        )
+        self._indexed = (
+            self._keys,
+            self._projects,
+            self._endpoints,
+            self._configs,
+            self._windows,
+            self._answers,
+            self._upload_tokens,
+            self._end_users,
+            self._devices,
+            self._commands,
         )
         self.health = Health({"mongodb": mongo.check, "objects": self._store.check})
         self._work_dir = settings.runtime.work_dir
         use_cases = joined(settings.api, stores, self.health, mongo.check, work_dir=self._work_dir)
-        self.app = Edge(http_app(use_cases), self.health)
+        self.app = served(settings.api, use_cases)
+        remains = Remains(platform.recordings, use_cases.bind_devices.release, use_cases.delete_recording)
+        self._erase_end_users = EraseEndUsers(self._end_users, remains)
 
     async def start(self) -> None:
         """Connect; the bucket and the topics are made as soon as their servers answer."""
         if self._work_dir is not None:
             self._work_dir.mkdir(parents=True, exist_ok=True)
         await self._store.start()
-        await self._platform.start(*(store.ensure_indexes for store in (self._keys, self._projects, self._endpoints)))
+        await self._platform.start(*(store.ensure_indexes for store in self._indexed))
         self._platform.background.start("bucket", self._store.ensure_bucket)
+        self._platform.background.start("erase_end_users", lambda: every(_ERASE_EVERY_S, self._erase_end_users))
 
     async def stop(self) -> None:
         """Publish what waits, then close."""
@@ -102,30 +179,63 @@ def joined(api: ApiSettings, stores: Stores, health: Health, check_database: Che
     """Join the use cases to what they need."""
     recordings, transcriptions = stores.recordings, stores.transcriptions
     files, outbox = RecordingFiles(stores.objects), Outbox(stores.relay)
-    signatures = Signatures(api.signing_secret)
+    settle, signatures = SettleChunk(recordings, files), Signatures(api.signing_secret)
     pager = Pager(signatures)
-    authenticate = Authenticate({"sk": stores.keys, "rk": stores.keys}, api.key_cache_s)
+    lookups = {"sk": stores.keys, "rk": stores.keys, "up": stores.upload_tokens, "dtok": stores.devices}
+    authenticate = Authenticate(lookups, api.key_cache_s)
+    grants = CommandGrants(api.signing_secret)
+    bound = BindingStores(devices=stores.devices, commands=stores.commands, end_users=stores.end_users)
+    bind_devices = BindDevices(bound, grants, authenticate.forget)
+    admin_gate, strangers = AdminGate(api.admin_token), Strangers(api.failures_per_minute, api.proxies)
+    find_subjects = FindSubjects(stores.end_users, stores.devices, min(api.key_cache_s, _LONGEST_BELIEF_S))
+    targets = TargetStores(stores.organizations, stores.projects, stores.end_users, stores.devices)
     admin_stores = AdminStores(stores.organizations, stores.projects, stores.keys)
     templates = ChunkTemplates(signatures, api.public_url, api.chunk_url_ttl_s)
+    rules = EndpointRules(api.webhooks_allow_private, timedelta(seconds=api.webhooks_secret_grace_s))
+    manage_endpoints = ManageEndpoints(stores.endpoints, stores.deliveries, pager, rules)
     return UseCases(
         authenticate=authenticate,
-        admin_gate=AdminGate(api.admin_token),
+        admin_gate=admin_gate,
+        admission=Admission(authenticate, admin_gate, RateLimiter(rates_of(api), stores.windows), strangers),
+        strangers=strangers,
+        once=Once(stores.answers),
         health=health,
         report_health=ReportHealth(check_database),
         administer=Administer(admin_stores, pager, authenticate.forget),
-        open_recording=OpenRecording(recordings, outbox, templates),
+        open_recording=OpenRecording(recordings, outbox, find_subjects, templates),
         read_recordings=ReadRecordings(recordings, files, pager),
         delete_recording=DeleteRecording(recordings, transcriptions, outbox, api.upload_url_ttl_s),
-        receive_chunk=ReceiveChunk(recordings, files, signatures, ChunkBodies(api.max_chunk_bytes, work_dir)),
+        receive_chunk=ReceiveChunk(files, settle, signatures, ChunkBodies(api.max_chunk_bytes, work_dir)),
         offer_chunk_urls=OfferChunkUrls(recordings, files, api.upload_url_ttl_s),
-        finalize=Finalize(recordings, files, outbox),
+        finalize=Finalize(recordings, files, outbox, api.upload_url_ttl_s),
         request_upload_url=RequestUploadUrl(recordings, files, outbox, api.upload_url_ttl_s),
         complete_upload=CompleteUpload(recordings, files, outbox),
         start_transcription=StartTranscription(recordings, transcriptions, outbox, PROVIDERS),
         read_transcriptions=ReadTranscriptions(recordings, transcriptions, stores.transcripts),
-        configure=Configure(stores.configs, PROVIDERS),
-        manage_endpoints=ManageEndpoints(stores.endpoints, pager, allow_private=api.webhooks_allow_private),
+        find_target=FindTarget(targets),
+        configure=Configure(stores.configs, pager, PROVIDERS),
+        manage_endpoints=manage_endpoints,
+        manage_deliveries=ManageDeliveries(stores.deliveries, manage_endpoints, pager, test_wait_s=api.webhooks_test_wait_s),
+        manage_end_users=ManageEndUsers(stores.end_users, pager, bind_devices.release, find_subjects.forget),
+        bind_devices=bind_devices,
+        command_grants=grants,
+        **_of_devices(stores, pager),
     )
+
+
+def _of_devices(stores: Stores, pager: Pager) -> dict[str, Any]:
+    """Join the use cases of devices that need nothing else."""
+    return {
+        "manage_devices": ManageDevices(stores.devices, pager),
+        "take_heartbeat": TakeHeartbeat(stores.devices, stores.commands),
+        "report_devices": ReportDevices(stores.devices, stores.commands, stores.recordings),
+        "command_devices": CommandDevices(stores.devices, stores.commands, pager),
+    }
+
+
+def rates_of(api: ApiSettings) -> Rates:
+    """Return the limits of a project."""
+    return Rates(**{name: getattr(api, name) for name in Rates.__struct_fields__})
 
 
 def build(settings: IngestSettings) -> Ingest:

@@ -8,33 +8,61 @@ from litestar.datastructures import State
 from litestar.di import Provide
 
 from services.ingest.administer import Administer
+from services.ingest.admission import Admission
 from services.ingest.api_request import ApiRequest
 from services.ingest.api_response import ApiResponse
 from services.ingest.authentication import AdminGate, Authenticate
 from services.ingest.complete_upload import CompleteUpload
-from services.ingest.configure import Configure
+from services.ingest.configuration.configure import Configure
+from services.ingest.configuration.targets import FindTarget
 from services.ingest.controllers.admin import KeyController, OrganizationController, ProjectController
 from services.ingest.controllers.chunks import ChunkController
-from services.ingest.controllers.config import ConfigController
+from services.ingest.controllers.config import (
+    ConfigSchemaController,
+    DeviceConfigController,
+    EffectiveConfigController,
+    EndUserConfigController,
+    OrganizationConfigController,
+    ProjectConfigController,
+)
+from services.ingest.controllers.device_commands import DeviceCommandController
+from services.ingest.controllers.devices import DeviceController
 from services.ingest.controllers.docs import DocsController
+from services.ingest.controllers.end_users import EndUserController
 from services.ingest.controllers.health import HealthController
 from services.ingest.controllers.recordings import RecordingController
 from services.ingest.controllers.transcriptions import TranscriptionController
 from services.ingest.controllers.uploads import UploadController
+from services.ingest.controllers.webhook_deliveries import (
+    DeliveryController,
+    EndpointDeliveryController,
+    WebhookAliasDeliveryController,
+)
 from services.ingest.controllers.webhook_endpoints import EndpointController, WebhookAliasController
 from services.ingest.delete_recording import DeleteRecording
+from services.ingest.devices.bind import BindDevices
+from services.ingest.devices.command import CommandDevices
+from services.ingest.devices.grants import CommandGrants
+from services.ingest.devices.heartbeat import TakeHeartbeat
+from services.ingest.devices.manage import ManageDevices
+from services.ingest.devices.state import ReportDevices
+from services.ingest.end_users.manage import ManageEndUsers
 from services.ingest.finalize import Finalize
 from services.ingest.health import ReportHealth
+from services.ingest.idempotency.once import Once
+from services.ingest.idempotency.repeats import recall
 from services.ingest.limits import MAX_BODY_BYTES
 from services.ingest.open_recording import OpenRecording
 from services.ingest.openapi.document import Document
 from services.ingest.problems import answer_problem
+from services.ingest.rates.strangers import Strangers
 from services.ingest.read_recordings import ReadRecordings
 from services.ingest.read_transcriptions import ReadTranscriptions
 from services.ingest.receive_chunk import ReceiveChunk
 from services.ingest.request_upload import OfferChunkUrls, RequestUploadUrl
 from services.ingest.start_transcription import StartTranscription
-from services.ingest.webhook_endpoints import ManageEndpoints
+from services.ingest.webhooks.deliveries import ManageDeliveries
+from services.ingest.webhooks.endpoints import ManageEndpoints
 from shared.telemetry.health import Health
 
 CONTROLLERS = (
@@ -47,9 +75,20 @@ CONTROLLERS = (
     ChunkController,
     UploadController,
     TranscriptionController,
-    ConfigController,
+    ConfigSchemaController,
+    EffectiveConfigController,
+    OrganizationConfigController,
+    ProjectConfigController,
+    EndUserConfigController,
+    DeviceConfigController,
+    EndUserController,
+    DeviceController,
+    DeviceCommandController,
     EndpointController,
     WebhookAliasController,
+    EndpointDeliveryController,
+    WebhookAliasDeliveryController,
+    DeliveryController,
 )
 
 
@@ -58,6 +97,9 @@ class UseCases(msgspec.Struct, frozen=True, kw_only=True):
 
     authenticate: Authenticate
     admin_gate: AdminGate
+    admission: Admission
+    strangers: Strangers
+    once: Once
     health: Health
     report_health: ReportHealth
     administer: Administer
@@ -71,8 +113,17 @@ class UseCases(msgspec.Struct, frozen=True, kw_only=True):
     complete_upload: CompleteUpload
     start_transcription: StartTranscription
     read_transcriptions: ReadTranscriptions
+    find_target: FindTarget
     configure: Configure
     manage_endpoints: ManageEndpoints
+    manage_deliveries: ManageDeliveries
+    manage_end_users: ManageEndUsers
+    manage_devices: ManageDevices
+    bind_devices: BindDevices
+    take_heartbeat: TakeHeartbeat
+    report_devices: ReportDevices
+    command_devices: CommandDevices
+    command_grants: CommandGrants
 
 
 def http_app(use_cases: UseCases) -> Litestar:
@@ -81,10 +132,11 @@ def http_app(use_cases: UseCases) -> Litestar:
         route_handlers=CONTROLLERS,
         dependencies={name: _provided(getattr(use_cases, name)) for name in UseCases.__struct_fields__},
         exception_handlers={Exception: answer_problem},
+        before_request=recall,
         request_class=ApiRequest,
         response_class=ApiResponse,
         request_max_body_size=MAX_BODY_BYTES,
-        state=State({name: getattr(use_cases, name) for name in ("authenticate", "admin_gate", "receive_chunk")}),
+        state=State({name: getattr(use_cases, name) for name in ("admin_gate", "admission", "once", "receive_chunk")}),
         openapi_config=None,
         logging_config=None,
         debug=False,

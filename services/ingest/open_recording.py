@@ -10,8 +10,8 @@ from services.ingest.bodies import CreateRecording
 from services.ingest.limits import checked_metadata, checked_time
 from services.ingest.outbox import Outbox
 from services.ingest.ports import RecordingStore
-from services.ingest.refusals import InvalidRequest
 from services.ingest.signatures import ChunkGrant, Signatures
+from services.ingest.subjects import FindSubjects, Subjects
 from shared.domain.caller import Caller
 from shared.domain.clock import now
 from shared.domain.ids import new_id
@@ -45,23 +45,24 @@ class ChunkTemplates:
 class OpenRecording:
     """Creates recordings."""
 
-    def __init__(self, recordings: RecordingStore, outbox: Outbox, templates: ChunkTemplates) -> None:
-        self._recordings, self._outbox, self._templates = recordings, outbox, templates
+    def __init__(
+        self, recordings: RecordingStore, outbox: Outbox, find_subjects: FindSubjects, templates: ChunkTemplates
+    ) -> None:
+        self._recordings, self._outbox, self._find_subjects, self._templates = recordings, outbox, find_subjects, templates
 
     async def __call__(self, caller: Caller, body: CreateRecording) -> tuple[RecordingResource, ChunkTemplate | None]:
         """Store the recording with its `recording.created`, and return it as the event shows it.
 
         A streaming one comes with its chunk template.
         """
-        recording = _opened(caller.tenant, body)
+        subjects = await self._find_subjects(caller, body.device_id, body.end_user_id)
+        recording = _opened(caller.tenant, body, subjects)
         created = recording_event(RecordingCreated, recording)
         await self._outbox.add(self._recordings, recording, created)
         return created.recording, self._templates.make(caller.tenant, recording.id) if recording.streaming else None
 
 
-def _opened(tenant: Tenant, body: CreateRecording) -> Recording:
-    if body.end_user_id is None:
-        raise InvalidRequest("end_user_id is required with an API key", param="end_user_id")
+def _opened(tenant: Tenant, body: CreateRecording, subjects: Subjects) -> Recording:
     at = now()
     streaming = bool(body.streaming)
     return Recording(
@@ -70,8 +71,8 @@ def _opened(tenant: Tenant, body: CreateRecording) -> Recording:
         mode=tenant.mode,
         status=RecordingStatus.STREAMING if streaming else RecordingStatus.PENDING,
         streaming=streaming,
-        device_id=body.device_id,
-        end_user_id=body.end_user_id,
+        device_id=subjects.device_id,
+        end_user_id=subjects.end_user_id,
         name=body.name,
         started_at=checked_time(body.started_at, "started_at"),
         ended_at=checked_time(body.ended_at, "ended_at"),

@@ -201,7 +201,8 @@ async def api():
 
 
 async def test_the_first_generations_example_of_a_streamed_recording(api):
-    created = await api.call("POST", "/recordings", {"device_id": "dev_abc123", "end_user_id": "eu_xyz789", "streaming": True})
+    device, someone = await api.new_device(), await api.someone()
+    created = await api.call("POST", "/recordings", {"device_id": device, "end_user_id": someone, "streaming": True})
     recording = strictly(created, NewStreamingRecording, 201)
     for number in range(1, 13):
         url = recording.chunk_upload_url_template.replace("{chunk_number}", str(number))
@@ -226,7 +227,7 @@ async def test_finalize_as_the_published_sdks_send_it(api, body):
 
 
 async def test_the_newest_clients_upload_and_transcription(api):
-    created = {"end_user_id": "eu_1", "name": "call.wav", "source": "api_upload", "upload_method": "import"}
+    created = {"end_user_id": await api.someone(), "name": "call.wav", "source": "api_upload", "upload_method": "import"}
     recording = strictly(await api.call("POST", "/recordings", created), Recording, 201)
     asked = {"content_type": "audio/wav", "file_size_bytes": 48}
     offer = strictly(await api.call("POST", f"/recordings/{recording.id}/upload-url", asked), UploadUrl, 200)

@@ -91,10 +91,13 @@ class Project:
 
     def __init__(self, client: Client, project_id: str) -> None:
         self.client, self.id = client, project_id
+        self._end_user_id = ""
 
     async def open(self, *, streaming: bool = True, **fields: Any) -> dict[str, Any]:
         """Open a recording."""
-        body = {"end_user_id": "eu_someone", "streaming": streaming, **fields}
+        if not self._end_user_id:
+            self._end_user_id = (await self.client.post("/v1/end-users", {"name": "Someone"}, expect=201))["id"]
+        body = {"end_user_id": self._end_user_id, "streaming": streaming, **fields}
         return await self.client.post("/v1/recordings", body, expect=201)
 
     async def put_chunk(self, recording: dict[str, Any], number: int, data: bytes) -> Answer:

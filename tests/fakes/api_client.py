@@ -1,6 +1,7 @@
 """A client of the API for tests: a project of its own, and calls that say what they expect."""
 
 import json
+import secrets
 
 import httpx
 
@@ -10,14 +11,33 @@ class ApiClient:
 
     def __init__(self, client: httpx.AsyncClient, url: str, admin_token: str):
         self.client, self.url, self.admin_token = client, url, admin_token
-        self.project_id = self.secret = ""
+        self.project_id = self.secret = self._someone = ""
 
     async def open(self):
         """Make an organization, a project and a key."""
         organization = await self.admin("POST", "/organizations", {"name": "Acme"})
         self.project_id = await self.new_project(organization["id"])
         self.secret = await self.new_key(self.project_id)
+        self._someone = ""
         return self
+
+    async def someone(self):
+        """Return the id of an end user of the project, always the same one."""
+        if not self._someone:
+            self._someone = await self.new_end_user()
+        return self._someone
+
+    async def new_end_user(self, **fields):
+        return (await self.ok("POST", "/end-users", fields))["id"]
+
+    async def new_device(self, **fields):
+        """Return the id of a new device, not bound."""
+        return (await self.ok("POST", "/devices", {"serial_number": secrets.token_hex(8), **fields}))["id"]
+
+    async def bound_device(self, end_user_id=None):
+        """Return a new device, bound to someone, as the answer to the binding shows it: with its token."""
+        body = {"end_user_id": end_user_id or await self.someone()}
+        return await self.ok("POST", f"/devices/{await self.new_device()}/bind", body)
 
     async def new_project(self, organization_id):
         return (await self.admin("POST", "/projects", {"organization_id": organization_id, "name": "Field"}))["id"]
@@ -56,7 +76,7 @@ class ApiClient:
         return response.status_code, error["code"], error
 
     async def recording(self, **fields):
-        return await self.ok("POST", "/recordings", {"end_user_id": "eu_1", **fields})
+        return await self.ok("POST", "/recordings", {"end_user_id": await self.someone(), **fields})
 
     async def put_chunk(self, recording, number, content=b"a chunk"):
         """PUT by the template, as a device does: no header but the length."""

@@ -1,25 +1,32 @@
 """The API over memory: every store as a fake that keeps the promises of the real one, and a client to talk to it."""
 
-import hashlib
-
 import httpx
 import msgspec
 
-from services.ingest.app import Stores, joined
-from services.ingest.edge import Edge
-from services.ingest.http import http_app
+from services.ingest.app import Stores, joined, served
 from services.ingest.settings import ApiSettings
 from shared.domain.clock import now
 from shared.domain.errors import AlreadyExists, TransientFailure
-from shared.domain.stored_object import BodyMismatch, StoredObject
+from shared.domain.recording import Intake
 from shared.storage.recordings import _is_news, _reflected
 from shared.telemetry.health import Health
 from tests.fakes.aggregates import FakeAggregates
+from tests.fakes.answers import FakeAnswers, FakeUploadTokens, FakeWindows
 from tests.fakes.api_client import ApiClient
+from tests.fakes.configs import FakeConfigs
+from tests.fakes.devices import FakeCommands, FakeDevices, FakeEndUsers
+from tests.fakes.objects import FakeObjects
+from tests.fakes.webhook_stores import FakeDeliveries, FakeEndpoints
 
 ADMIN_TOKEN = "admin-token-for-tests"
+UNLIMITED = {"requests_per_second": 10**6, "requests_per_minute": 10**8, "failures_per_minute": 10**6}
+"""Rates that no test meets by being fast; tests of limits set their own."""
 API_SETTINGS = ApiSettings(
-    public_url="http://api.test", admin_token=ADMIN_TOKEN, signing_secret="a signing secret for tests", max_chunk_bytes=1_000_000
+    public_url="http://api.test",
+    admin_token=ADMIN_TOKEN,
+    signing_secret="a signing secret for tests",
+    max_chunk_bytes=1_000_000,
+    **UNLIMITED,
 )
 
 
@@ -37,6 +44,10 @@ class FakeRecordings(FakeAggregates):
     async def page(self, tenant, matching, limit, *, before=None, offset=0):
         self._check()
         return newest(self.documents.values(), tenant, matching, before)[offset : offset + limit]
+
+    async def intake(self, tenant, recording_id):
+        found = await self.get(tenant, recording_id)
+        return found and Intake(**{name: getattr(found, name) for name in Intake.__struct_fields__})
 
     async def reflect(self, event):
         recording = await self.get(event.tenant, event.recording_id)
@@ -77,46 +88,6 @@ class FakeTranscripts:
 
     async def get(self, tenant, transcription_id):
         return self.kept.get((tenant, transcription_id))
-
-
-class FakeObjects:
-    """A bucket; `before_confirming` runs when the bytes are in and the sender has not heard so yet."""
-
-    def __init__(self):
-        self.objects = {}
-        self.down = False
-        self.before_confirming = None
-
-    async def put(self, key, body, size_bytes, content_type):
-        self._check()
-        content = body if isinstance(body, bytes) else b"".join([piece async for piece in body])
-        if len(content) != size_bytes:
-            raise BodyMismatch(key)
-        self.objects[key] = content
-        if self.before_confirming is not None:
-            await self.before_confirming()
-        return await self.stat(key)
-
-    async def stat(self, key):
-        self._check()
-        content = self.objects.get(key)
-        if content is None:
-            return None
-        return StoredObject(key, len(content), hashlib.md5(content).hexdigest(), now())
-
-    async def read(self, key, start, length):
-        self._check()
-        return self.objects[key][start : start + length]
-
-    async def list(self, prefix):
-        return [await self.stat(key) for key in sorted(self.objects) if key.startswith(prefix)]
-
-    def presigned_put(self, key, expires_s, *, size_bytes=None):
-        return f"http://store.test/{key}?expires={expires_s}&size={size_bytes}"
-
-    def _check(self):
-        if self.down:
-            raise TransientFailure("the object store is down")
 
 
 class FakeRows:
@@ -171,32 +142,6 @@ class FakeKeys(FakeRows):
         return self.rows[key_id]
 
 
-class FakeEndpoints(FakeRows):
-    async def get(self, tenant, row_id):
-        row = self.rows.get(row_id)
-        return row if row is not None and row.tenant == tenant else None
-
-    async def page(self, tenant, limit, *, before=None, offset=0):
-        return self._newest([row for row in self.rows.values() if row.tenant == tenant], limit, before, offset)
-
-    async def remove(self, tenant, row_id):
-        return await self.get(tenant, row_id) is not None and self.rows.pop(row_id) is not None
-
-
-class FakeConfigs:
-    def __init__(self):
-        self.values = {}
-
-    async def get(self, level, subject_id, section):
-        return self.values.get((level, subject_id, section))
-
-    async def put(self, level, subject_id, section, value):
-        self.values[level, subject_id, section] = dict(value)
-
-    async def remove(self, level, subject_id, section):
-        return self.values.pop((level, subject_id, section), None) is not None
-
-
 class FakeRelay:
     def __init__(self):
         self.nudged = []
@@ -212,10 +157,17 @@ def fake_stores():
         transcripts=FakeTranscripts(),
         objects=FakeObjects(),
         configs=FakeConfigs(),
+        end_users=FakeEndUsers(),
+        devices=FakeDevices(),
+        commands=FakeCommands(),
         endpoints=FakeEndpoints(),
+        deliveries=FakeDeliveries(),
         organizations=FakeOrganizations(),
         projects=FakeProjects(),
         keys=FakeKeys(),
+        windows=FakeWindows(),
+        answers=FakeAnswers(),
+        upload_tokens=FakeUploadTokens(),
         relay=FakeRelay(),
     )
 
@@ -226,7 +178,7 @@ class Api(ApiClient):
     def __init__(self, stores, settings=API_SETTINGS):
         self.stores, self.settings = stores, settings
         self.health = Health({})
-        app = Edge(http_app(joined(settings, stores, self.health, self._check)), self.health)
+        app = served(settings, joined(settings, stores, self.health, self._check))
         transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)
         super().__init__(httpx.AsyncClient(transport=transport), settings.public_url, settings.admin_token)
 

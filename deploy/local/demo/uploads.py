@@ -4,10 +4,10 @@ import urllib.request
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from deploy.local.api import Api
+from deploy.local.api import Api, end_user
 
 _TIMEOUT_S = 30.0
-_USER = "eu_demo"
+_USER = "speaker"
 
 
 def put(url: str, body: bytes, headers: Mapping[str, str]) -> None:
@@ -19,7 +19,7 @@ def put(url: str, body: bytes, headers: Mapping[str, str]) -> None:
 
 def open_streaming(api: Api, name: str) -> dict[str, Any]:
     """Open a recording for chunks."""
-    return api.post("/v1/recordings", {"name": name, "end_user_id": _USER, "streaming": True})
+    return api.post("/v1/recordings", {"name": name, "end_user_id": end_user(api, _USER), "streaming": True})
 
 
 def stream(api: Api, recording: Mapping[str, Any], chunks: Sequence[bytes], duration_ms: int) -> None:
@@ -34,7 +34,7 @@ def stream(api: Api, recording: Mapping[str, Any], chunks: Sequence[bytes], dura
 
 def open_whole(api: Api, name: str) -> dict[str, Any]:
     """Open a recording for one file."""
-    return api.post("/v1/recordings", {"name": name, "end_user_id": _USER})
+    return api.post("/v1/recordings", {"name": name, "end_user_id": end_user(api, _USER)})
 
 
 def upload_whole(api: Api, recording: Mapping[str, Any], file: bytes) -> None:

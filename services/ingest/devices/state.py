@@ -64,7 +64,7 @@ class ReportDevices:
         commanded = await self._commanded(device, at)
         return RecordingActivity(
             active=True,
-            recording_id=stream and stream.id,
+            recording_id=None if stream is None else stream.id,
             started_at=_started(stream, commanded),
             initiated_by="device" if commanded is None else "command",
         )

@@ -24,7 +24,7 @@ _PAGE = 50
 _AT_ONCE = 5
 
 
-class Remains(msgspec.Struct, frozen=True, kw_only=True):
+class Remains(msgspec.Struct, frozen=True):
     """How to deal with what is left: `release` frees an end user's devices, `delete_recording` takes a tenant and an id."""
 
     recordings: RecordingStore

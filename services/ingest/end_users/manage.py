@@ -1,5 +1,7 @@
 """End users as their project manages them (contract section 14)."""
 
+from collections.abc import Callable
+
 from services.ingest.end_users.bodies import CreateEndUser
 from services.ingest.end_users.ports import EndUserStore, OfEndUser
 from services.ingest.limits import checked_metadata
@@ -10,16 +12,22 @@ from shared.domain.clock import now
 from shared.domain.end_user import EndUser
 from shared.domain.errors import AlreadyExists, TransientFailure
 from shared.domain.ids import new_id
+from shared.domain.tenant import Tenant
 from shared.telemetry.logs import get_logger
 
 log = get_logger()
 
 
 class ManageEndUsers:
-    """Creates, shows and deletes end users; `release` frees the devices of one that was deleted."""
+    """Creates, shows and deletes end users.
 
-    def __init__(self, end_users: EndUserStore, pager: Pager, release: OfEndUser) -> None:
-        self._end_users, self._pager, self._release = end_users, pager, release
+    `release` frees the devices of one that was deleted; `forget` makes this replica look for it when it is named next.
+    """
+
+    def __init__(
+        self, end_users: EndUserStore, pager: Pager, release: OfEndUser, forget: Callable[[Tenant, str], None]
+    ) -> None:
+        self._end_users, self._pager, self._release, self._forget = end_users, pager, release, forget
 
     async def create(self, caller: Caller, body: CreateEndUser) -> EndUser:
         """Store a new end user; an `external_id` that another one has is refused."""
@@ -63,6 +71,7 @@ class ManageEndUsers:
         """Delete one: at once it is gone and its `external_id` free; its devices and recordings follow, whatever happens."""
         if not await self._end_users.remove(caller.tenant, end_user_id, now()):
             raise not_found("end user", end_user_id)
+        self._forget(caller.tenant, end_user_id)
         try:
             await self._release(caller.tenant, end_user_id)
         except TransientFailure as failure:  # whoever erases the rest does it again

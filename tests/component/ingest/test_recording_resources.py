@@ -20,7 +20,7 @@ async def test_a_new_recording_is_the_whole_object_with_defaults(api):
 
 
 async def test_creation_answers_201_and_queues_its_event(api):
-    response = await api.call("POST", "/recordings", {"end_user_id": "eu_1"})
+    response = await api.call("POST", "/recordings", {"end_user_id": await api.someone()})
     assert response.status_code == 201
     recording_id = response.json()["id"]
     assert api.events(recording_id) == ["recording.created"]
@@ -62,7 +62,7 @@ async def test_metadata_comes_back_as_it_was(api, metadata):
     ],
 )
 async def test_metadata_that_cannot_be_kept_is_refused_with_the_reason(api, metadata, says):
-    status, code, error = await api.refused("POST", "/recordings", {"end_user_id": "eu_1", "metadata": metadata})
+    status, code, error = await api.refused("POST", "/recordings", {"end_user_id": await api.someone(), "metadata": metadata})
     assert (status, code, error["param"]) == (400, "invalid_request", "metadata")
     assert says in error["message"]
 
@@ -88,7 +88,7 @@ async def test_metadata_that_cannot_be_kept_is_refused_with_the_reason(api, meta
     ],
 )
 async def test_a_wrong_field_is_refused_by_name(api, field, value):
-    status, code, error = await api.refused("POST", "/recordings", {"end_user_id": "eu_1", field: value})
+    status, code, error = await api.refused("POST", "/recordings", {"end_user_id": await api.someone(), field: value})
     assert (status, code, error["param"]) == (400, "invalid_request", field)
 
 
@@ -152,11 +152,12 @@ async def test_offset_pages_too_and_wins_over_a_cursor(api):
 
 
 async def test_filters_narrow_the_list(api):
-    await make(api, 1, end_user_id="eu_2", device_id="dev_1")
+    other, device = await api.new_end_user(), await api.new_device()
+    await make(api, 1, end_user_id=other, device_id=device)
     streaming = await make(api, 1, streaming=True)
     assert (await ids(api, "?status=streaming"))[0] == streaming
-    assert len((await ids(api, "?end_user_id=eu_2"))[0]) == 1
-    assert len((await ids(api, "?device_id=dev_1&end_user_id=eu_2&status=pending"))[0]) == 1
+    assert len((await ids(api, f"?end_user_id={other}"))[0]) == 1
+    assert len((await ids(api, f"?device_id={device}&end_user_id={other}&status=pending"))[0]) == 1
     assert (await ids(api, "?device_id=dev_none"))[0] == []
 
 

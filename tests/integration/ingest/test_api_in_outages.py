@@ -45,11 +45,11 @@ async def test_without_a_broker_uploads_are_taken_and_told_of_later(private):
 async def test_without_mongodb_everything_is_refused_as_unavailable_and_comes_back(private):
     async with private.replica(key_cache_s=60) as api:
         await api.open()
-        recording = await api.streamed(1)
+        recording, someone = await api.streamed(1), await api.someone()
         await turn(private, "mongo", "stop")
         refused = await asyncio.gather(
             api.call("GET", f"/recordings/{recording['id']}"),
-            api.call("POST", "/recordings", {"end_user_id": "eu_1"}),
+            api.call("POST", "/recordings", {"end_user_id": someone}),
             api.put_chunk(recording, 2),
             api.call("GET", f"{api.url}/health", secret=""),
             api.call("GET", f"{api.url}/health/ready", secret=""),

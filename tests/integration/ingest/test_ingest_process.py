@@ -84,13 +84,14 @@ async def test_the_command_line_makes_a_key_that_the_api_knows_and_sigterm_drain
 
     organization = await admin("create-organization", "--name", "Acme")
     project = await admin("create-project", "--organization", organization["id"], "--name", "Field")
-    key = await admin("create-key", "--project", project["id"], "--mode", "test", "--scope", "recordings:write")
+    key = await admin("create-key", "--project", project["id"], "--mode", "test", "--scope", "recordings:write", "--scope", "end_users:write")
     assert key["secret"].startswith("rk_test_")
     url = environment["public_url"]
     process = await start("services.ingest", **environment)
     async with httpx.AsyncClient(headers={"Authorization": f"Bearer {key['secret']}"}) as client:
         assert (await until_it_answers(process, url, client)).status_code == 200
-        made = await client.post(f"{url}/v1/recordings", json={"end_user_id": "eu_1", "streaming": True})
+        someone = (await client.post(f"{url}/v1/end-users", json={})).json()["id"]
+        made = await client.post(f"{url}/v1/recordings", json={"end_user_id": someone, "streaming": True})
         assert made.status_code == 201
         assert (await client.get(f"{url}/v1/recordings")).status_code == 403
 
