@@ -68,7 +68,7 @@ def checked_time(moment: datetime | None, param: str) -> datetime | None:
 
 def _fault(value: object) -> str | None:
     if isinstance(value, dict) and any(key.startswith("$") for key in value):
-        return "holds a key that begins with $"
+        return "may not hold keys that begin with $"
     if isinstance(value, float) and not math.isfinite(value):
         return "holds a number that is too large"
     if isinstance(value, int) and not -MAX_INTEGER - 1 <= value <= MAX_INTEGER:
