@@ -6,7 +6,7 @@ from typing import Any
 from services.ingest.edge import UNROUTED
 from shared.telemetry.health import ASGIApp
 
-EXPOSED = b"X-Request-Id, X-RateLimit-Limit, X-RateLimit-Remaining, X-RateLimit-Reset, Retry-After, Idempotency-Replayed, Location, Allow"
+EXPOSED = b"X-Request-Id, X-RateLimit-Limit, X-RateLimit-Remaining, X-RateLimit-Reset, Retry-After, Idempotency-Replayed, Allow"
 _METHODS = b"GET, HEAD, POST, PUT, PATCH, DELETE"
 _HEADERS = b"Authorization, Content-Type, Idempotency-Key, Last-Event-ID, X-Request-Id, Bota-Version, traceparent"
 _PREFLIGHT_AGE_S = b"600"

@@ -10,15 +10,20 @@ from services.ingest.bodies import CreateRecording
 from services.ingest.limits import checked_metadata, checked_time
 from services.ingest.outbox import Outbox
 from services.ingest.ports import RecordingStore
+from services.ingest.refusals import not_found
 from services.ingest.signatures import ChunkGrant, Signatures
 from services.ingest.subjects import FindSubjects, Subjects
 from shared.domain.caller import Caller
 from shared.domain.clock import now
+from shared.domain.errors import AlreadyExists
 from shared.domain.ids import new_id
+from shared.domain.kept_answer import Claim
 from shared.domain.recording import Recording, RecordingStatus
 from shared.domain.tenant import Tenant
 from shared.events.recording import RecordingCreated, recording_event
-from shared.events.resources import RecordingResource
+from shared.events.resources import RecordingResource, recording_resource
+
+_TRIES = 2
 
 
 class ChunkTemplate(msgspec.Struct, frozen=True):
@@ -50,23 +55,42 @@ class OpenRecording:
     ) -> None:
         self._recordings, self._outbox, self._find_subjects, self._templates = recordings, outbox, find_subjects, templates
 
-    async def __call__(self, caller: Caller, body: CreateRecording) -> tuple[RecordingResource, ChunkTemplate | None]:
+    async def __call__(
+        self, caller: Caller, body: CreateRecording, claim: Claim | None = None
+    ) -> tuple[RecordingResource, ChunkTemplate | None]:
         """Store the recording with its `recording.created`, and return it as the event shows it.
 
-        A streaming one comes with its chunk template.
+        A streaming one comes with its chunk template. A recording of the same device with the same uuid and generation is the
+        same one: it is returned as it stands, whatever else the body says, with a new template. The same goes for what an
+        earlier run of the same claim has stored: its id follows from the claim.
         """
         subjects = await self._find_subjects(caller, body.device_id, body.end_user_id)
-        recording = _opened(caller.tenant, body, subjects)
-        created = recording_event(RecordingCreated, recording)
-        await self._outbox.add(self._recordings, recording, created)
-        return created.recording, self._templates.make(caller.tenant, recording.id) if recording.streaming else None
+        wanted = _opened(caller.tenant, body, subjects, claim)
+        recording, resource = await self._stored(wanted)
+        return resource, self._templates.make(caller.tenant, recording.id) if recording.streaming else None
+
+    async def _stored(self, wanted: Recording) -> tuple[Recording, RecordingResource]:
+        """Store the recording, or return the one that is there in its place."""
+        created = recording_event(RecordingCreated, wanted)
+        for _ in range(_TRIES):
+            try:
+                await self._outbox.add(self._recordings, wanted, created)
+            except AlreadyExists:
+                present = await self._recordings.get(wanted.tenant, wanted.id)
+                if present is None and wanted.recording_uuid is not None:
+                    present = await self._recordings.twin_of(wanted)
+                if present is not None:
+                    return present, recording_resource(present)
+            else:
+                return wanted, created.recording
+        raise not_found("recording", wanted.id)  # an earlier run stored it, and it was deleted since
 
 
-def _opened(tenant: Tenant, body: CreateRecording, subjects: Subjects) -> Recording:
+def _opened(tenant: Tenant, body: CreateRecording, subjects: Subjects, claim: Claim | None) -> Recording:
     at = now()
     streaming = bool(body.streaming)
     return Recording(
-        id=new_id("rec"),
+        id=new_id("rec") if claim is None else claim.new_id("rec"),
         project_id=tenant.project_id,
         mode=tenant.mode,
         status=RecordingStatus.STREAMING if streaming else RecordingStatus.PENDING,

@@ -53,7 +53,7 @@ class RateLimitExceeded(Refused):
 
     may_pass = True
 
-    def __init__(self, message: str, *, standing: Standing, retry_after_s: int) -> None:
+    def __init__(self, message: str, *, standing: Standing | None = None, retry_after_s: int = 1) -> None:
         super().__init__(message)
         self.standing = standing
         self.retry_after_s = retry_after_s

@@ -4,6 +4,8 @@ from datetime import datetime
 
 import msgspec
 
+from shared.domain.ids import later_derived_id
+
 
 class Claim(msgspec.Struct, frozen=True, kw_only=True):
     """The right to serve a request with an idempotency key; a later claim of the same request has another token.
@@ -14,6 +16,10 @@ class Claim(msgspec.Struct, frozen=True, kw_only=True):
     id: str
     token: str
     first_at: datetime
+
+    def new_id(self, prefix: str) -> str:
+        """Return the id of the one thing of this kind that the request makes: the same however often it is claimed."""
+        return later_derived_id(prefix, int(self.first_at.timestamp() * 1000), self.id, self.first_at)
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True):

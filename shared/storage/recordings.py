@@ -32,6 +32,13 @@ INDEXES = (
     IndexModel([*_TENANT, ("deleted_at", ASCENDING), ("status", ASCENDING), ("_id", DESCENDING)], name="list_by_status"),
     IndexModel([*_TENANT, ("deleted_at", ASCENDING), ("device_id", ASCENDING), ("_id", DESCENDING)], name="list_by_device"),
     IndexModel([*_TENANT, ("deleted_at", ASCENDING), ("end_user_id", ASCENDING), ("_id", DESCENDING)], name="list_by_user"),
+    IndexModel(
+        [*_TENANT, ("device_id", ASCENDING), ("recording_uuid", ASCENDING), ("recording_generation", ASCENDING)],
+        name="one_per_uuid",
+        unique=True,
+        partialFilterExpression={"recording_uuid": {"$type": "string"}, "deleted_at": {"$type": "null"}},
+    ),
+    IndexModel([*_TENANT, ("media.id", ASCENDING)], name="by_media", partialFilterExpression={"media.id": {"$exists": True}}),
     IndexModel([("updated_at", ASCENDING)], name="transcription_due", partialFilterExpression={"transcription_due": True}),
     IndexModel([("updated_at", ASCENDING)], name="chunks_due", partialFilterExpression={"chunks_due": True}),
     IndexModel([("erasure.due_at", ASCENDING)], name="to_erase", partialFilterExpression={"erasure.due_at": {"$type": "date"}}),
@@ -58,6 +65,17 @@ class Recordings(Aggregates[Recording]):
         return await self._documents.find(where, _NEWEST_FIRST, limit, offset)
 
     async def due_for_transcription(self, older_than: datetime, limit: int) -> list[Recording]:
+    async def twin_of(self, recording: Recording) -> Recording | None:
+        """Return the recording that has the tenant, device, uuid and generation of this one and is not deleted."""
+        same: dict[str, Any] = {name: getattr(recording, name) for name in ("project_id", "device_id", "recording_generation")}
+        of_uuid = {"recording_uuid": {"$eq": recording.recording_uuid, "$type": "string"}, "deleted_at": {"$type": "null"}}
+        return await self._documents.find_one({**same, "mode": recording.mode.value, **of_uuid})
+
+    async def by_media(self, tenant: Tenant, media_id: str) -> Recording | None:
+        """Return the recording that this file belongs to, unless it is deleted."""
+        where = {"project_id": tenant.project_id, "mode": tenant.mode.value, "media.id": media_id, "deleted_at": None}
+        return await self._documents.find_one(where)
+
         """Return recordings whose automatic transcription nobody has decided since `older_than`."""
         where = {"transcription_due": True, "updated_at": {"$lte": older_than}}
         return await self._documents.find(where, (("updated_at", ASCENDING),), limit)

@@ -45,6 +45,22 @@ class FakeRecordings(FakeAggregates):
         self._check()
         return newest(self.documents.values(), tenant, matching, before)[offset : offset + limit]
 
+    async def add(self, aggregate, *events):
+        if aggregate.recording_uuid is not None and await self.twin_of(aggregate) is not None:
+            raise AlreadyExists(aggregate.recording_uuid)
+        return await super().add(aggregate, *events)
+
+    async def twin_of(self, recording):
+        self._check()
+        names = ("tenant", "device_id", "recording_uuid", "recording_generation")
+        same = {name: getattr(recording, name) for name in names}
+        return next(iter(newest(self.documents.values(), recording.tenant, same, None)), None)
+
+    async def by_media(self, tenant, media_id):
+        self._check()
+        mine = newest(self.documents.values(), tenant, {}, None)
+        return next((item for item in mine if any(media.id == media_id for media in item.media)), None)
+
     async def intake(self, tenant, recording_id):
         found = await self.get(tenant, recording_id)
         return found and Intake(**{name: getattr(found, name) for name in Intake.__struct_fields__})

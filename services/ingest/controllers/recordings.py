@@ -29,7 +29,7 @@ class RecordingController(Controller):
         self, request: ApiRequest, data: JSONBody[CreateRecording], open_recording: NamedDependency[OpenRecording]
     ) -> RecordingResource:
         """Open a recording, to be uploaded whole or, with `streaming`, chunk by chunk."""
-        recording, template = await open_recording(request.caller, data)
+        recording, template = await open_recording(request.caller, data, request.context.claim)
         request.context.note(recording_id=recording.id)
         return new_recording_view(recording, template)
 

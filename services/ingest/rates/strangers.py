@@ -18,7 +18,7 @@ _NETWORK_BITS = 64  # of an IPv6 address: one customer has the rest for itself
 class Strangers:
     """Counts 401s per address and minute, in this replica alone; the addresses not heard of for longest are forgotten.
 
-    `proxies` is how many proxies of ours stand in front and append to `X-Forwarded-For`; what clients put there counts for nothing.
+    `proxies` is how many proxies of ours stand in front and append to `X-Forwarded-For`; what clients put there does not count.
     """
 
     def __init__(self, failures_per_minute: int, proxies: int = 0, clock: Callable[[], float] = time.time) -> None:

@@ -115,9 +115,10 @@ def test_every_refusal_has_a_status_and_a_code(kind):
     assert problem.message == "why"
 
 
-def test_only_a_pending_verification_asks_to_come_again():
-    asking = [kind for kind in kinds_of(Refused) if "Retry-After" in problem_of(kind("why")).headers]
-    assert asking == [refusals.VerificationPending]
+def test_refusals_that_only_time_can_change_ask_to_come_again():
+    asking = {kind for kind in kinds_of(Refused) if "Retry-After" in problem_of(kind("why")).headers}
+    assert asking == {refusals.VerificationPending, refusals.IdempotencyInProgress, refusals.RateLimitExceeded}
+    assert all(kind.may_pass for kind in asking)
 
 
 def test_errors_of_the_domain_have_their_place():
