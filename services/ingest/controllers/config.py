@@ -6,7 +6,8 @@ from litestar import Controller, delete, get, put
 from litestar.di import NamedDependency, Provide
 from litestar.params import FromPath, FromQuery, JSONBody
 
-from services.ingest.api_request import ApiRequest, requires, requires_or_operator
+from services.ingest import refusals
+from services.ingest.api_request import ApiRequest, requires
 from services.ingest.configuration.configure import Configure
 from services.ingest.configuration.targets import Asker, FindTarget, Target
 from services.ingest.configuration.validity import section_of
@@ -26,6 +27,7 @@ from services.ingest.views.pages import PageView, page_view
 from shared.domain.config.sections import SECTIONS
 
 SECTION = "/{section:str}"
+_REFUSES = (refusals.ProviderNotConfigured, refusals.UnsupportedLanguage)
 
 
 async def _organization(request: ApiRequest, organization_id: FromPath[str], find_target: NamedDependency[FindTarget]) -> Target:
@@ -59,12 +61,12 @@ class EffectiveConfigController(Controller):
     tags = ("Configuration",)
     dependencies = {"target": Provide(_own_project)}  # noqa: RUF012 - the framework's own form
 
-    @get("/", guards=[requires_or_operator("config:read")])
+    @get("/", guards=[requires("config:read")], refuses=[refusals.NotFound])
     async def read_all(self, target: NamedDependency[Target], configure: NamedDependency[Configure]) -> ConfigsView:
         """Read every section as it counts."""
         return configs_view(await configure.read_all(target))
 
-    @get(SECTION, guards=[requires_or_operator("config:read")])
+    @get(SECTION, guards=[requires("config:read")])
     async def read(
         self, target: NamedDependency[Target], section: FromPath[str], configure: NamedDependency[Configure]
     ) -> ConfigView:
@@ -77,8 +79,9 @@ class ProjectConfigController(EffectiveConfigController):
 
     path = "/v1/projects/{project_id:str}/config"
     dependencies = {"target": Provide(_project)}  # noqa: RUF012 - as above
+    opt = {"resource": "project_config"}  # noqa: RUF012 - as above
 
-    @put(SECTION, guards=[requires_or_operator("config:write")])
+    @put(SECTION, guards=[requires("config:write")], refuses=_REFUSES)
     async def change(
         self,
         target: NamedDependency[Target],
@@ -89,12 +92,12 @@ class ProjectConfigController(EffectiveConfigController):
         """Change what the body names and leave the rest as it is."""
         return config_view(await configure.change(target, section, data))
 
-    @delete(SECTION, guards=[requires_or_operator("config:write")])
+    @delete(SECTION, guards=[requires("config:write")], refuses=[refusals.InvalidRequest])
     async def reset(self, target: NamedDependency[Target], section: FromPath[str], configure: NamedDependency[Configure]) -> None:
         """Forget what is said here about the section."""
         await configure.reset(target, section)
 
-    @get(f"{SECTION}/history", guards=[requires_or_operator("config:read")])
+    @get(f"{SECTION}/history", guards=[requires("config:read")])
     async def history(  # noqa: PLR0913 - what a page is asked for by
         self,
         target: NamedDependency[Target],
@@ -115,6 +118,7 @@ class OrganizationConfigController(ProjectConfigController):
 
     path = "/v1/organizations/{organization_id:str}/config"
     dependencies = {"target": Provide(_organization)}  # noqa: RUF012 - as above
+    opt = {"resource": "organization_config", "operator": True}  # noqa: RUF012 - as above
 
 
 class EndUserConfigController(ProjectConfigController):
@@ -122,6 +126,7 @@ class EndUserConfigController(ProjectConfigController):
 
     path = "/v1/end-users/{end_user_id:str}/config"
     dependencies = {"target": Provide(_end_user)}  # noqa: RUF012 - as above
+    opt = {"resource": "end_user_config"}  # noqa: RUF012 - as above
 
 
 class DeviceConfigController(ProjectConfigController):
@@ -129,6 +134,7 @@ class DeviceConfigController(ProjectConfigController):
 
     path = "/v1/devices/{device_id:str}/config"
     dependencies = {"target": Provide(_device)}  # noqa: RUF012 - as above
+    opt = {"resource": "device_config"}  # noqa: RUF012 - as above
 
 
 class ConfigSchemaController(Controller):

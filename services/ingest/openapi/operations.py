@@ -14,12 +14,14 @@ from services.ingest.openapi.parameters import parameters_of
 from services.ingest.openapi.schemas import Schema, Schemas
 from services.ingest.openapi.security import security_of
 
-OPTIONS = frozenset({"refuses", "takes", "answers", "also", "credential"})
+OPTIONS = frozenset({"refuses", "takes", "answers", "also", "credential", "bucket", "resource", "operator"})
 """What a route may say of itself beside its signature.
 
 `refuses`: the errors it may answer beside those that its form implies. `takes`: the media type of a raw body. `answers`: media
 types with their schemas, where the answer is not JSON of the annotation. `also`: other statuses of success, with the Struct of
-each. `credential`: what lets a request in when no guard does.
+each. `credential`: what lets a request in when no guard does. `bucket`: the rate limit it counts against beside that of all
+requests. `resource`: what the operation is named after, where its controller inherits it.
+`operator`: the operator may do it, too.
 """
 
 _RAW: Schema = {}  # in OpenAPI 3.1 the schema of bytes
@@ -49,7 +51,8 @@ def operation_of(handler: HTTPRouteHandler, schemas: Schemas) -> dict[str, Any]:
 def _operation_id(handler: HTTPRouteHandler) -> str:
     """Name the operation by its controller and its method: `recording_create`."""
     controller, _, method = handler.fn.__qualname__.rpartition(".")
-    resource = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", controller.removesuffix("Controller")).lower()
+    named = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", controller.removesuffix("Controller")).lower()
+    resource = handler.opt.get("resource", named)
     return f"{resource}_{method.removesuffix('_page')}"
 
 

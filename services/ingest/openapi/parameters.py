@@ -1,10 +1,12 @@
 """Path and query parameters, with the limits that the code itself holds them to."""
 
 import inspect
+from collections.abc import Iterator
 from typing import Any
 
 from litestar.handlers import HTTPRouteHandler
 from litestar.params import HeaderParameter, PathParameter, QueryParameter
+from litestar.typing import FieldDefinition
 
 from services.ingest.limits import MAX_CHUNK_NUMBER
 from services.ingest.openapi.schemas import Schema, Schemas
@@ -48,10 +50,9 @@ _PATH_ONLY = ("end_user_id", "device_id")  # filters take any text
 
 
 def parameters_of(handler: HTTPRouteHandler, schemas: Schemas) -> list[dict[str, Any]]:
-    """Describe every parameter of the handler, in the order of its signature."""
+    """Describe every parameter of the handler, in the order of its signature; what it depends on comes before itself."""
     found = []
-    for name, parameter in inspect.signature(handler.fn).parameters.items():
-        field = handler.parsed_fn_signature.parameters.get(name)
+    for name, parameter, field in _signature(handler):
         kwarg = None if field is None else field.kwarg_definition
         if field is None or type(kwarg) not in _PLACES:
             continue
@@ -61,6 +62,18 @@ def parameters_of(handler: HTTPRouteHandler, schemas: Schemas) -> list[dict[str,
         required = place == "path" or parameter.default is inspect.Parameter.empty
         found.append(_described(shown, place, schema, required=required))
     return found
+
+
+def _signature(handler: HTTPRouteHandler) -> Iterator[tuple[str, inspect.Parameter, FieldDefinition | None]]:
+    provided = handler.resolve_dependencies()
+    wanted = [provided[name] for name in inspect.signature(handler.fn).parameters if name in provided]
+    sources = [
+        *((provide.dependency, provide.parsed_fn_signature) for provide in wanted),
+        (handler.fn, handler.parsed_fn_signature),
+    ]
+    for function, parsed in sources:
+        for name, parameter in inspect.signature(function).parameters.items():
+            yield name, parameter, parsed.parameters.get(name)
 
 
 def _described(name: str, place: str, schema: Schema, *, required: bool) -> dict[str, Any]:

@@ -44,7 +44,7 @@ def security_of(handler: HTTPRouteHandler) -> dict[str, Any]:
     guards = handler.resolve_guards()
     guard = next((guard for guard in guards if isinstance(guard, Requires)), None)
     if guard is not None:
-        return _guarded(guard)
+        return _guarded(guard, operator="operator" in handler.opt)
     if admin_only in guards:
         return {"security": [{"admin_token": []}], "x-credentials": ["admin_token"]}
     if handler.opt.get("credential") == SIGNED_URL:
@@ -52,8 +52,8 @@ def security_of(handler: HTTPRouteHandler) -> dict[str, Any]:
     return {"security": [], "x-credentials": []}
 
 
-def _guarded(guard: Requires) -> dict[str, Any]:
-    tokens = sorted(kind.value for kind in guard.tokens)
+def _guarded(guard: Requires, *, operator: bool) -> dict[str, Any]:
+    tokens = sorted([kind.value for kind in guard.tokens] + ["admin_token"] * operator)
     security: list[dict[str, list[str]]] = [{token: []} for token in tokens]
     if guard.scope is None:
         return {"security": security, "x-credentials": tokens}
