@@ -41,11 +41,12 @@ async def test_a_deletion_is_told_once_and_repeated_it_finds_nothing(api):
 
 
 async def test_the_news_of_a_deletion_holds_nothing_that_people_wrote(api):
-    recording = await api.recording(name="A private talk", metadata={"patient": "Ada"}, device_id="dev_1")
+    recording = await api.recording(name="A private talk", metadata={"patient": "Ada"}, device_id=await api.new_device())
     await api.call("DELETE", f"/recordings/{recording['id']}")
     deleted = api.stores.recordings.outbox[recording["id"]][-1].recording
     assert (deleted.name, deleted.metadata) == (None, {})
-    assert (deleted.end_user_id, deleted.device_id, deleted.status) == ("eu_1", "dev_1", "pending")
+    of = (recording["end_user_id"], recording["device_id"])
+    assert (deleted.end_user_id, deleted.device_id, deleted.status) == (*of, "pending")
     assert deleted.deleted_at is not None
 
 
