@@ -19,6 +19,7 @@ import uvloop
 from minio import Minio
 
 from deploy.local.servers.seaweedfs import SeaweedServer
+from shared.domain.ids import new_ulid
 from shared.domain.object_keys import chunk_key
 from shared.settings import S3Settings
 from shared.storage.objects import ObjectStore
@@ -40,7 +41,7 @@ def put_by_store(store: ObjectStore) -> Put:
     """Return our own way."""
 
     def put(number: int) -> Awaitable[object]:
-        return store.put(chunk_key("bench", "ours", number), streamed(), len(CHUNK), CONTENT_TYPE)
+        return store.put(chunk_key("bench", "ours", number, new_ulid()), streamed(), len(CHUNK), CONTENT_TYPE)
 
     return put
 
@@ -55,7 +56,7 @@ def put_by_minio(settings: S3Settings, pool: ThreadPoolExecutor) -> Put:
 
     async def put(number: int) -> object:
         body = io.BytesIO(b"".join([piece async for piece in streamed()]))
-        key = chunk_key("bench", "peer", number)
+        key = chunk_key("bench", "peer", number, new_ulid())
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(
             pool, lambda: client.put_object(settings.s3_bucket, key, body, len(CHUNK), content_type=CONTENT_TYPE)

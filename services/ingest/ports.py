@@ -7,7 +7,7 @@ from typing import Any, Protocol, TypeVar
 from shared.domain.caller import ApiKey, Credential
 from shared.domain.kept_answer import Answer, Claim, ClaimedRequest
 from shared.domain.project import Organization, Project
-from shared.domain.recording import Recording
+from shared.domain.recording import Intake, Recording
 from shared.domain.stored_object import StoredObject
 from shared.domain.tenant import Tenant
 from shared.domain.transcript import Transcript
@@ -45,6 +45,9 @@ class AggregateStore(Protocol[A]):
 
 class RecordingStore(AggregateStore[Recording], Protocol):
     """Recordings."""
+
+    async def intake(self, tenant: Tenant, recording_id: str) -> Intake | None:
+        """Return whether the recording takes chunks, as it stood after this was called."""
 
     async def page(
         self, tenant: Tenant, matching: Mapping[str, Any], limit: int, *, before: str | None = None, offset: int = 0
@@ -91,6 +94,9 @@ class ObjectStore(Protocol):
 
     async def list(self, prefix: str) -> list[StoredObject]:
         """Return every object below `prefix`, sorted by key."""
+
+    async def delete(self, keys: Sequence[str]) -> None:
+        """Delete objects; those already gone are no error."""
 
     def presigned_put(self, key: str, expires_s: int, *, size_bytes: int | None = None) -> str:
         """Return a URL for one plain PUT."""

@@ -2,9 +2,10 @@
 
 from services.ingest.paging import Page, Pager, PageRequest
 from services.ingest.ports import RecordingStore
-from services.ingest.recording_files import ReceivedChunk, RecordingFiles
+from services.ingest.recording_files import RecordingFiles
 from services.ingest.refusals import NotStreaming, not_found
 from shared.domain.caller import Caller
+from shared.domain.chunks import ChunkUpload
 from shared.domain.recording import Recording, RecordingStatus
 from shared.domain.tenant import Tenant
 
@@ -37,8 +38,8 @@ class ReadRecordings:
 
         return await self._pager.page(caller.tenant, "recordings", request, read)
 
-    async def chunks(self, caller: Caller, recording_id: str) -> list[ReceivedChunk]:
-        """Return what has been received of a streaming recording, by number; nothing once it is joined and swept."""
+    async def chunks(self, caller: Caller, recording_id: str) -> list[ChunkUpload]:
+        """Return what has been received of a streaming recording, by number, the newest of each; nothing once it is swept."""
         recording = await self.get(caller, recording_id)
         if not recording.streaming:
             raise NotStreaming("this recording is not a streaming one: it has no chunks")

@@ -1,39 +1,40 @@
-"""The verb of a chunk's PUT: its bytes go to the object store, and count only while the recording is open."""
+"""The verb of a chunk's PUT: its bytes go to the object store, under a key of their own, and count if no finalize went before."""
 
 import time
 from collections.abc import Callable
 
 from services.ingest.chunk_bodies import ChunkBodies, ChunkBody
-from services.ingest.ports import RecordingStore
-from services.ingest.read_recordings import existing
 from services.ingest.recording_files import RecordingFiles
-from services.ingest.refusals import AlreadyFinalized, NotStreaming
+from services.ingest.refusals import Refused
+from services.ingest.settle_chunk import SettleChunk, require_open
 from services.ingest.signatures import ChunkQuery, Signatures
-from shared.domain.recording import Recording, RecordingStatus
 from shared.domain.stored_object import StoredObject
 from shared.domain.tenant import Tenant
 
+_OPEN_FOR_S = 60.0
+_MOST_KNOWN = 10_000
+
 
 class ReceiveChunk:
-    """Takes chunks in: any order, any content type, a later one of the same number replaces an earlier one.
+    """Takes chunks in: any order, any content type, a later one of the same number takes the place of an earlier one.
 
-    A chunk is acknowledged only when the store has confirmed it and the recording, read again after that, is still open. So
-    whoever lists the chunks after a finalize sees every acknowledged one. Nothing is written before the body has arrived whole
-    and the recording, read then, is open: however slow its sender, a body that ends after the finalize touches no stored chunk.
-    What remains is the time of the store's own write: a finalize within it leaves a chunk refused whose bytes may be stored.
+    A chunk is acknowledged only when the store has confirmed it and, asked after that, the recording says that it counts
+    (`SettleChunk`). No PUT touches what another one stored, so one that is refused has changed nothing; what it stored it
+    deletes, and the stitcher's sweep does should it fail to.
     """
 
     def __init__(
         self,
-        recordings: RecordingStore,
         files: RecordingFiles,
+        settle: SettleChunk,
         signatures: Signatures,
         bodies: ChunkBodies,
         *,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self._recordings, self._files, self._signatures = recordings, files, signatures
+        self._files, self._settle, self._signatures = files, settle, signatures
         self._bodies, self._clock = bodies, clock
+        self._known_open: dict[str, float] = {}
 
     def admit(self, recording_id: str, query: ChunkQuery) -> Tenant:
         """Return whose recording the URL opens; raises `Forbidden` or `UploadUrlExpired`."""
@@ -42,23 +43,25 @@ class ReceiveChunk:
     async def __call__(self, tenant: Tenant, recording_id: str, number: int, body: ChunkBody | None) -> StoredObject:
         """Store the chunk; None for a body of unknown length."""
         admitted = self._bodies.admitted(body)
-        if admitted.large:
-            await self._require_open(tenant, recording_id)  # else it would be read for nothing; a small one is on its way anyway
+        if admitted.large or not self._lately_open(recording_id):
+            require_open(await self._settle.intake(tenant, recording_id))  # else it would be stored for nothing
         async with self._bodies.taken(admitted) as whole:
-            await self._require_open(tenant, recording_id)
             stored = await self._files.put_chunk(tenant, recording_id, number, whole)
-        await self._require_open(tenant, recording_id)
+        try:
+            await self._settle(tenant, recording_id, stored.key)
+        except Refused:
+            self._known_open.pop(recording_id, None)
+            await self._files.discard(stored.key)
+            raise
+        self._note_open(recording_id)
         return stored
 
-    async def _require_open(self, tenant: Tenant, recording_id: str) -> None:
-        require_open(await existing(self._recordings, tenant, recording_id))
+    def _lately_open(self, recording_id: str) -> bool:
+        """Say whether a chunk was acknowledged not long ago: then one question, after the store's answer, will do."""
+        return self._known_open.get(recording_id, 0.0) > self._clock() - _OPEN_FOR_S
 
-
-def require_open(recording: Recording) -> None:
-    """Refuse unless the recording takes chunks."""
-    if not recording.streaming:
-        raise NotStreaming("this recording is not a streaming one: upload it by upload-url")
-    if recording.status is not RecordingStatus.STREAMING:
-        raise AlreadyFinalized(
-            "the recording is finalized and takes no more chunks", details={"current_status": recording.status}
-        )
+    def _note_open(self, recording_id: str) -> None:
+        self._known_open.pop(recording_id, None)
+        self._known_open[recording_id] = self._clock()
+        if len(self._known_open) > _MOST_KNOWN:
+            del self._known_open[next(iter(self._known_open))]

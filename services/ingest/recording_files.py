@@ -1,30 +1,23 @@
-"""The object store as the API uses it: a recording's chunks by number and its media by themselves, never by key."""
+"""The object store as the API uses it: a recording's chunks by number and its media by themselves."""
 
 import asyncio
+import contextlib
 import hashlib
 from collections.abc import Sequence
-from datetime import datetime
-
-import msgspec
 
 from services.ingest.chunk_bodies import WholeChunk
 from services.ingest.ports import ObjectStore
+from shared.domain.chunks import ChunkUpload, decoded_manifest, encoded_manifest, newest_uploads
+from shared.domain.errors import TransientFailure
+from shared.domain.ids import new_ulid
 from shared.domain.magic import HEAD_BYTES
 from shared.domain.media import CONTENT_TYPES, Media, MediaType
-from shared.domain.object_keys import chunk_key, chunk_number, chunk_prefix, media_key
-from shared.domain.stored_object import ObjectChanged, StoredObject
+from shared.domain.object_keys import chunk_key, chunk_prefix, manifest_key, media_key
+from shared.domain.stored_object import ObjectChanged, ObjectMissing, StoredObject
 from shared.domain.tenant import Tenant
 
 _PIECE_BYTES = 1024 * 1024
 _CHUNK_CONTENT_TYPE = "application/octet-stream"
-
-
-class ReceivedChunk(msgspec.Struct, frozen=True, kw_only=True):
-    """One chunk as the store has it."""
-
-    number: int
-    size_bytes: int
-    received_at: datetime | None
 
 
 class RecordingFiles:
@@ -34,24 +27,37 @@ class RecordingFiles:
         self._store = store
 
     async def put_chunk(self, tenant: Tenant, recording_id: str, number: int, chunk: WholeChunk) -> StoredObject:
-        """Store a chunk in place of an earlier one; once this returns, every later listing has it."""
-        key = chunk_key(tenant.project_id, recording_id, number)
+        """Store a chunk under a key of its own; once this returns, every later listing has it."""
+        key = chunk_key(tenant.project_id, recording_id, number, new_ulid())
         return await self._store.put(key, chunk.content, chunk.size_bytes, _CHUNK_CONTENT_TYPE)
 
-    async def chunks(self, tenant: Tenant, recording_id: str) -> list[ReceivedChunk]:
-        """Return the chunks that are stored, by number."""
+    async def discard(self, key: str) -> None:
+        """Delete what this process alone has stored and nobody will read; what a failure leaves behind the stitcher sweeps."""
+        with contextlib.suppress(TransientFailure):
+            await self._store.delete([key])
+
+    async def chunks(self, tenant: Tenant, recording_id: str) -> list[ChunkUpload]:
+        """Return the chunks that are stored, by number, of each the upload that counts."""
         found = await self._store.list(chunk_prefix(tenant.project_id, recording_id))
-        numbered = [(chunk_number(stored.key), stored) for stored in found]
-        chunks = [
-            ReceivedChunk(number=number, size_bytes=stored.size_bytes, received_at=stored.last_modified)
-            for number, stored in numbered
-            if number is not None
-        ]
-        return sorted(chunks, key=lambda chunk: chunk.number)
+        return await asyncio.to_thread(newest_uploads, found)  # there may be a million
+
+    async def pin(self, tenant: Tenant, recording_id: str, uploads: Sequence[ChunkUpload]) -> StoredObject:
+        """Store which uploads will be joined, as a new object that nobody else writes."""
+        content = await asyncio.to_thread(encoded_manifest, uploads)
+        key = manifest_key(tenant.project_id, recording_id, new_ulid())
+        return await self._store.put(key, content, len(content), "application/json")
+
+    async def pinned(self, tenant: Tenant, recording_id: str, manifest: str) -> set[str]:
+        """Return the keys of the uploads that a manifest names; raises `ObjectMissing` when it is gone."""
+        stored = await self._store.stat(manifest)
+        if stored is None:
+            raise ObjectMissing(manifest)
+        uploads = decoded_manifest(await self._store.read(manifest, 0, stored.size_bytes))
+        return {chunk_key(tenant.project_id, recording_id, upload.number, upload.upload_id) for upload in uploads}
 
     def chunk_url(self, tenant: Tenant, recording_id: str, number: int, expires_s: int) -> str:
-        """Return a URL that stores the chunk without passing the API."""
-        return self._store.presigned_put(chunk_key(tenant.project_id, recording_id, number), expires_s)
+        """Return a URL, unlike any other, that stores the chunk without passing the API."""
+        return self._store.presigned_put(chunk_key(tenant.project_id, recording_id, number, new_ulid()), expires_s)
 
     def upload_url(self, media: Media, expires_s: int) -> str:
         """Return a URL that stores the media file, of exactly its declared size when there is one."""

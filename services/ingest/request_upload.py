@@ -7,26 +7,31 @@ import msgspec
 from services.ingest.bodies import RequestChunkUrls, RequestUpload
 from services.ingest.limits import MAX_CHUNK_NUMBER, checked_time
 from services.ingest.outbox import Outbox, decided_anew
-from services.ingest.ports import RecordingStore
+from services.ingest.ports import RecordingStore, UploadTokenStore
 from services.ingest.read_recordings import found
-from services.ingest.receive_chunk import require_open
 from services.ingest.recording_files import RecordingFiles, file_key
 from services.ingest.refusals import InvalidRequest, LimitReached
-from shared.domain.caller import Caller
+from services.ingest.settle_chunk import require_open
+from shared.domain.caller import Caller, secret_sha256
 from shared.domain.clock import now
 from shared.domain.ids import new_id
 from shared.domain.media import CONTENT_TYPES, Media, MediaStatus, MediaType, default_content_type
 from shared.domain.recording import Recording, RecordingStatus
+from shared.domain.tenant import Tenant
+from shared.domain.upload_token import UploadToken, new_upload_token
 
 AWAITING_UPLOAD = frozenset({RecordingStatus.PENDING, RecordingStatus.INTEGRITY_FAILURE})
 MAX_MEDIA = 100
+TOKEN_GRACE = timedelta(minutes=15)
+"""How long an upload's token outlives its URL: for a PUT that began in time to end, and its hash to be verified."""
 
 
 class UploadOffer(msgspec.Struct, frozen=True, kw_only=True):
-    """A URL for one PUT of one file."""
+    """A URL for one PUT of one file, and the token that completes the upload."""
 
     media: Media
     url: str
+    token: str
     expires_at: datetime
     expires_in: int
 
@@ -42,14 +47,16 @@ class ChunkUrlOffer(msgspec.Struct, frozen=True, kw_only=True):
 class RequestUploadUrl:
     """Announces a file of a recording that awaits its upload, and hands out the URL to store it."""
 
-    def __init__(self, recordings: RecordingStore, files: RecordingFiles, outbox: Outbox, ttl_s: int) -> None:
-        self._recordings, self._files, self._outbox, self._ttl_s = recordings, files, outbox, ttl_s
+    def __init__(
+        self, recordings: RecordingStore, files: RecordingFiles, outbox: Outbox, tokens: UploadTokenStore, ttl_s: int
+    ) -> None:
+        self._recordings, self._files, self._outbox, self._tokens, self._ttl_s = recordings, files, outbox, tokens, ttl_s
 
     async def __call__(self, caller: Caller, recording_id: str, body: RequestUpload) -> UploadOffer:
         """Add the file to the recording's media, pending.
 
         A recording has one audio: asking anew takes the place of an earlier request, so that a client whose URL has expired
-        simply asks again.
+        simply asks again; the earlier token is good for nothing then.
         """
 
         async def attempt() -> Media:
@@ -63,7 +70,21 @@ class RequestUploadUrl:
         media = await decided_anew(attempt)
         expires_at = now() + timedelta(seconds=self._ttl_s)
         url = self._files.upload_url(media, self._ttl_s)
-        return UploadOffer(media=media, url=url, expires_at=expires_at, expires_in=self._ttl_s)
+        token = await self._new_token(caller.tenant, recording_id, media)
+        return UploadOffer(media=media, url=url, token=token, expires_at=expires_at, expires_in=self._ttl_s)
+
+    async def _new_token(self, tenant: Tenant, recording_id: str, media: Media) -> str:
+        secret = new_upload_token()
+        token = UploadToken(
+            secret_sha256=secret_sha256(secret),
+            project_id=tenant.project_id,
+            mode=tenant.mode,
+            recording_id=recording_id,
+            media_id=media.id,
+            expires_at=now() + timedelta(seconds=self._ttl_s) + TOKEN_GRACE,
+        )
+        await self._tokens.add(token)
+        return secret
 
 
 class OfferChunkUrls:

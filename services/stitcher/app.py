@@ -73,7 +73,7 @@ class Stitcher:
         background.start("jobs", self._runner.run)
         await self._consumer.start()
         background.start("erasure", self._erase.run)
-        background.start("chunk-sweep", lambda: every(_SWEEP_S, lambda: self._sweep.left_behind(_SWEEP_S)))
+        background.start("chunk-sweep", lambda: every(_SWEEP_S, lambda: self._sweep.due(_SWEEP_S)))
 
     async def stop(self) -> None:
         """Finish running jobs within the grace time or hand them back, then close."""
@@ -90,7 +90,7 @@ class Stitcher:
             self._runner.wake()
             return
         stitched = await self._stitch(recording)
-        if stitched.chunks_due:
+        if stitched.sweep_at is not None:
             await self._sweep(stitched)
 
     async def _check_workers(self) -> None:

@@ -90,8 +90,8 @@ class RecordingStore(Protocol):
     async def save(self, before: Recording, after: Recording, *events: Event) -> Recording:
         """Replace `before` by `after` and queue `events`, in one write; raises `VersionConflict`."""
 
-    async def with_chunks_due(self, older_than: datetime, limit: int) -> Sequence[Recording]:
-        """Return recordings whose chunks are joined and still there."""
+    async def to_sweep(self, before: datetime, limit: int) -> Sequence[Recording]:
+        """Return recordings whose sweep has been due since `before`."""
 
 
 class Claims(Protocol):

@@ -2,28 +2,27 @@
 
 import asyncio
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from datetime import datetime
 from pathlib import Path
 
 import msgspec
 
-from services.stitcher.ports import AudioStore, AudioWorker, Claims, Joined, Probed, StoredChunk
+from services.stitcher.ports import AudioStore, AudioWorker, Claims, Joined, Probed
+from shared.domain.chunks import ChunkUpload, decoded_manifest
 from shared.domain.clock import now
 from shared.domain.errors import FailureReason, PermanentFailure
 from shared.domain.job import JobStatus
 from shared.domain.media import Media, MediaStatus
-from shared.domain.object_keys import chunk_number, chunk_prefix, media_key
+from shared.domain.object_keys import chunk_key, media_key
 from shared.domain.recording import Finalization, Recording
-from shared.domain.stored_object import UploadReplaced, pinned
+from shared.domain.stored_object import ObjectChanged, ObjectMissing, UploadReplaced, pinned
 from shared.events.event import Event
 from shared.events.recording import RecordingStitched, recording_event
-from shared.telemetry.logs import get_logger
 from shared.telemetry.metrics import stage_seconds
-
-log = get_logger()
+from shared.workers.lease_queue import LeaseLost
 
 _DOWNLOADS = 8
-_NAMED = 20  # late chunks that the log names
 
 
 class StitchRecording:
@@ -47,9 +46,8 @@ class StitchRecording:
         return stitched
 
     async def _join(self, recording: Recording, finalization: Finalization, folder: Path) -> Recording:
-        stored = await self._store.list(chunk_prefix(recording.project_id, recording.id))
-        chunks = _numbered(stored, finalization.total_chunks)
-        files = await self._download(chunks, folder)
+        uploads = await self._pinned(finalization, folder)
+        files = await self._download(recording, uploads, folder)
         output = folder / "joined"
         await asyncio.to_thread(output.mkdir)
         joined = await self._worker.join(files, output)
@@ -59,9 +57,13 @@ class StitchRecording:
         media = msgspec.structs.replace(media, etag=uploaded.etag or None)
 
         def stitched(present: Recording) -> tuple[Recording, Sequence[Event]]:
-            return _done(present, media, joined.duration_ms, joined.sha256, chunks_due=True)
+            return _done(present, media, joined.duration_ms, joined.sha256, sweep_at=now())
 
-        return await self._claims.finish(recording, stitched)
+        try:
+            return await self._claims.finish(recording, stitched)
+        except LeaseLost:  # another claim's result counts; should this fail, that one's last sweep finds it
+            await self._store.delete([media.object_key])
+            raise
 
     async def _probe(self, recording: Recording, folder: Path) -> Recording:
         media = recording.audio
@@ -73,43 +75,48 @@ class StitchRecording:
         probed = await self._worker.probe(path)
 
         def stitched(present: Recording) -> tuple[Recording, Sequence[Event]]:
-            return _done(present, _probed_media(media, probed), probed.duration_ms, probed.sha256, chunks_due=False)
+            return _done(present, _probed_media(media, probed), probed.duration_ms, probed.sha256, sweep_at=None)
 
         return await self._claims.finish(recording, stitched)
 
-    async def _download(self, chunks: Mapping[int, StoredChunk], folder: Path) -> list[Path]:
+    async def _pinned(self, finalization: Finalization, folder: Path) -> list[ChunkUpload]:
+        """Return the uploads that finalize pinned, in order: what else the store holds is no part of the recording."""
+        path = folder / "manifest"
+        await self._store.download(finalization.manifest_key, path, etag=finalization.manifest_etag or None)
+        uploads = await asyncio.to_thread(lambda: decoded_manifest(path.read_bytes()))
+        for upload in uploads:
+            if upload.size_bytes == 0:
+                message = f"chunk {upload.number} is empty"
+                raise PermanentFailure(FailureReason.CHUNK_EMPTY, message, chunk_number=upload.number)
+        return uploads
+
+    async def _download(self, recording: Recording, uploads: Sequence[ChunkUpload], folder: Path) -> list[Path]:
         slots = asyncio.Semaphore(_DOWNLOADS)
 
-        async def fetch(number: int, chunk: StoredChunk) -> Path:
-            path = folder / f"{number:06d}"
+        async def fetch(upload: ChunkUpload) -> Path:
+            path = folder / f"{upload.number:06d}"
+            key = chunk_key(recording.project_id, recording.id, upload.number, upload.upload_id)
             async with slots:
-                await self._store.download(chunk.key, path, etag=chunk.etag)
+                try:
+                    await self._store.download(key, path, etag=upload.etag or None)
+                except (ObjectChanged, ObjectMissing) as error:
+                    raise _at_fault(error, upload.number) from error
             return path
 
         try:
             async with asyncio.TaskGroup() as tasks:
-                fetches = [tasks.create_task(fetch(number, chunks[number])) for number in sorted(chunks)]
+                fetches = [tasks.create_task(fetch(upload)) for upload in uploads]
         except ExceptionGroup as group:
             raise group.exceptions[0] from None  # one chunk's failure is the recording's
         return [fetch.result() for fetch in fetches]
 
 
-def _numbered(stored: Sequence[StoredChunk], total: int) -> dict[int, StoredChunk]:
-    """Return chunks 1 to `total` by number; refuse a gap or an empty one. The store's listing is the truth.
-
-    What lies above `total` came too late: the recording was finalized without it, and its sender was told so.
-    """
-    found = {number: item for item in stored if (number := chunk_number(item.key)) is not None}
-    for number in range(1, total + 1):
-        chunk = found.get(number)
-        if chunk is None:
-            raise PermanentFailure(FailureReason.CHUNK_MISSING, f"chunk {number} of {total} is missing", chunk_number=number)
-        if chunk.size_bytes == 0:
-            raise PermanentFailure(FailureReason.CHUNK_EMPTY, f"chunk {number} is empty", chunk_number=number)
-    late = sorted(set(found) - set(range(1, total + 1)))
-    if late:
-        log.warning("stitch.late_chunks", numbers=late[:_NAMED], total=total)
-    return {number: found[number] for number in range(1, total + 1)}
+def _at_fault(error: ObjectChanged | ObjectMissing, number: int) -> PermanentFailure:
+    """Return what it means that a pinned upload is not there as it was: its own pre-signed URL alone can replace it."""
+    if isinstance(error, ObjectMissing):
+        return PermanentFailure(FailureReason.CHUNK_MISSING, f"chunk {number} is missing", chunk_number=number)
+    message = f"chunk {number} was replaced after the recording was finalized"
+    return PermanentFailure(FailureReason.CONTENT_HASH_MISMATCH, message, chunk_number=number)
 
 
 def _check_md5(joined: Joined, expected: str | None) -> None:
@@ -145,7 +152,7 @@ def _probed_media(media: Media, probed: Probed) -> Media:
 
 
 def _done(
-    present: Recording, media: Media, duration_ms: int, sha256: str, *, chunks_due: bool
+    present: Recording, media: Media, duration_ms: int, sha256: str, *, sweep_at: datetime | None
 ) -> tuple[Recording, Sequence[Event]]:
     if present.content_sha256_verified_at is not None and present.content_sha256 != sha256:
         raise UploadReplaced  # a hash that was verified never gives way to another
@@ -155,7 +162,7 @@ def _done(
         content_sha256=sha256,
         job=present.job and present.job.ended(JobStatus.COMPLETED),
         transcription_due=True,
-        chunks_due=chunks_due,
+        sweep_at=sweep_at,
     )
     return after, (recording_event(RecordingStitched, after),)
 

@@ -1,10 +1,11 @@
-"""Deletes the chunks of recordings that are joined and verified; what a crash left is found again later."""
+"""Deletes what was stored for streaming uploads and is not needed once they are joined; what a crash left is found later."""
 
-from datetime import timedelta
+from collections.abc import Iterator
+from datetime import datetime, timedelta
 
 from services.stitcher.ports import AudioStore, RecordingStore
 from shared.domain.clock import now
-from shared.domain.object_keys import chunk_number, chunk_prefix
+from shared.domain.object_keys import chunk_prefix, manifest_prefix, media_prefix
 from shared.domain.recording import Recording
 from shared.domain.transition import VersionConflict
 
@@ -13,32 +14,59 @@ _CONFLICT_TRIES = 5
 
 
 class SweepChunks:
-    """Removes chunks that nobody needs any more, surely and without haste."""
+    """Removes what nobody reads any more, surely and without haste.
+
+    That is every chunk, joined or not, the manifests of finalizes that another overtook, and joined objects of workers that
+    lost their claim. The first sweep comes at once. By pre-signed URLs chunks can be stored a while longer, and a worker that
+    was thought dead may still write: the last sweep comes when the last URL has ended.
+    """
 
     def __init__(self, store: AudioStore, recordings: RecordingStore) -> None:
         self._store, self._recordings = store, recordings
 
     async def __call__(self, recording: Recording) -> None:
-        """Delete the chunks that were joined, then forget that they were due; a replay finds nothing to delete.
+        """Sweep, then note when the next one is due; a replay finds nothing to delete."""
+        began = now()
+        needed = set(_needed(recording))
+        for prefix in _prefixes(recording):
+            stored = await self._store.list(prefix)
+            await self._store.delete([item.key for item in stored if item.key not in needed])
+        await self._note(recording, _next_after(recording, began))
 
-        Chunks that came too late to be joined stay until the recording itself is erased.
-        """
-        total = recording.finalization.total_chunks if recording.finalization else 0
-        chunks = await self._store.list(chunk_prefix(recording.project_id, recording.id))
-        await self._store.delete([chunk.key for chunk in chunks if (chunk_number(chunk.key) or 0) <= total])
-        for _ in range(_CONFLICT_TRIES):  # the next stage writes at this very moment; what is left after these the sweep finds
+    async def due(self, grace_s: float) -> int:
+        """Sweep what has been due for `grace_s` seconds; return how many recordings that were."""
+        found = await self._recordings.to_sweep(now() - timedelta(seconds=grace_s), _BATCH)
+        for recording in found:
+            await self(recording)
+        return len(found)
+
+    async def _note(self, recording: Recording, at: datetime | None) -> None:
+        for _ in range(_CONFLICT_TRIES):  # the next stage writes at this very moment; after these the next sweep notes it
             present = await self._recordings.get(recording.tenant, recording.id)
-            if present is None or not present.chunks_due:
+            if present is None or present.sweep_at != recording.sweep_at:
                 return
             try:
-                await self._recordings.save(present, present.changed(chunks_due=False))
+                await self._recordings.save(present, present.changed(sweep_at=at))
             except VersionConflict:
                 continue
             return
 
-    async def left_behind(self, older_than_s: float) -> int:
-        """Delete the chunks of what was joined more than `older_than_s` seconds ago; return how many recordings."""
-        found = await self._recordings.with_chunks_due(now() - timedelta(seconds=older_than_s), _BATCH)
-        for recording in found:
-            await self(recording)
-        return len(found)
+
+def _prefixes(recording: Recording) -> Iterator[str]:
+    yield chunk_prefix(recording.project_id, recording.id)
+    yield manifest_prefix(recording.project_id, recording.id)
+    for media in recording.media:
+        yield media_prefix(recording.project_id, recording.id, media.id)
+
+
+def _needed(recording: Recording) -> Iterator[str]:
+    """Yield what stays: the audio, and the manifest, by which a late PUT learns whether its chunk was joined."""
+    for media in recording.media:
+        yield media.object_key
+    if recording.finalization is not None:
+        yield recording.finalization.manifest_key
+
+
+def _next_after(recording: Recording, began: datetime) -> datetime | None:
+    ends = recording.finalization and recording.finalization.urls_end
+    return ends if ends is not None and ends > began else None

@@ -50,7 +50,11 @@ class HashClaim(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Finalization(msgspec.Struct, frozen=True, kw_only=True):
-    """How a streaming upload was closed: the parameters, for recognising a repeat, and what the answer said."""
+    """How a streaming upload was closed: the parameters, for recognising a repeat, and what the answer said.
+
+    The manifest (an object, by key and etag) names the uploads that are joined. `urls_end` is when the last pre-signed URL has
+    ended by which a chunk can still be stored.
+    """
 
     total_chunks: int
     duration_ms: int
@@ -59,6 +63,9 @@ class Finalization(msgspec.Struct, frozen=True, kw_only=True):
     chunks_received: int
     stitching_job_id: str
     finalized_at: datetime
+    manifest_key: str
+    manifest_etag: str
+    urls_end: datetime
 
 
 class Erasure(msgspec.Struct, frozen=True, kw_only=True):
@@ -71,11 +78,28 @@ class Erasure(msgspec.Struct, frozen=True, kw_only=True):
     until: datetime
 
 
+class Intake(msgspec.Struct, frozen=True, kw_only=True):
+    """What of a recording decides whether it takes chunks: read for every chunk, so it is little."""
+
+    project_id: str
+    mode: Mode
+    status: RecordingStatus
+    streaming: bool = False
+    closing_until: datetime | None = None
+    deleted_at: datetime | None = None
+
+    @property
+    def tenant(self) -> Tenant:
+        """Whose recording it is."""
+        return Tenant(self.project_id, self.mode)
+
+
 class Recording(msgspec.Struct, frozen=True, kw_only=True, rename={"id": "_id"}):
     """A recording as MongoDB keeps it. `version` grows with every write; `outbox` is handled by the storage alone.
 
-    `chunks_due` is set when the chunks are joined and verified and still have to be deleted; `transcription_due` is set when
-    audio is ready and nobody has yet decided whether to transcribe it by itself.
+    `closing_until` is set while a finalize looks at the chunks, and ends by itself if that finalize dies; no chunk is
+    acknowledged meanwhile. `sweep_at` is when to delete what was stored for a streaming upload and is not needed (any more);
+    None for never. `transcription_due` is set when audio is ready and nobody has yet decided whether to transcribe it by itself.
     `transcription_version` is the version of the transcription last reflected in `status`.
     `erasure` is there once the recording is deleted, until nothing is left of it.
     """
@@ -102,13 +126,14 @@ class Recording(msgspec.Struct, frozen=True, kw_only=True, rename={"id": "_id"})
     content_sha256: str | None = None
     content_sha256_verified_at: datetime | None = None
     hash_claim: HashClaim | None = None
+    closing_until: datetime | None = None
     finalization: Finalization | None = None
     job: Job | None = None
     failure: Failure | None = None
     transcription_id: str | None = None
     transcription_version: int = 0
     transcription_due: bool = False
-    chunks_due: bool = False
+    sweep_at: datetime | None = None
     uploaded_at: datetime | None = None
     created_at: datetime
     updated_at: datetime
@@ -137,6 +162,10 @@ class Recording(msgspec.Struct, frozen=True, kw_only=True, rename={"id": "_id"})
             check_move(FOLLOWS, self.id, self.status, status)
         return msgspec.structs.replace(self, version=self.version + 1, updated_at=now(), **fields)
 
+    def closing(self, until: datetime | None) -> "Recording":
+        """Return the next version with a finalize at work on it until then, or with none: to clients nothing has changed."""
+        return msgspec.structs.replace(self, version=self.version + 1, closing_until=until)
+
     def deleted(self, urls_end: datetime) -> "Recording":
         """Return the recording deleted, in whatever status: its job is lost, its name and metadata are gone at once.
 
@@ -148,7 +177,7 @@ class Recording(msgspec.Struct, frozen=True, kw_only=True, rename={"id": "_id"})
             metadata={},
             job=self.job and self.job.stopped(),
             transcription_due=False,
-            chunks_due=False,
+            sweep_at=None,
             deleted_at=at,
             erasure=Erasure(due_at=at, until=urls_end),
         )

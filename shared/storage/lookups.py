@@ -1,6 +1,6 @@
 """Lookups by id that come at the same moment go to MongoDB in one query; each reads what stood there after it was asked."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from motor.motor_asyncio import AsyncIOMotorCollection
@@ -12,10 +12,10 @@ Found = dict[str, Any] | None
 
 
 class Lookups:
-    """The lookups in one collection."""
+    """The lookups in one collection; of whole documents, or of the fields in `projection`."""
 
-    def __init__(self, collection: AsyncIOMotorCollection[dict[str, Any]]) -> None:
-        self._collection = collection
+    def __init__(self, collection: AsyncIOMotorCollection[dict[str, Any]], projection: Mapping[str, int] | None = None) -> None:
+        self._collection, self._projection = collection, projection
         self._batches = Batches(self._read)
 
     async def find(self, document_id: str) -> Found:
@@ -27,8 +27,8 @@ class Lookups:
         try:
             async with translated():
                 if len(wanted) == 1:
-                    return [await self._collection.find_one({"_id": wanted[0]})] * len(ids)
-                found = await self._collection.find({"_id": {"$in": wanted}}).to_list(len(wanted))
+                    return [await self._collection.find_one({"_id": wanted[0]}, self._projection)] * len(ids)
+                found = await self._collection.find({"_id": {"$in": wanted}}, self._projection).to_list(len(wanted))
         except StoreUnavailable as error:
             return [StoreUnavailable(str(error)) for _ in ids]
         by_id = {document["_id"]: document for document in found}

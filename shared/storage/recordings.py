@@ -9,7 +9,7 @@ from pymongo import ASCENDING, DESCENDING, IndexModel
 from shared.domain.clock import now
 from shared.domain.errors import FailureReason
 from shared.domain.job import Failure
-from shared.domain.recording import Recording, RecordingStatus
+from shared.domain.recording import Intake, Recording, RecordingStatus
 from shared.domain.tenant import Tenant
 from shared.domain.transition import VersionConflict
 from shared.events.transcription import (
@@ -40,7 +40,7 @@ INDEXES = (
     ),
     IndexModel([*_TENANT, ("media.id", ASCENDING)], name="by_media", partialFilterExpression={"media.id": {"$exists": True}}),
     IndexModel([("updated_at", ASCENDING)], name="transcription_due", partialFilterExpression={"transcription_due": True}),
-    IndexModel([("updated_at", ASCENDING)], name="chunks_due", partialFilterExpression={"chunks_due": True}),
+    IndexModel([("sweep_at", ASCENDING)], name="to_sweep", partialFilterExpression={"sweep_at": {"$type": "date"}}),
     IndexModel([("erasure.due_at", ASCENDING)], name="to_erase", partialFilterExpression={"erasure.due_at": {"$type": "date"}}),
 )
 
@@ -50,6 +50,7 @@ class Recordings(Aggregates[Recording]):
 
     def __init__(self, mongo: Mongo) -> None:
         super().__init__(Documents(mongo.database["recordings"], Recording), Recording)
+        self._intakes = self._documents.seen_as(Intake)
 
     async def ensure_indexes(self) -> None:
         """Create what is missing."""
@@ -64,7 +65,6 @@ class Recordings(Aggregates[Recording]):
             where["_id"] = {"$lt": before}
         return await self._documents.find(where, _NEWEST_FIRST, limit, offset)
 
-    async def due_for_transcription(self, older_than: datetime, limit: int) -> list[Recording]:
     async def twin_of(self, recording: Recording) -> Recording | None:
         """Return the recording that has the tenant, device, uuid and generation of this one and is not deleted."""
         same: dict[str, Any] = {name: getattr(recording, name) for name in ("project_id", "device_id", "recording_generation")}
@@ -76,14 +76,20 @@ class Recordings(Aggregates[Recording]):
         where = {"project_id": tenant.project_id, "mode": tenant.mode.value, "media.id": media_id, "deleted_at": None}
         return await self._documents.find_one(where)
 
+    async def due_for_transcription(self, older_than: datetime, limit: int) -> list[Recording]:
         """Return recordings whose automatic transcription nobody has decided since `older_than`."""
         where = {"transcription_due": True, "updated_at": {"$lte": older_than}}
         return await self._documents.find(where, (("updated_at", ASCENDING),), limit)
 
-    async def with_chunks_due(self, older_than: datetime, limit: int) -> list[Recording]:
-        """Return recordings that were joined before `older_than` and whose chunks are still there."""
-        where = {"chunks_due": True, "updated_at": {"$lte": older_than}}
-        return await self._documents.find(where, (("updated_at", ASCENDING),), limit)
+    async def intake(self, tenant: Tenant, recording_id: str) -> Intake | None:
+        """Return whether the recording takes chunks, as it stood after this was called; as little as that needs."""
+        found = await self._intakes.get(recording_id)
+        return found if found is not None and found.tenant == tenant and found.deleted_at is None else None
+
+    async def to_sweep(self, before: datetime, limit: int) -> list[Recording]:
+        """Return recordings whose sweep has been due since `before`, the longest due first."""
+        where = {"sweep_at": {"$lte": before, "$type": "date"}}
+        return await self._documents.find(where, (("sweep_at", ASCENDING),), limit)
 
     async def to_erase(self, limit: int) -> list[Recording]:
         """Return deleted recordings of which a sweep is due, the longest due first."""

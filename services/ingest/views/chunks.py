@@ -2,8 +2,8 @@
 
 import msgspec
 
-from services.ingest.recording_files import ReceivedChunk
 from services.ingest.request_upload import ChunkUrlOffer
+from shared.domain.chunks import ChunkUpload
 from shared.domain.clock import wire_time, wire_time_or_none
 from shared.domain.stored_object import StoredObject
 
@@ -39,11 +39,9 @@ class ChunkUrlsView(msgspec.Struct, kw_only=True):
     expires_in: int
 
 
-def chunk_view(chunk: ReceivedChunk) -> ChunkView:
+def chunk_view(chunk: ChunkUpload) -> ChunkView:
     """Show a received chunk."""
-    return ChunkView(
-        chunk_number=chunk.number, file_size_bytes=chunk.size_bytes, received_at=wire_time_or_none(chunk.received_at)
-    )
+    return ChunkView(chunk_number=chunk.number, file_size_bytes=chunk.size_bytes, received_at=wire_time_or_none(chunk.stored_at))
 
 
 def stored_chunk_view(recording_id: str, number: int, stored: StoredObject) -> StoredChunkView:

@@ -1,14 +1,24 @@
 """Chunks: PUT by a URL that is its own credential, counted only while the recording is open (contract A7)."""
 
+import asyncio
 import hashlib
+from datetime import timedelta
 
 import pytest
 
-from shared.domain.object_keys import chunk_key
+from services.ingest.recording_files import RecordingFiles
+from services.ingest.settle_chunk import SettleChunk
+from shared.domain.clock import now
+from shared.domain.errors import TransientFailure
+from shared.domain.object_keys import chunk_of, chunk_prefix
+from shared.domain.recording import RecordingStatus
+from shared.domain.transition import VersionConflict
 
 
 def stored(api, recording, number):
-    return api.stores.objects.objects.get(chunk_key(api.project_id, recording["id"], number))
+    """Return the newest upload of a chunk."""
+    uploads = api.stores.objects.uploads(recording, number)
+    return uploads[max(uploads)] if uploads else None
 
 
 async def test_a_chunk_needs_nothing_but_its_url(api):
@@ -141,17 +151,71 @@ async def test_after_finalize_no_chunk_is_taken(api):
     assert stored(api, recording, 1) == before
 
 
-async def test_a_chunk_that_a_finalize_overtook_is_not_acknowledged(api):
-    recording = await api.streamed(2)
+def closing(api, recording, total):
+    """Return what finalizes the recording, once."""
 
     async def finalize():
-        api.stores.objects.before_confirming = None
-        body = {"total_chunks": 3, "final_duration_ms": 1}
+        api.stores.objects.before_taking = api.stores.objects.before_confirming = None
+        body = {"total_chunks": total, "final_duration_ms": 1}
         await api.ok("POST", f"/recordings/{recording['id']}/finalize", body)
 
-    api.stores.objects.before_confirming = finalize
-    answer = await api.put_chunk(recording, 3)
+    return finalize
+
+
+async def test_a_chunk_that_a_finalize_overtook_is_refused_and_what_it_stored_is_gone(api):
+    recording = await api.streamed(2)
+    api.stores.objects.before_taking = closing(api, recording, 2)
+    answer = await api.put_chunk(recording, 2, b"too late")
     assert (answer.status_code, answer.json()["error"]["code"]) == (409, "already_finalized")
+    assert list(api.stores.objects.uploads(recording, 2).values()) == [b"chunk 2"]
+
+
+async def test_a_chunk_that_a_finalize_has_seen_is_acknowledged_by_it(api):
+    recording = await api.streamed(2)
+    api.stores.objects.before_confirming = closing(api, recording, 3)
+    assert (await api.put_chunk(recording, 3)).status_code == 200
+    assert stored(api, recording, 3) == b"a chunk"
+
+
+async def test_while_a_finalize_is_at_work_a_chunk_waits_for_its_outcome(api):
+    recording = await api.streamed(2)
+    objects, waiting = api.stores.objects, []
+    real = objects.list
+
+    async def slow(prefix):
+        found = await real(prefix)
+        objects.list = real
+        waiting.append(asyncio.create_task(api.put_chunk(recording, 1, b"while it lists")))
+        while len(objects.uploads(recording, 1)) < 2:
+            await asyncio.sleep(0)
+        await asyncio.wait(waiting, timeout=0.1)
+        assert not waiting[0].done()
+        return found
+
+    objects.list = slow
+    await api.ok("POST", f"/recordings/{recording['id']}/finalize", {"total_chunks": 2, "final_duration_ms": 1})
+    assert (await waiting[0]).status_code == 409
+    assert list(objects.uploads(recording, 1).values()) == [b"chunk 1"]
+
+
+async def test_the_mark_of_a_finalize_that_died_ends_by_itself_and_that_finalize_cannot_finish(api):
+    recording = await api.streamed(2)
+    recordings = api.stores.recordings
+    present = recordings.documents[recording["id"]]
+    dead = await recordings.save(present, present.closing(now() - timedelta(seconds=1)))
+    assert (await api.put_chunk(recording, 2, b"again")).status_code == 200
+    with pytest.raises(VersionConflict):
+        await recordings.save(dead, dead.changed(status=RecordingStatus.UPLOADED))
+
+
+async def test_when_a_finalize_takes_too_long_a_chunk_is_neither_acknowledged_nor_refused(api):
+    recording = await api.streamed(2)
+    recordings = api.stores.recordings
+    present = recordings.documents[recording["id"]]
+    await recordings.save(present, present.closing(now() + timedelta(seconds=60)))
+    settle = SettleChunk(recordings, RecordingFiles(api.stores.objects), patience_s=0)
+    with pytest.raises(TransientFailure):
+        await settle(present.tenant, present.id, next(iter(api.stores.objects.uploads(recording, 2))))
 
 
 @pytest.mark.parametrize("size", [3_000, 340_000])
@@ -182,7 +246,9 @@ async def test_chunk_urls_lead_past_the_api(api):
     answer = await api.ok("POST", f"/recordings/{recording['id']}/chunk-urls", {"from": 4, "count": 3})
     assert [item["chunk_number"] for item in answer["data"]] == [4, 5, 6]
     assert all(item["upload_url"].startswith("http://store.test/") for item in answer["data"])
-    assert chunk_key(api.project_id, recording["id"], 5) in answer["data"][1]["upload_url"]
+    keys = [item["upload_url"].removeprefix("http://store.test/").partition("?")[0] for item in answer["data"]]
+    assert all(key.startswith(chunk_prefix(api.project_id, recording["id"])) for key in keys)
+    assert [chunk_of(key)[0] for key in keys] == [4, 5, 6]
     assert answer["expires_in"] == 3600
 
 
