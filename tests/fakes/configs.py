@@ -1,7 +1,19 @@
 """Configuration in memory: the same promises as `shared.storage.config_overrides`."""
 
+from shared.domain.config.overrides import Author, silent
 from shared.domain.errors import TransientFailure
 from shared.domain.transition import VersionConflict
+
+BY = Author(kind="secret_key", credential_id="key_1", request_id="req_1")
+
+
+async def say(configs, subject, section, value):
+    """Save one change, fake or real, without filing it; returns the override and the change."""
+    present = await configs.of((subject,), (section,))
+    before = present[0] if present else silent(subject, section)
+    after, change = before.changed(value, BY)
+    await configs.save(before, after, change)
+    return after, change
 
 
 class FakeConfigs:

@@ -1,4 +1,4 @@
-"""Configuration of organizations, projects, end users and devices: who may say what, and what counts then (contract section 16)."""
+"""Configuration of organizations, projects, end users and devices: who may say what, and what counts then (section 16)."""
 
 import asyncio
 

@@ -1,26 +1,30 @@
 """Configuration in MongoDB: one suite over the fake and the real collections; then what the transcriber makes of it."""
 
 import asyncio
+import secrets
 from datetime import timedelta
+from types import SimpleNamespace
 
 import pytest
 
 from shared.domain.clock import now
 from shared.domain.config.levels import ConfigLevel, ConfigSubject, lineage
-from shared.domain.config.overrides import Author, silent
+from shared.domain.config.overrides import silent
+from shared.domain.config.sections import SECTIONS
 from shared.domain.ids import new_id
 from shared.domain.project import Project
 from shared.domain.tenant import Mode, Tenant
 from shared.domain.transition import VersionConflict
+from shared.settings import MongoSettings
 from shared.storage.config_overrides import ConfigOverrides
 from shared.storage.effective_configs import EffectiveConfigs
 from shared.storage.mongo import Mongo
 from shared.storage.projects import Projects
-from tests.fakes.configs import FakeConfigs
+from tests.fakes.configs import BY, FakeConfigs, say
+from tests.integration.storage.test_queries import LEEWAY, asked_by
 
 TENANT = Tenant("proj_1")
 PROJECT = ConfigSubject(ConfigLevel.PROJECT, "proj_1", TENANT)
-BY = Author(kind="secret_key", credential_id="key_1", request_id="req_1")
 
 
 @pytest.fixture
@@ -38,15 +42,6 @@ async def configs(request, mongo):
     configs = ConfigOverrides(mongo)
     await asyncio.gather(*(configs.ensure_indexes() for _ in range(3)))  # as replicas that start together
     return configs
-
-
-async def say(configs, subject, section, value):
-    """Save one change without filing it; returns the override and the change."""
-    present = await configs.of((subject,), (section,))
-    before = present[0] if present else silent(subject, section)
-    after, change = before.changed(value, BY)
-    await configs.save(before, after, change)
-    return after, change
 
 
 async def test_what_subjects_say_is_read_back_in_one_go(configs):
@@ -151,3 +146,45 @@ async def test_times_of_changes_ascend_though_the_clock_of_a_replica_lags(config
     assert change.changed_at > ahead.updated_at
     await configs.save(override, after, change)
     assert (await configs.history(PROJECT, "upload", 10))[0] == change
+
+
+HERE = lineage("org_1", TENANT, end_user_id="eu_1", device_id="dev_1")
+QUERIES = {
+    "one section at every level": lambda configs: configs.of(HERE, ("upload",)),
+    "every section at every level": lambda configs: configs.of(HERE, SECTIONS),
+    "a page of the history": lambda configs: configs.history(PROJECT, "upload", 26),
+    "a later page of the history": lambda configs: configs.history(PROJECT, "upload", 26, before="cfg_5"),
+    "what is not yet filed": lambda configs: configs.file(PROJECT.key("upload")),
+}
+
+
+@pytest.fixture(scope="module")
+async def asked(mongo_url):
+    """Filled collections, of whose queries the server keeps a record."""
+    mongo = Mongo(MongoSettings(mongo_url=mongo_url, mongo_database=f"test_{secrets.token_hex(6)}"))
+    configs = ConfigOverrides(mongo)
+    await configs.ensure_indexes()
+    for number in range(60):
+        subjects = lineage(f"org_{number}", Tenant(f"proj_{number}"), end_user_id="eu_1", device_id="dev_1")
+        await asyncio.gather(*(say(configs, subject, "upload", {"streaming_chunk_kb": 64 + number}) for subject in subjects))
+        await asyncio.gather(*(configs.file(subject.key("upload")) for subject in subjects))
+        await say(configs, PROJECT, "upload", {"streaming_chunk_kb": 65 + number})
+    await mongo.database.command("profile", 2)
+    yield SimpleNamespace(mongo=mongo, configs=configs)
+    await mongo.database.command("profile", 0)
+    mongo.close()
+
+
+@pytest.mark.parametrize("name", QUERIES)
+async def test_a_query_is_answered_by_an_index_in_its_order(asked, name):
+    entries = await asked_by(asked, lambda scene: QUERIES[name](scene.configs))
+    assert entries
+    for entry in entries:
+        assert "COLLSCAN" not in entry["planSummary"], entry["command"]
+        assert not entry.get("hasSortStage"), entry["command"]
+        read = max(entry["docsExamined"], entry["keysExamined"])
+        assert read <= entry.get("nreturned", 0) + entry.get("nMatched", 0) + LEEWAY, (entry["planSummary"], read)
+
+
+async def test_all_levels_are_read_in_one_query(asked):
+    assert len(await asked_by(asked, lambda scene: QUERIES["every section at every level"](scene.configs))) == 1

@@ -10,7 +10,7 @@ from services.transcriber.job_rules import TranscriptionJobRules
 from services.transcriber.store_result import StoreResult
 from services.transcriber.transcribe import TranscribeRecording
 from shared.domain.clock import now
-from shared.domain.config import ConfigLevel
+from shared.domain.config.levels import lineage
 from shared.domain.errors import FailureReason, PermanentFailure
 from shared.domain.ids import new_id
 from shared.domain.job import Failure, Job, JobKind, JobStatus
@@ -22,6 +22,7 @@ from shared.domain.transcript import Transcript
 from shared.domain.transcription import TranscriptionRequest, TranscriptionStatus, queued_transcription
 from shared.messaging.relay import Relay
 from shared.storage.config_overrides import ConfigOverrides
+from shared.storage.effective_configs import EffectiveConfigs
 from shared.storage.events import Events
 from shared.storage.mongo import Mongo
 from shared.storage.recordings import Recordings
@@ -29,6 +30,7 @@ from shared.storage.transcriptions import Transcriptions
 from shared.storage.transcripts import Transcripts
 from shared.workers.lease_queue import LeaseLost
 from shared.workers.leases import Leases
+from tests.fakes.configs import say
 from tests.fakes.counts import counted
 
 SPOKEN = Transcript(text="hello there", language="en", duration_ms=1200, segments=(), confidence=0.9, word_count=2)
@@ -72,7 +74,7 @@ class Scene:
         self.transcripts, self.configs, self.heard = Transcripts(mongo), ConfigOverrides(mongo), Heard()
         self.events = Events(mongo)
         self.relay = Relay((self.recordings, self.transcriptions), self.events, self.heard, self.recordings)
-        self.decide = DecideTranscription(self.recordings, self.transcriptions, self.configs, self.relay)
+        self.decide = DecideTranscription(self.recordings, self.transcriptions, EffectiveConfigs(mongo), self.relay)
         self.leases = Leases(self.transcriptions, self.relay, TranscriptionJobRules())
         self.parrot, self.files = Parrot(), EmptyFiles()
         self.transcribe = TranscribeRecording(
@@ -83,7 +85,7 @@ class Scene:
             spool=spool,
         )
 
-    async def stitched(self, *, streaming: bool, etag: str | None = "as uploaded") -> Recording:
+    async def stitched(self, *, streaming: bool, etag: str | None = "as uploaded", **owners: str) -> Recording:
         at = now()
         media = Media(
             id=new_id("med"),
@@ -102,6 +104,7 @@ class Scene:
                 mode=Mode.LIVE,
                 status=RecordingStatus.UPLOADED,
                 streaming=streaming,
+                **owners,
                 media=(media,),
                 job=job,
                 transcription_due=True,
@@ -140,11 +143,30 @@ async def test_a_streaming_recording_is_transcribed_without_being_asked(scene):
 async def test_a_whole_file_is_transcribed_only_where_the_config_says_so(scene):
     silent, spoken = await scene.stitched(streaming=False), await scene.stitched(streaming=False)
     wanted = {"auto_transcription": {"enabled": True, "language": "de"}}
-    await scene.configs.put(ConfigLevel.PROJECT, spoken.project_id, "processing", wanted)
+    await say(scene.configs, lineage(None, spoken.tenant)[-1], "processing", wanted)
     for recording in (silent, spoken):
         await scene.decide(recording.tenant, recording.id)
     assert await scene.newest(silent) is None
     assert (await scene.newest(spoken)).requested_language == "de"
+
+
+@pytest.mark.parametrize("owners", [{}, {"end_user_id": "eu_1"}, {"end_user_id": "eu_1", "device_id": "dev_1"}])
+async def test_the_configuration_of_the_recordings_own_end_user_and_device_counts(scene, owners):
+    recording = await scene.stitched(streaming=False, **owners)
+    everyone = lineage(None, recording.tenant, end_user_id="eu_1", device_id="dev_1")
+    for subject, language in zip(everyone, ("en", "de", "fr"), strict=True):
+        await say(scene.configs, subject, "processing", {"auto_transcription": {"enabled": True, "language": language}})
+    await scene.decide(recording.tenant, recording.id)
+    assert (await scene.newest(recording)).requested_language == ("en", "de", "fr")[len(owners)]
+
+
+async def test_a_language_that_another_level_meant_for_another_provider_is_left_to_detection(scene):
+    recording = await scene.stitched(streaming=True, end_user_id="eu_1")
+    project, user = lineage(None, recording.tenant, end_user_id="eu_1")
+    await say(scene.configs, project, "processing", {"auto_transcription": {"provider": "elevenlabs", "language": "deu"}})
+    await say(scene.configs, user, "processing", {"auto_transcription": {"provider": "whisper"}})
+    await scene.decide(recording.tenant, recording.id)
+    assert (await scene.newest(recording)).requested_language is None
 
 
 async def test_deciding_again_makes_no_second_transcription(scene):
@@ -243,7 +265,7 @@ async def test_a_provider_that_is_not_there_fails_the_job_not_the_service(scene)
 async def test_whisper_is_given_the_base_language(scene, asked, given):
     recording = await scene.stitched(streaming=True)
     config = {"auto_transcription": {"enabled": True, "language": asked}}
-    await scene.configs.put(ConfigLevel.PROJECT, recording.project_id, "processing", config)
+    await say(scene.configs, lineage(None, recording.tenant)[-1], "processing", config)
     await scene.decide(recording.tenant, recording.id)
     await scene.transcribe(await scene.leases.claim("test", 60))
     assert scene.parrot.requests[0].language == given
