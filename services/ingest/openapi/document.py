@@ -60,7 +60,7 @@ def described(app: Litestar) -> dict[str, Any]:
         named.add(operation["operationId"])
     used = {tag for operations in paths.values() for operation in operations.values() for tag in operation["tags"]}
     announced = webhooks(schemas)
-    return {
+    document = {
         "openapi": "3.1.0",
         "jsonSchemaDialect": "https://spec.openapis.org/oas/3.1/dialect/base",
         "info": {
@@ -73,8 +73,9 @@ def described(app: Litestar) -> dict[str, Any]:
         "tags": [{"name": name, "description": _TAGS[name]} for name in _ordered(used)],
         "paths": paths,
         "webhooks": announced,
-        "components": {"schemas": schemas.components, "headers": COMPONENTS, "securitySchemes": SCHEMES},
+        "components": {"headers": COMPONENTS, "securitySchemes": SCHEMES},
     }
+    return schemas.named(document)
 
 
 def _routes(app: Litestar) -> Iterator[tuple[str, str, HTTPRouteHandler]]:

@@ -2,7 +2,8 @@
 
 import re
 import types
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from typing import Any, Union, get_args, get_origin
 
 import msgspec
@@ -40,10 +41,15 @@ class Schemas:
     def __init__(self) -> None:
         self._components: dict[str, Schema] = {}
 
-    @property
-    def components(self) -> dict[str, Schema]:
-        """Every component so far, by name."""
-        return dict(sorted(self._components.items()))
+    def named(self, document: dict[str, Any]) -> dict[str, Any]:
+        """Return the document with its components, each under the name that readers know, or its own where that is taken."""
+        shown = {name: _shown(name) for name in self._components}
+        taken = Counter([*self._components, *(wished for name, wished in shown.items() if wished != name)])
+        names = {name: wished for name, wished in shown.items() if taken[wished] == 1}
+        components = {names.get(name, name): schema for name, schema in self._components.items()}
+        document["components"]["schemas"] = dict(sorted(components.items()))
+        renamed: dict[str, Any] = _renamed(document, names)
+        return renamed
 
     def body(self, form: Any) -> Schema:  # noqa: ANN401 - whatever a handler declares
         """Describe what clients send."""
@@ -63,10 +69,11 @@ class Schemas:
     def _collected(self, form: Any, *, answered: bool) -> Schema:  # noqa: ANN401 - as above
         (schema,), found = msgspec.json.schema_components([form], schema_hook=_anything, ref_template=_PLACE + "{name}")
         for name, component in found.items():
-            shown = _refined(name, component, answered=answered)
-            if self._components.setdefault(_shown(name), shown) != shown:
+            refined = _refined(name, component, answered=answered)
+            if self._components.setdefault(name, refined) != refined:
                 raise TypeError(f"two forms are called {name}")
-        return _renamed(_portable(schema))
+        found_schema: Schema = _portable(schema)
+        return found_schema
 
 
 def _anything(kind: type) -> Schema:
@@ -81,7 +88,7 @@ def _is_struct(form: object) -> bool:
 
 
 def _refined(name: str, component: Schema, *, answered: bool) -> Schema:
-    shown: Schema = _renamed(_portable(component))
+    shown: Schema = _portable(component)
     shown.pop("title", None)
     if answered:
         for key, schema in shown.get("properties", {}).items():
@@ -116,12 +123,15 @@ def _portable(value: Any) -> Any:  # noqa: ANN401 - any part of a schema
     return [_portable(item) for item in value] if isinstance(value, list) else value
 
 
-def _renamed(value: Any) -> Any:  # noqa: ANN401 - any part of a schema
+def _renamed(value: Any, names: Mapping[str, str]) -> Any:  # noqa: ANN401 - any part of a document
     if isinstance(value, dict):
-        return {
-            key: _PLACE + _shown(item.removeprefix(_PLACE)) if key == "$ref" else _renamed(item) for key, item in value.items()
-        }
-    return [_renamed(item) for item in value] if isinstance(value, list) else value
+        return {key: _reference(item, names) if key == "$ref" else _renamed(item, names) for key, item in value.items()}
+    return [_renamed(item, names) for item in value] if isinstance(value, list) else value
+
+
+def _reference(place: str, names: Mapping[str, str]) -> str:
+    name = place.removeprefix(_PLACE)
+    return _PLACE + names.get(name, name) if name != place else place
 
 
 def _shown(name: str) -> str:
