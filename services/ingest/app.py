@@ -208,7 +208,7 @@ def joined(api: ApiSettings, stores: Stores, health: Health, check_database: Che
         receive_chunk=ReceiveChunk(files, settle, signatures, ChunkBodies(api.max_chunk_bytes, work_dir)),
         offer_chunk_urls=OfferChunkUrls(recordings, files, api.upload_url_ttl_s),
         finalize=Finalize(recordings, files, outbox, api.upload_url_ttl_s),
-        request_upload_url=RequestUploadUrl(recordings, files, outbox, api.upload_url_ttl_s),
+        request_upload_url=RequestUploadUrl(recordings, files, outbox, stores.upload_tokens, api.upload_url_ttl_s),
         complete_upload=CompleteUpload(recordings, files, outbox),
         start_transcription=StartTranscription(recordings, transcriptions, outbox, PROVIDERS),
         read_transcriptions=ReadTranscriptions(recordings, transcriptions, stores.transcripts),

@@ -52,6 +52,10 @@ class RequestUpload(msgspec.Struct, kw_only=True):
 class CompleteUpload(msgspec.Struct, kw_only=True):
     """`POST /recordings/{id}/upload-complete`; the size may be a text, as large integers sometimes are."""
 
+    `recording_id` may be repeated from the path.
+    """
+
+    recording_id: Identifier | None = None
     content_sha256: Sha256 | None = None
     file_size_bytes: Size | Annotated[str, msgspec.Meta(pattern=r"^[0-9]{1,18}\Z")] | None = None
 

@@ -5,10 +5,10 @@ from services.ingest.outbox import Outbox, decided_anew
 from services.ingest.ports import RecordingStore
 from services.ingest.read_recordings import found
 from services.ingest.recording_files import RecordingFiles
-from services.ingest.refusals import ContentMismatch, InvalidRequest, SizeMismatch, VerificationPending
+from services.ingest.refusals import ContentMismatch, Forbidden, InvalidRequest, SizeMismatch, VerificationPending, not_found
 from services.ingest.request_upload import AWAITING_UPLOAD
 from services.ingest.uploaded_media import as_uploaded, inspected, main_file
-from shared.domain.caller import Caller
+from shared.domain.caller import Caller, CredentialKind
 from shared.domain.clock import now
 from shared.domain.errors import FailureReason
 from shared.domain.ids import new_id
@@ -35,17 +35,34 @@ class CompleteUpload:
 
         A repeat without a hash is refused; one with the hash that was verified finds the recording as it stands, one with
         another hash changes nothing. While a large file is hashed the answer is `VerificationPending`. A claim that was found
-        wrong stays wrong until a new upload-url was asked for.
+        wrong stays wrong until a new upload-url was asked for. An upload's token completes one upload, that of its own file;
+        its repeat finds the recording as it stands even without a hash.
         """
+        if body.recording_id not in {None, recording_id}:
+            raise InvalidRequest("the body names another recording than the path", param="recording_id")
         claimed = body.content_sha256.lower() if body.content_sha256 else None
 
         async def attempt() -> Recording:
             recording = await found(self._recordings, caller, recording_id)
+            token = caller.kind is CredentialKind.UPLOAD_TOKEN
+            if token and caller.credential_id not in {media.id for media in recording.media}:
+                raise Forbidden("the upload that this token was for has been replaced by a newer one")
             if not recording.streaming and recording.status in AWAITING_UPLOAD:
                 return await self._complete(recording, claimed, body.file_size_bytes)
+            if token and claimed is None:
+                return recording
             return await self._replay(recording, claimed)
 
         return await decided_anew(attempt)
+
+    async def recording_of(self, caller: Caller, upload_id: str) -> str:
+        """Return the id of the recording that a file belongs to, or `upload_id` itself when it is a recording's."""
+        if not upload_id.startswith("med_"):
+            return upload_id
+        recording = await self._recordings.by_media(caller.tenant, upload_id)
+        if recording is None or not caller.sees(recording):
+            raise not_found("upload", upload_id)
+        return recording.id
 
     async def _complete(self, recording: Recording, claimed: str | None, size: int | str | None) -> Recording:
         _refuse_while_verifying(recording, claimed)

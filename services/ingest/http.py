@@ -32,7 +32,7 @@ from services.ingest.controllers.end_users import EndUserController
 from services.ingest.controllers.health import HealthController
 from services.ingest.controllers.recordings import RecordingController
 from services.ingest.controllers.transcriptions import TranscriptionController
-from services.ingest.controllers.uploads import UploadController
+from services.ingest.controllers.uploads import UploadAliasController, UploadController
 from services.ingest.controllers.webhook_deliveries import (
     DeliveryController,
     EndpointDeliveryController,
@@ -76,6 +76,7 @@ CONTROLLERS = (
     UploadController,
     TranscriptionController,
     ConfigSchemaController,
+    UploadAliasController,
     EffectiveConfigController,
     OrganizationConfigController,
     ProjectConfigController,

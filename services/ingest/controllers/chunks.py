@@ -12,6 +12,7 @@ from services.ingest.bodies import RequestChunkUrls
 from services.ingest.chunk_bodies import ChunkBody
 from services.ingest.limits import checked_chunk_number
 from services.ingest.openapi.security import SIGNED_URL
+from services.ingest.rates.limiter import Bucket
 from services.ingest.read_recordings import ReadRecordings
 from services.ingest.receive_chunk import ReceiveChunk
 from services.ingest.request_upload import OfferChunkUrls
@@ -85,6 +86,7 @@ class ChunkController(Controller):
         status_code=200,
         guards=[requires("recordings:write")],
         refuses=[refusals.NotFound, refusals.NotStreaming, refusals.AlreadyFinalized],
+        bucket=Bucket.UPLOAD_URLS,
     )
     async def offer_urls(
         self,

@@ -7,6 +7,7 @@ from litestar.params import FromPath, JSONBody
 from services.ingest import refusals
 from services.ingest.api_request import ApiRequest, requires
 from services.ingest.bodies import CreateTranscription, Transcribe
+from services.ingest.rates.limiter import Bucket
 from services.ingest.read_transcriptions import ReadTranscriptions
 from services.ingest.start_transcription import StartTranscription
 from services.ingest.views.transcriptions import TranscriptionView, transcription_view
@@ -26,7 +27,12 @@ class TranscriptionController(Controller):
     path = "/v1"
     tags = ("Transcriptions",)
 
-    @post("/recordings/{recording_id:str}/transcribe", guards=[requires("transcriptions:write")], refuses=_REFUSES)
+    @post(
+        "/recordings/{recording_id:str}/transcribe",
+        guards=[requires("transcriptions:write")],
+        refuses=_REFUSES,
+        bucket=Bucket.TRANSCRIPTIONS,
+    )
     async def transcribe(
         self,
         request: ApiRequest,
@@ -39,7 +45,7 @@ class TranscriptionController(Controller):
         request.context.note(transcription_id=transcription.id)
         return transcription_view(transcription)
 
-    @post("/transcriptions", guards=[requires("transcriptions:write")], refuses=_REFUSES)
+    @post("/transcriptions", guards=[requires("transcriptions:write")], refuses=_REFUSES, bucket=Bucket.TRANSCRIPTIONS)
     async def create(
         self,
         request: ApiRequest,

@@ -7,9 +7,19 @@ from litestar.params import FromPath, JSONBody
 from services.ingest import bodies, refusals
 from services.ingest.api_request import ApiRequest, requires
 from services.ingest.complete_upload import CompleteUpload
+from services.ingest.rates.limiter import Bucket
 from services.ingest.request_upload import RequestUploadUrl
 from services.ingest.views.recordings import UploadUrlView, completed_view, upload_url_view
+from shared.domain.caller import CredentialKind
 from shared.events.resources import RecordingResource
+
+_REFUSES = [
+    refusals.NotFound,
+    refusals.UploadIncomplete,
+    refusals.VerificationPending,
+    refusals.ContentMismatch,
+    refusals.SizeMismatch,
+]
 
 
 class UploadController(Controller):
@@ -23,6 +33,7 @@ class UploadController(Controller):
         status_code=200,
         guards=[requires("recordings:write", device=True)],
         refuses=[refusals.NotFound, refusals.LimitReached],
+        bucket=Bucket.UPLOAD_URLS,
     )
     async def request_url(
         self,
@@ -38,13 +49,7 @@ class UploadController(Controller):
         "/upload-complete",
         status_code=200,
         guards=[requires("recordings:write", device=True, upload=True)],
-        refuses=[
-            refusals.NotFound,
-            refusals.UploadIncomplete,
-            refusals.VerificationPending,
-            refusals.ContentMismatch,
-            refusals.SizeMismatch,
-        ],
+        refuses=_REFUSES,
     )
     async def complete(
         self,
@@ -55,4 +60,33 @@ class UploadController(Controller):
     ) -> RecordingResource:
         """Say that every announced file is stored."""
         recording = await complete_upload(request.caller, recording_id, data)
-        return completed_view(recording, replayed=data.content_sha256 is not None)
+        return completed_view(recording, replayed=_may_be_a_repeat(request, data))
+
+
+class UploadAliasController(Controller):
+    """The same completion by another name: of a file, or of the recording it belongs to."""
+
+    path = "/v1/uploads"
+    tags = ("Uploads",)
+
+    @post(
+        "/{upload_id:str}/complete",
+        status_code=200,
+        guards=[requires("recordings:write", device=True, upload=True)],
+        refuses=_REFUSES,
+    )
+    async def complete(
+        self,
+        request: ApiRequest,
+        upload_id: FromPath[str],
+        data: JSONBody[bodies.CompleteUpload],
+        complete_upload: NamedDependency[CompleteUpload],
+    ) -> RecordingResource:
+        """Say that every announced file of the recording is stored."""
+        recording_id = await complete_upload.recording_of(request.caller, upload_id)
+        recording = await complete_upload(request.caller, recording_id, data)
+        return completed_view(recording, replayed=_may_be_a_repeat(request, data))
+
+
+def _may_be_a_repeat(request: ApiRequest, data: bodies.CompleteUpload) -> bool:
+    return data.content_sha256 is not None or request.caller.kind is CredentialKind.UPLOAD_TOKEN

@@ -14,6 +14,7 @@ from services.ingest.openapi.schemas import Schemas
 from services.ingest.problems import ErrorEnvelope, status_and_code
 from shared.domain.errors import TransientFailure
 
+_ANYWHERE: frozenset[type[Exception]] = frozenset({Exception, refusals.UrlTooLong, refusals.HeadersTooLarge})
 _ASKS_TO_COME_AGAIN = frozenset({425, 429, 503})
 _UNKNOWN_TO_CLIENTS = 499
 _MEANINGS: dict[type[Exception], str] = {
@@ -25,18 +26,24 @@ _MEANINGS: dict[type[Exception], str] = {
 def refusals_of(handler: HTTPRouteHandler) -> frozenset[type[Exception]]:
     """Return the kinds of errors that the operation may answer.
 
-    Implied are: those of its guard; a wrong body or query; and, where the path names something, that there is no such thing
-    (unless the decorator declares how else it says so).
+    Implied are: those of its guard; those of an idempotency key on a POST; a wrong body or query; and, where the path names
+    something, that there is no such thing (unless the decorator declares how else it says so).
     """
     declared: set[type[Exception]] = {*handler.opt.get("refuses", ())}
-    return frozenset(declared | {Exception} | _of_guards(handler) | _of_parameters(handler, declared))
+    implied = _of_guards(handler) | _of_method(handler) | _of_parameters(handler, declared)
+    return frozenset(declared | _ANYWHERE | implied)
 
 
 def _of_guards(handler: HTTPRouteHandler) -> set[type[Exception]]:
     guards = handler.resolve_guards()
     if any(isinstance(guard, Requires) for guard in guards):
-        return {refusals.Unauthorized, refusals.Forbidden, TransientFailure}
-    return {refusals.Unauthorized, TransientFailure} if admin_only in guards else set()
+        return {refusals.Unauthorized, refusals.Forbidden, refusals.RateLimitExceeded, TransientFailure}
+    return {refusals.Unauthorized, refusals.RateLimitExceeded, TransientFailure} if admin_only in guards else set()
+
+
+def _of_method(handler: HTTPRouteHandler) -> set[type[Exception]]:
+    repeatable = "POST" in handler.http_methods
+    return {refusals.InvalidRequest, refusals.IdempotencyInProgress, refusals.IdempotencyKeyReused} if repeatable else set()
 
 
 def _of_parameters(handler: HTTPRouteHandler, declared: set[type[Exception]]) -> set[type[Exception]]:

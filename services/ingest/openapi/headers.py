@@ -10,12 +10,31 @@ _COMMON: dict[str, Any] = {
         "required": True,
         "schema": {"type": "string", "pattern": "^[A-Za-z0-9_.:-]{1,128}$"},
     },
+    "X-RateLimit-Limit": {
+        "description": "How many requests the limit that counts here allows in its window of time.",
+        "required": True,
+        "schema": {"type": "integer", "minimum": 1},
+    },
+    "X-RateLimit-Remaining": {
+        "description": "How many of them are left, as far as this replica knows.",
+        "required": True,
+        "schema": {"type": "integer", "minimum": 0},
+    },
+    "X-RateLimit-Reset": {
+        "description": "The Unix second at which the window ends and all are left again.",
+        "required": True,
+        "schema": {"type": "integer", "minimum": 0},
+    },
 }
 _OCCASIONAL: dict[str, Any] = {
     "Retry-After": {
         "description": "After how many seconds the same request may be sent again.",
         "required": True,
         "schema": {"type": "integer", "minimum": 1},
+    },
+    "Idempotency-Replayed": {
+        "description": "The request was sent before with the same idempotency key, and this is the answer it got then.",
+        "schema": {"const": "true"},
     },
     "WWW-Authenticate": {"required": True, "schema": {"const": "Bearer"}},
 }

@@ -25,6 +25,7 @@ class UploadUrlView(msgspec.Struct, kw_only=True):
     headers: dict[str, str]
     expires_at: str
     expires_in: int
+    upload_token: str
 
 
 class FinalizeView(msgspec.Struct, kw_only=True):
@@ -57,6 +58,7 @@ def upload_url_view(offer: UploadOffer) -> UploadUrlView:
         headers={"Content-Type": offer.media.content_type},
         expires_at=wire_time(offer.expires_at),
         expires_in=offer.expires_in,
+        upload_token=offer.token,
     )
 
 
