@@ -8,6 +8,7 @@ from services.ingest.administer import Administer
 from services.ingest.api_request import ApiRequest, admin_only
 from services.ingest.bodies import CreateKey, CreateOrganization, CreateProject
 from services.ingest.paging import DEFAULT_LIMIT, PageRequest
+from services.ingest.refusals import NotFound
 from services.ingest.views.admin import (
     KeyView,
     NewKeyView,
@@ -62,7 +63,7 @@ class ProjectController(Controller):
     tags = ("Admin",)
     guards = (admin_only,)
 
-    @post("/")
+    @post("/", refuses=[NotFound])
     async def create(
         self, request: ApiRequest, data: JSONBody[CreateProject], administer: NamedDependency[Administer]
     ) -> ProjectView:

@@ -13,7 +13,7 @@ from services.ingest.open_recording import OpenRecording
 from services.ingest.paging import DEFAULT_LIMIT, PageRequest
 from services.ingest.read_recordings import ReadRecordings
 from services.ingest.views.pages import PageView, page_view
-from services.ingest.views.recordings import FinalizeView, finalize_view, new_recording_view
+from services.ingest.views.recordings import FinalizeView, StreamingRecordingView, finalize_view, new_recording_view
 from shared.domain.recording import RecordingStatus
 from shared.events.resources import RecordingResource, recording_resource
 
@@ -24,10 +24,10 @@ class RecordingController(Controller):
     path = "/v1/recordings"
     tags = ("Recordings",)
 
-    @post("/", guards=[requires("recordings:write", device=True)])
+    @post("/", guards=[requires("recordings:write", device=True)], refuses=[refusals.NotFound])
     async def create(
         self, request: ApiRequest, data: JSONBody[CreateRecording], open_recording: NamedDependency[OpenRecording]
-    ) -> RecordingResource:
+    ) -> RecordingResource | StreamingRecordingView:
         """Open a recording, to be uploaded whole or, with `streaming`, chunk by chunk."""
         recording, template = await open_recording(request.caller, data, request.context.claim)
         request.context.note(recording_id=recording.id)

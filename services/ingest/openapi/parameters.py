@@ -28,6 +28,7 @@ _SCHEMAS: dict[str, Schema] = {
     "project_id": {"type": "string", "pattern": id_pattern("proj")},
     "recording_id": {"type": "string", "pattern": id_pattern("rec")},
     "section": {"type": "string", "enum": sorted(SECTIONS)},
+    "upload_id": {"type": "string", "pattern": f"^(rec|med)_{ID_CHARACTERS}$"},
     "transcription_id": {"type": "string", "pattern": id_pattern("txn")},
     "limit": {"type": "integer", "minimum": 1, "maximum": MAX_LIMIT, "default": DEFAULT_LIMIT},
     "offset": {"type": "integer", "minimum": 0, "maximum": MAX_OFFSET},
