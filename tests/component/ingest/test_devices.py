@@ -125,7 +125,10 @@ async def test_binding_gives_a_token_that_is_shown_once_and_kept_as_a_hash(api):
 async def test_a_device_of_another_end_user_is_not_bound(api):
     bound = await api.bound_device()
     other = await api.new_end_user()
-    assert (await api.refused("POST", f"/devices/{bound['id']}/bind", {"end_user_id": other}))[:2] == (409, "device_already_bound")
+    assert (await api.refused("POST", f"/devices/{bound['id']}/bind", {"end_user_id": other}))[:2] == (
+        409,
+        "device_already_bound",
+    )
     await api.ok("POST", "/devices/me/heartbeat", {}, secret=bound["device_token"])
 
 
