@@ -41,7 +41,8 @@ class Documents(Generic[T]):
     async def ensure_indexes(self, indexes: Sequence[IndexModel]) -> None:
         """Create what is missing and bring changed expiry times into force; safe to run from many replicas at once."""
         async with translated():
-            await self._collection.create_indexes([index for index in indexes if _EXPIRY not in index.document])
+            if lasting := [index for index in indexes if _EXPIRY not in index.document]:
+                await self._collection.create_indexes(lasting)
             for index in indexes:
                 if _EXPIRY in index.document:
                     await self._ensure_expiry(index)

@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import io
+from datetime import timedelta
 from pathlib import Path
 
 import av
@@ -16,12 +17,13 @@ from services.stitcher.probe import probe
 from services.stitcher.stitch import StitchRecording
 from services.stitcher.sweep_chunks import SweepChunks
 from services.stitcher.verify import VerifyUpload
+from shared.domain.chunks import encoded_manifest, newest_uploads
 from shared.domain.clock import now
 from shared.domain.errors import FailureReason, PermanentFailure
-from shared.domain.ids import new_id
+from shared.domain.ids import new_id, new_ulid
 from shared.domain.job import Failure, Job, JobKind, JobStatus
 from shared.domain.media import Media, MediaStatus, MediaType
-from shared.domain.object_keys import chunk_key, chunk_prefix, media_key
+from shared.domain.object_keys import chunk_key, chunk_prefix, manifest_key, media_key, recording_prefix
 from shared.domain.recording import Finalization, HashClaim, Recording, RecordingStatus
 from shared.domain.tenant import Mode
 from shared.events.recording import RecordingStitched, RecordingUploaded
@@ -34,6 +36,7 @@ from tests.fakes.counts import counted
 
 RATE = 16_000
 CHUNK_S = 1.0
+HOUR = timedelta(hours=1)
 
 
 class InThisProcess:
@@ -74,9 +77,12 @@ class Scene:
         self.verify = VerifyUpload(store, worker, self.leases, spool)
         self.sweep = SweepChunks(store, self.recordings)
 
-    async def streamed(self, chunks: dict[int, bytes], total: int, md5: str | None = None) -> Recording:
+    async def streamed(self, chunks: dict[int, bytes], total: int, md5: str | None = None, urls_end_after=HOUR) -> Recording:
         at = now()
         recording = self._recording(JobKind.STITCH, streaming=True)
+        for number, chunk in chunks.items():
+            await self.put_chunk(recording, number, chunk)
+        manifest = await self._pinned(recording)
         finalization = Finalization(
             total_chunks=total,
             duration_ms=int(total * CHUNK_S * 1000),
@@ -85,11 +91,28 @@ class Scene:
             chunks_received=total,
             stitching_job_id=recording.job.id,
             finalized_at=at,
+            manifest_key=manifest.key,
+            manifest_etag=manifest.etag,
+            urls_end=at + urls_end_after,
         )
-        for number, chunk in chunks.items():
-            await self.store.put(chunk_key(recording.project_id, recording.id, number), chunk, len(chunk), "audio/ogg")
         media = self._media(recording, MediaStatus.PENDING)
         return await self._claimed(msgspec.structs.replace(recording, finalization=finalization, media=(media,)))
+
+    async def put_chunk(self, recording: Recording, number: int, chunk: bytes) -> str:
+        """Store one more upload of a chunk."""
+        key = chunk_key(recording.project_id, recording.id, number, new_ulid())
+        await self.store.put(key, chunk, len(chunk), "audio/ogg")
+        return key
+
+    async def _pinned(self, recording: Recording):
+        uploads = newest_uploads(await self.store.list(chunk_prefix(recording.project_id, recording.id)))
+        content = encoded_manifest(uploads)
+        key = manifest_key(recording.project_id, recording.id, new_ulid())
+        return await self.store.put(key, content, len(content), "application/json")
+
+    async def keys_of(self, recording: Recording) -> set[str]:
+        """Return everything that is stored for a recording."""
+        return {stored.key for stored in await self.store.list(recording_prefix(recording.project_id, recording.id))}
 
     async def whole(
         self, body: bytes, kind: JobKind = JobKind.STITCH, claim: str | None = None, *, noted: bool = True
@@ -167,33 +190,73 @@ async def test_chunks_are_deleted_once_the_stitched_object_is_there_and_only_the
     stitched = await scene.stitch(await scene.streamed(chunks, 2))
     prefix = chunk_prefix(stitched.project_id, stitched.id)
     assert len(await scene.store.list(prefix)) == 2
-    assert await scene.sweep.left_behind(0) == 1
+    assert await scene.sweep.due(0) == 1
     assert await scene.store.list(prefix) == []
-    assert await scene.sweep.left_behind(0) == 0
-    assert await scene.store.stat(stitched.audio.object_key) is not None
+    assert await scene.sweep.due(0) == 0
+    assert await scene.keys_of(stitched) == {stitched.audio.object_key, stitched.finalization.manifest_key}
 
 
-@pytest.mark.parametrize(
-    ("chunks", "total", "reason", "number"),
-    [
-        ({1: b"x" * 10, 3: b"x" * 10}, 3, FailureReason.CHUNK_MISSING, 2),
-        ({1: b"x" * 10, 2: b""}, 2, FailureReason.CHUNK_EMPTY, 2),
-    ],
-)
-async def test_what_the_listing_shows_to_be_wrong_fails_by_number(scene, chunks, total, reason, number):
-    claimed = await scene.streamed(chunks, total)
+async def test_what_comes_after_the_first_sweep_goes_with_the_last_which_is_when_no_url_is_left(scene):
+    stitched = await scene.stitch(await scene.streamed({1: opus(CHUNK_S, 300)}, 1))
+    await scene.sweep(stitched)
+    late = await scene.put_chunk(stitched, 1, b"by a pre-signed URL")
+    orphan = stitched.audio.object_key.replace("/audio-1.", "/audio-9.")
+    overtaken = stitched.finalization.manifest_key[:-1]
+    for key in (orphan, overtaken):
+        await scene.store.put(key, b"x", 1, "audio/ogg")
+    present = await scene.recordings.get(stitched.tenant, stitched.id)
+    assert present.sweep_at == stitched.finalization.urls_end
+    assert await scene.sweep.due(0) == 0
+    assert {late, orphan, overtaken} < await scene.keys_of(stitched)
+    ended = msgspec.structs.replace(present.finalization, urls_end=now())
+    await scene.recordings.save(present, present.changed(sweep_at=now(), finalization=ended))
+    assert await scene.sweep.due(0) == 1
+    assert await scene.keys_of(stitched) == {stitched.audio.object_key, stitched.finalization.manifest_key}
+    assert (await scene.recordings.get(stitched.tenant, stitched.id)).sweep_at is None
+
+
+async def test_an_empty_chunk_fails_by_its_number(scene):
+    claimed = await scene.streamed({1: b"x" * 10, 2: b""}, 2)
     with pytest.raises(PermanentFailure) as raised:
         await scene.stitch(claimed)
-    assert (raised.value.reason, raised.value.chunk_number) == (reason, number)
+    assert (raised.value.reason, raised.value.chunk_number) == (FailureReason.CHUNK_EMPTY, 2)
 
 
-async def test_a_chunk_that_came_too_late_is_left_out_and_left_alone(scene):
-    chunks = {number: opus(CHUNK_S, 300) for number in (1, 2, 7)}
-    stitched = await scene.stitch(await scene.streamed(chunks, 2))
+async def test_a_pinned_chunk_that_vanished_fails_by_its_number(scene):
+    claimed = await scene.streamed({number: opus(CHUNK_S, 300) for number in (1, 2)}, 2)
+    (_, second) = await scene.store.list(chunk_prefix(claimed.project_id, claimed.id))
+    await scene.store.delete([second.key])
+    with pytest.raises(PermanentFailure) as raised:
+        await scene.stitch(claimed)
+    assert (raised.value.reason, raised.value.chunk_number) == (FailureReason.CHUNK_MISSING, 2)
+
+
+async def test_a_pinned_chunk_that_its_own_url_replaced_is_not_joined(scene):
+    claimed = await scene.streamed({number: opus(CHUNK_S, 300) for number in (1, 2)}, 2)
+    (first, _) = await scene.store.list(chunk_prefix(claimed.project_id, claimed.id))
+    other = opus(CHUNK_S, 900)
+    await scene.store.put(first.key, other, len(other), "audio/ogg")
+    with pytest.raises(PermanentFailure) as raised:
+        await scene.stitch(claimed)
+    assert (raised.value.reason, raised.value.chunk_number) == (FailureReason.CONTENT_HASH_MISMATCH, 1)
+
+
+async def test_the_same_bytes_sent_again_by_the_same_url_are_no_fault(scene):
+    claimed = await scene.streamed({1: opus(CHUNK_S, 300)}, 1)
+    (first,) = await scene.store.list(chunk_prefix(claimed.project_id, claimed.id))
+    body = await scene.store.read(first.key, 0, first.size_bytes)
+    await scene.store.put(first.key, body, len(body), "audio/ogg")
+    assert (await scene.stitch(claimed)).job.status is JobStatus.COMPLETED
+
+
+async def test_uploads_that_finalize_did_not_pin_are_no_part_of_the_recording(scene):
+    claimed = await scene.streamed({number: opus(CHUNK_S, 300) for number in (1, 2)}, 2)
+    for number in (1, 2, 7):
+        await scene.put_chunk(claimed, number, b"too late")
+    stitched = await scene.stitch(claimed)
     assert abs(stitched.duration_ms - 2000) <= 20
     await scene.sweep(stitched)
-    (left,) = await scene.store.list(chunk_prefix(stitched.project_id, stitched.id))
-    assert left.key == chunk_key(stitched.project_id, stitched.id, 7)
+    assert await scene.keys_of(stitched) == {stitched.audio.object_key, stitched.finalization.manifest_key}
 
 
 async def test_a_chunk_that_is_no_audio_fails_by_its_number(scene):
@@ -292,6 +355,7 @@ async def test_a_claim_that_was_taken_over_cannot_store_its_result(scene):
         await scene.stitch(claimed)
     assert [type(event) for event in await scene.outbox(claimed)] == [RecordingStitched]
     assert (await scene.store.stat(stitched.audio.object_key)).last_modified == stored.last_modified
+    assert {key for key in await scene.keys_of(stitched) if "/audio-" in key} == {stitched.audio.object_key}
 
 
 async def test_nothing_is_left_in_the_spool_folder(scene, tmp_path):

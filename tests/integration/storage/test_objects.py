@@ -7,7 +7,8 @@ from collections.abc import AsyncIterator
 import msgspec
 import pytest
 
-from shared.domain.object_keys import chunk_key, chunk_number, chunk_prefix
+from shared.domain.ids import new_ulid
+from shared.domain.object_keys import chunk_key, chunk_of, chunk_prefix
 from shared.settings import S3Settings
 from shared.storage.objects import BodyMismatch, ObjectMissing, ObjectStore, ObjectStoreRefused
 
@@ -112,20 +113,22 @@ async def test_hostile_keys_are_only_names(store: ObjectStore) -> None:
 async def test_a_long_listing_is_paged_and_sorted_and_can_be_deleted(store: ObjectStore) -> None:
     numbers = range(1, 1101)
     await asyncio.gather(
-        *(store.put(chunk_key("p", "r", number), b"x" * (number % 7), number % 7, "audio/ogg") for number in numbers)
+        *(store.put(chunk_key("p", "r", number, new_ulid()), b"x" * (number % 7), number % 7, "audio/ogg") for number in numbers)
     )
-    await store.put(chunk_key("p", "r2", 1), b"another recording's", 19, "audio/ogg")
+    others = chunk_key("p", "r2", 1, new_ulid())
+    await store.put(others, b"another recording's", 19, "audio/ogg")
     listed = await store.list(chunk_prefix("p", "r"))
-    assert [(chunk_number(stored.key), stored.size_bytes) for stored in listed] == [(number, number % 7) for number in numbers]
+    named = [(chunk_of(stored.key), stored.size_bytes) for stored in listed]
+    assert [(name and name[0], size_bytes) for name, size_bytes in named] == [(number, number % 7) for number in numbers]
     await store.delete([stored.key for stored in listed])
-    assert [stored.key for stored in await store.list("p/")] == [chunk_key("p", "r2", 1)]
+    assert [stored.key for stored in await store.list("p/")] == [others]
 
 
 async def test_sixty_four_at_once_do_not_mix(store: ObjectStore) -> None:
     contents = [os.urandom(200_000 + 5_000 * number) for number in range(64)]  # gathered ones and streamed ones
 
     async def there_and_back(number: int) -> bytes:
-        key = chunk_key("p", "r", number + 1)
+        key = chunk_key("p", "r", number + 1, new_ulid())
         await store.put(key, pieces(contents[number]), len(contents[number]), "audio/ogg")
         return await store.read(key, 0, len(contents[number]))
 
