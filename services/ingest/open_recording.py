@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 import msgspec
 
 from services.ingest.bodies import CreateRecording
+from services.ingest.configuration.upload_policy import UploadPolicy
 from services.ingest.limits import checked_metadata, checked_time
 from services.ingest.outbox import Outbox
 from services.ingest.ports import RecordingStore
@@ -51,9 +52,15 @@ class OpenRecording:
     """Creates recordings."""
 
     def __init__(
-        self, recordings: RecordingStore, outbox: Outbox, find_subjects: FindSubjects, templates: ChunkTemplates
+        self,
+        recordings: RecordingStore,
+        outbox: Outbox,
+        find_subjects: FindSubjects,
+        upload_policy: UploadPolicy,
+        templates: ChunkTemplates,
     ) -> None:
-        self._recordings, self._outbox, self._find_subjects, self._templates = recordings, outbox, find_subjects, templates
+        self._recordings, self._outbox, self._templates = recordings, outbox, templates
+        self._find_subjects, self._upload_policy = find_subjects, upload_policy
 
     async def __call__(
         self, caller: Caller, body: CreateRecording, claim: Claim | None = None
@@ -65,6 +72,7 @@ class OpenRecording:
         earlier run of the same claim has stored: its id follows from the claim.
         """
         subjects = await self._find_subjects(caller, body.device_id, body.end_user_id)
+        await self._upload_policy(caller.tenant, subjects.device_id)
         wanted = _opened(caller.tenant, body, subjects, claim)
         recording, resource = await self._stored(wanted)
         return resource, self._templates.make(caller.tenant, recording.id) if recording.streaming else None

@@ -36,6 +36,10 @@ class Forbidden(Refused):
     """The credential is good but does not allow this."""
 
 
+class EncryptionRequired(Refused):
+    """The configuration demands encrypted uploads, which are not served here."""
+
+
 class UploadUrlExpired(Refused):
     """The upload URL was good once."""
 
@@ -165,6 +169,16 @@ class ProviderNotConfigured(Refused):
 
 class LimitReached(Refused):
     """There may not be more of these."""
+
+
+class TooManyStreams(Refused):
+    """The project follows as many recordings as it may at a time."""
+
+    retry_after_s = 5
+
+
+class EndpointDisabled(Refused):
+    """Nothing is sent to a disabled webhook endpoint."""
 
     may_pass = True
 

@@ -24,7 +24,7 @@ class RecordingController(Controller):
     path = "/v1/recordings"
     tags = ("Recordings",)
 
-    @post("/", guards=[requires("recordings:write", device=True)], refuses=[refusals.NotFound])
+    @post("/", guards=[requires("recordings:write", device=True)], refuses=[refusals.NotFound, refusals.EncryptionRequired])
     async def create(
         self, request: ApiRequest, data: JSONBody[CreateRecording], open_recording: NamedDependency[OpenRecording]
     ) -> RecordingResource | StreamingRecordingView:
