@@ -8,11 +8,13 @@ from litestar.connection import ASGIConnection
 from litestar.exceptions import InternalServerException
 from litestar.handlers import BaseRouteHandler
 
-from services.ingest.authentication import AdminGate, Authenticate
+from services.ingest.admission import Admission
+from services.ingest.authentication import bearer
+from services.ingest.rates.limiter import Bucket
 from services.ingest.refusals import ClientGone, Unauthorized, not_found, scope_missing
 from services.ingest.request_context import RequestContext, context_of
 from services.ingest.strict_json import decode
-from shared.domain.caller import Caller, CredentialKind
+from shared.domain.caller import Caller, CredentialKind, credential_prefix
 
 
 class ApiRequest(Request[Any, Any, Any]):
@@ -35,9 +37,13 @@ class ApiRequest(Request[Any, Any, Any]):
 
     async def stream(self) -> AsyncGenerator[bytes, None]:
         """Yield the body as it comes; raises `ClientGone` when it ends before its time."""
+        context = self.context
         try:
             async for piece in super().stream():
+                if context.body_hash is not None:
+                    context.body_hash.update(piece)
                 yield piece
+            context.body_whole = True
         except InternalServerException as error:  # the framework's word for a disconnect
             raise ClientGone("the connection was closed before the body was whole") from error
 
@@ -61,11 +67,17 @@ class Requires:
     def __init__(self, scope: str, tokens: frozenset[CredentialKind]) -> None:
         self.scope, self.tokens = scope, tokens
 
-    async def __call__(self, connection: ASGIConnection[Any, Any, Any, Any], _handler: BaseRouteHandler) -> None:
-        """Set the request's caller, or refuse."""
-        authenticate: Authenticate = connection.app.state.authenticate
-        caller = await authenticate(_authorization(connection))
-        context_of(connection.scope).caller = caller
+    async def __call__(self, connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
+        """Set the request's caller, or refuse; the handler's `bucket` says what the request counts as.
+
+        Where the handler says `operator`, what has not the form of a key has to be the operator's token: there is no caller then.
+        """
+        admission: Admission = connection.app.state.admission
+        authorization = _authorization(connection)
+        if handler.opt.get("operator") and not credential_prefix(bearer(authorization)):
+            admission.operator(connection.scope, authorization)
+            return
+        caller = await admission(connection.scope, authorization, handler.opt.get("bucket", Bucket.REQUESTS))
         if caller.kind not in self.tokens and not caller.may(self.scope):
             raise scope_missing(self.scope)
         device_id = connection.path_params.get("device_id")
@@ -81,8 +93,8 @@ def requires(scope: str, *, device: bool = False, upload: bool = False) -> Requi
 
 async def admin_only(connection: ASGIConnection[Any, Any, Any, Any], _handler: BaseRouteHandler) -> None:
     """Let only the operator in."""
-    gate: AdminGate = connection.app.state.admin_gate
-    gate.check(_authorization(connection))
+    admission: Admission = connection.app.state.admission
+    admission.operator(connection.scope, _authorization(connection))
 
 
 def _authorization(connection: ASGIConnection[Any, Any, Any, Any]) -> str:
