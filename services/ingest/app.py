@@ -15,6 +15,7 @@ from services.ingest.complete_upload import CompleteUpload
 from services.ingest.configuration import ports as configuration_ports
 from services.ingest.configuration.configure import Configure
 from services.ingest.configuration.targets import FindTarget, TargetStores
+from services.ingest.configuration.upload_policy import UploadPolicy
 from services.ingest.cors import Cors
 from services.ingest.delete_recording import DeleteRecording
 from services.ingest.devices.bind import BindDevices, BindingStores
@@ -75,6 +76,7 @@ PROVIDERS = frozenset({ProviderName.WHISPER})
 
 _ERASE_EVERY_S = 2.0
 _LONGEST_BELIEF_S = 30.0
+_POLICY_CACHE_S = 5.0
 
 
 class Stores(msgspec.Struct, frozen=True, kw_only=True):
@@ -188,6 +190,7 @@ def joined(api: ApiSettings, stores: Stores, health: Health, check_database: Che
     bind_devices = BindDevices(bound, grants, authenticate.forget)
     admin_gate, strangers = AdminGate(api.admin_token), Strangers(api.failures_per_minute, api.proxies)
     find_subjects = FindSubjects(stores.end_users, stores.devices, min(api.key_cache_s, _LONGEST_BELIEF_S))
+    upload_policy = UploadPolicy(stores.configs, stores.projects, min(api.key_cache_s, _POLICY_CACHE_S))
     targets = TargetStores(stores.organizations, stores.projects, stores.end_users, stores.devices)
     admin_stores = AdminStores(stores.organizations, stores.projects, stores.keys)
     templates = ChunkTemplates(signatures, api.public_url, api.chunk_url_ttl_s)
@@ -202,7 +205,7 @@ def joined(api: ApiSettings, stores: Stores, health: Health, check_database: Che
         health=health,
         report_health=ReportHealth(check_database),
         administer=Administer(admin_stores, pager, authenticate.forget),
-        open_recording=OpenRecording(recordings, outbox, find_subjects, templates),
+        open_recording=OpenRecording(recordings, outbox, find_subjects, upload_policy, templates),
         read_recordings=ReadRecordings(recordings, files, pager),
         delete_recording=DeleteRecording(recordings, transcriptions, outbox, api.upload_url_ttl_s),
         receive_chunk=ReceiveChunk(files, settle, signatures, ChunkBodies(api.max_chunk_bytes, work_dir)),
