@@ -37,6 +37,7 @@ from services.ingest.idempotency.repeats import KeepsAnswers
 from services.ingest.open_recording import ChunkTemplates, OpenRecording
 from services.ingest.outbox import Outbox
 from services.ingest.paging import Pager
+from services.ingest.provider_keys import ConfiguredProviders, ManageProviderKeys
 from services.ingest.rates.limiter import RateLimiter, Rates
 from services.ingest.rates.strangers import Strangers
 from services.ingest.read_recordings import ReadRecordings
@@ -64,15 +65,13 @@ from shared.storage.idempotency_keys import IdempotencyKeys
 from shared.storage.objects import ObjectStore
 from shared.storage.organizations import Organizations
 from shared.storage.projects import Projects
+from shared.storage.provider_keys import ProviderKeys
 from shared.storage.rate_windows import RateWindows
 from shared.storage.transcripts import Transcripts
 from shared.storage.upload_tokens import UploadTokens
 from shared.storage.webhook_deliveries import WebhookDeliveries
 from shared.storage.webhook_endpoints import WebhookEndpoints
 from shared.telemetry.health import ASGIApp, Check, Health
-
-PROVIDERS = frozenset({ProviderName.WHISPER})
-"""The speech providers that this installation can reach."""
 
 _ERASE_EVERY_S = 2.0
 _LONGEST_BELIEF_S = 30.0
@@ -98,6 +97,7 @@ class Stores(msgspec.Struct, frozen=True, kw_only=True):
     windows: ports.WindowStore
     answers: ports.AnswerStore
     upload_tokens: ports.UploadTokenStore
+    provider_keys: ports.ProviderKeyStore
     relay: ports.EventRelay
 
 
@@ -123,6 +123,7 @@ class Ingest:
         self._configs = ConfigOverrides(mongo)
         self._end_users, self._devices, self._commands = EndUsers(mongo), Devices(mongo), DeviceCommands(mongo)
         self._windows, self._upload_tokens = RateWindows(mongo), UploadTokens(mongo)
+        self._provider_keys = ProviderKeys(mongo, Sealing(settings.sealing.sealing_keys))
         self._answers = IdempotencyKeys(mongo, Sealing(settings.sealing.sealing_keys))
         stores = Stores(
             recordings=platform.recordings,
@@ -141,6 +142,7 @@ class Ingest:
             windows=self._windows,
             answers=self._answers,
             upload_tokens=self._upload_tokens,
+            provider_keys=self._provider_keys,
             relay=platform.relay,
         )
         self._indexed = (
@@ -151,6 +153,7 @@ class Ingest:
             self._windows,
             self._answers,
             self._upload_tokens,
+            self._provider_keys,
             self._end_users,
             self._devices,
             self._commands,
@@ -183,6 +186,7 @@ def joined(api: ApiSettings, stores: Stores, health: Health, check_database: Che
     files, outbox = RecordingFiles(stores.objects), Outbox(stores.relay)
     settle, signatures = SettleChunk(recordings, files), Signatures(api.signing_secret)
     pager = Pager(signatures)
+    providers = ConfiguredProviders({ProviderName.WHISPER, *api.cloud_providers}, stores.provider_keys)
     lookups = {"sk": stores.keys, "rk": stores.keys, "up": stores.upload_tokens, "dtok": stores.devices}
     authenticate = Authenticate(lookups, api.key_cache_s)
     grants = CommandGrants(api.signing_secret)
@@ -213,10 +217,11 @@ def joined(api: ApiSettings, stores: Stores, health: Health, check_database: Che
         finalize=Finalize(recordings, files, outbox, api.upload_url_ttl_s),
         request_upload_url=RequestUploadUrl(recordings, files, outbox, stores.upload_tokens, api.upload_url_ttl_s),
         complete_upload=CompleteUpload(recordings, files, outbox),
-        start_transcription=StartTranscription(recordings, transcriptions, outbox, PROVIDERS),
+        start_transcription=StartTranscription(recordings, transcriptions, outbox, providers),
         read_transcriptions=ReadTranscriptions(recordings, transcriptions, stores.transcripts),
         find_target=FindTarget(targets),
-        configure=Configure(stores.configs, pager, PROVIDERS),
+        configure=Configure(stores.configs, pager, providers),
+        manage_provider_keys=ManageProviderKeys(stores.provider_keys),
         manage_endpoints=manage_endpoints,
         manage_deliveries=ManageDeliveries(stores.deliveries, manage_endpoints, pager, test_wait_s=api.webhooks_test_wait_s),
         manage_end_users=ManageEndUsers(stores.end_users, pager, bind_devices.release, find_subjects.forget),

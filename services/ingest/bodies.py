@@ -50,7 +50,7 @@ class RequestUpload(msgspec.Struct, kw_only=True):
 
 
 class CompleteUpload(msgspec.Struct, kw_only=True):
-    """`POST /recordings/{id}/upload-complete`; the size may be a text, as large integers sometimes are."""
+    """`POST /recordings/{id}/upload-complete`; the size may be a text, as large integers sometimes are.
 
     `recording_id` may be repeated from the path.
     """
@@ -92,15 +92,6 @@ class CreateTranscription(Transcribe, kw_only=True):
     recording_id: Identifier
 
 
-class CreateEndpoint(msgspec.Struct, kw_only=True):
-    """`POST /webhook-endpoints`."""
-
-    url: Annotated[str, msgspec.Meta(min_length=1, max_length=2048)]
-    events: Annotated[list[str], msgspec.Meta(min_length=1, max_length=100)]
-    description: Annotated[str, msgspec.Meta(max_length=1024)] | None = None
-    metadata: dict[str, Any] | None = None
-
-
 class CreateOrganization(msgspec.Struct, kw_only=True):
     """`POST /admin/organizations`."""
 
@@ -121,3 +112,9 @@ class CreateKey(msgspec.Struct, kw_only=True):
     name: Name | None = None
     scopes: Annotated[list[str], msgspec.Meta(min_length=1)] | None = None
     expires_at: Moment | None = None
+
+
+class PutProviderKey(msgspec.Struct, kw_only=True):
+    """`PUT /provider-keys/{provider}`."""
+
+    api_key: Annotated[str, msgspec.Meta(min_length=1, max_length=512)]

@@ -30,6 +30,7 @@ from services.ingest.controllers.devices import DeviceController
 from services.ingest.controllers.docs import DocsController
 from services.ingest.controllers.end_users import EndUserController
 from services.ingest.controllers.health import HealthController
+from services.ingest.controllers.provider_keys import ProviderKeyController
 from services.ingest.controllers.recordings import RecordingController
 from services.ingest.controllers.transcriptions import TranscriptionController
 from services.ingest.controllers.uploads import UploadAliasController, UploadController
@@ -55,6 +56,7 @@ from services.ingest.limits import MAX_BODY_BYTES
 from services.ingest.open_recording import OpenRecording
 from services.ingest.openapi.document import Document
 from services.ingest.problems import answer_problem
+from services.ingest.provider_keys import ManageProviderKeys
 from services.ingest.rates.strangers import Strangers
 from services.ingest.read_recordings import ReadRecordings
 from services.ingest.read_transcriptions import ReadTranscriptions
@@ -74,9 +76,9 @@ CONTROLLERS = (
     RecordingController,
     ChunkController,
     UploadController,
+    UploadAliasController,
     TranscriptionController,
     ConfigSchemaController,
-    UploadAliasController,
     EffectiveConfigController,
     OrganizationConfigController,
     ProjectConfigController,
@@ -85,6 +87,7 @@ CONTROLLERS = (
     EndUserController,
     DeviceController,
     DeviceCommandController,
+    ProviderKeyController,
     EndpointController,
     WebhookAliasController,
     EndpointDeliveryController,
@@ -116,6 +119,7 @@ class UseCases(msgspec.Struct, frozen=True, kw_only=True):
     read_transcriptions: ReadTranscriptions
     find_target: FindTarget
     configure: Configure
+    manage_provider_keys: ManageProviderKeys
     manage_endpoints: ManageEndpoints
     manage_deliveries: ManageDeliveries
     manage_end_users: ManageEndUsers

@@ -7,11 +7,12 @@ from typing import Any, Protocol, TypeVar
 from shared.domain.caller import ApiKey, Credential
 from shared.domain.kept_answer import Answer, Claim, ClaimedRequest
 from shared.domain.project import Organization, Project
+from shared.domain.provider_key import ProviderKey
 from shared.domain.recording import Intake, Recording
 from shared.domain.stored_object import StoredObject
 from shared.domain.tenant import Tenant
 from shared.domain.transcript import Transcript
-from shared.domain.transcription import Transcription
+from shared.domain.transcription import ProviderName, Transcription
 from shared.domain.upload_token import UploadToken
 from shared.events.event import Event
 from shared.events.transcription import TranscriptionEvent
@@ -53,6 +54,12 @@ class RecordingStore(AggregateStore[Recording], Protocol):
         self, tenant: Tenant, matching: Mapping[str, Any], limit: int, *, before: str | None = None, offset: int = 0
     ) -> list[Recording]:
         """Return recordings newest first, those of ids below `before` if given."""
+
+    async def twin_of(self, recording: Recording) -> Recording | None:
+        """Return the recording that has the tenant, device, uuid and generation of this one and is not deleted."""
+
+    async def by_media(self, tenant: Tenant, media_id: str) -> Recording | None:
+        """Return the recording that this file belongs to."""
 
     async def reflect(self, event: TranscriptionEvent) -> None:
         """Show a fact about a transcription on its recording; a replay changes nothing."""
@@ -105,21 +112,19 @@ class ObjectStore(Protocol):
 class WindowStore(Protocol):
     """What all replicas have taken from rate limits."""
 
-    async def get(self, level: ConfigLevel, subject_id: str, section: str) -> dict[str, Any] | None:
-        """Return what the subject itself says."""
+    async def take(self, window_id: str, count: int, expires_at: datetime) -> int:
+        """Add `count` to what was taken in the window and return the sum."""
 
-    async def put(self, level: ConfigLevel, subject_id: str, section: str, value: Mapping[str, Any]) -> None:
-        """Set what the subject says."""
 
-    async def remove(self, level: ConfigLevel, subject_id: str, section: str) -> bool:
-        """Forget what the subject says."""
+class AnswerStore(Protocol):
+    """Requests with idempotency keys, and how they were answered."""
 
+    async def claim(self, request: ClaimedRequest) -> bool:
+        """Store the request unless one is there under its id."""
 
     async def get(self, request_id: str) -> ClaimedRequest | None:
         """Return the request and, once there is one, its answer."""
 
-    async def claim(self, request: ClaimedRequest) -> bool:
-        """Store the request unless one is there under its id."""
     async def take_over(self, stale: ClaimedRequest, fresh: ClaimedRequest) -> bool:
         """Put `fresh` in the place of `stale`; False when that is no longer as it was read."""
 
@@ -177,6 +182,19 @@ class KeyStore(CredentialLookup, Protocol):
 
     async def revoke(self, project_id: str, key_id: str, at: datetime) -> ApiKey | None:
         """Make one useless; None when the project has none such."""
+
+
+class ProviderKeyStore(Protocol):
+    """Projects' own keys for speech providers."""
+
+    async def put(self, tenant: Tenant, provider: ProviderName, secret: str) -> ProviderKey:
+        """Keep a key in place of the one before."""
+
+    async def of_tenant(self, tenant: Tenant) -> list[ProviderKey]:
+        """Return the keys, without their secrets."""
+
+    async def remove(self, tenant: Tenant, provider: ProviderName) -> bool:
+        """Forget a key; return whether there was one."""
 
 
 class UploadTokenStore(CredentialLookup, Protocol):

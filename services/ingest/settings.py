@@ -5,7 +5,8 @@ from typing import Annotated
 
 import msgspec
 
-from shared.settings import HttpSettings, KafkaSettings, MongoSettings, RuntimeSettings, S3Settings
+from shared.domain.transcription import ProviderName
+from shared.settings import HttpSettings, KafkaSettings, MongoSettings, RuntimeSettings, S3Settings, SealingSettings
 
 Secret = Annotated[str, msgspec.Meta(min_length=16)]
 Rate = Annotated[int, msgspec.Meta(ge=1, le=1_000_000_000)]
@@ -18,19 +19,22 @@ class ApiSettings(msgspec.Struct, frozen=True):
 
     `public_url` is the base of every URL handed out. `signing_secret` signs chunk URLs and cursors, so it is the same on every
     replica. `key_cache_s` is how long a revoked key may still work. The rates are of a project, `failures_per_minute` is of a
-    client address; `proxies` is how many proxies in front of the API append to `X-Forwarded-For`.
+    client address; `cloud_providers` names those that the
+    transcriber has a key of the installation for. `proxies` is how many proxies in front of the API append to `X-Forwarded-For`.
     """
 
     public_url: Annotated[str, msgspec.Meta(pattern=r"^https?://")]
     admin_token: Secret
     signing_secret: Secret
     webhooks_allow_private: bool = False
+    webhooks_secret_grace_s: Annotated[int, msgspec.Meta(ge=0, le=30 * 86_400)] = 86_400
+    webhooks_test_wait_s: Annotated[float, msgspec.Meta(ge=0, le=60)] = 12
+    live_streams_per_project: Annotated[int, msgspec.Meta(ge=1)] = 100
+    live_heartbeat_s: Annotated[float, msgspec.Meta(ge=1, le=30)] = 15
     key_cache_s: Annotated[float, msgspec.Meta(ge=0, le=60)] = 30
     chunk_url_ttl_s: Annotated[int, msgspec.Meta(ge=60, le=7 * 24 * 3600)] = 24 * 3600
     upload_url_ttl_s: Annotated[int, msgspec.Meta(ge=60, le=7 * 24 * 3600)] = 3600
     max_chunk_bytes: Annotated[int, msgspec.Meta(ge=1)] = 64 * _MIB
-
-
     requests_per_second: Rate = 100
     requests_per_minute: Rate = 6000
     upload_urls_per_minute: Rate = 600
@@ -38,11 +42,14 @@ class ApiSettings(msgspec.Struct, frozen=True):
     failures_per_minute: Rate = 60
     proxies: Annotated[int, msgspec.Meta(ge=0, le=10)] = 0
     cors_origins: tuple[str, ...] | None = None
+    cloud_providers: tuple[ProviderName, ...] = ()
 
     def __post_init__(self) -> None:
         """Refuse origins that no browser sends."""
         if not all(map(_ORIGIN.fullmatch, self.cors_origins or ())):
             raise ValueError("EARWITNESS_CORS_ORIGINS is malformed: expected origins such as https://app.example.com, or *")
+
+
 class IngestSettings(msgspec.Struct, frozen=True):
     """Everything, by concern."""
 
@@ -51,4 +58,5 @@ class IngestSettings(msgspec.Struct, frozen=True):
     s3: S3Settings
     http: HttpSettings
     runtime: RuntimeSettings
+    sealing: SealingSettings
     api: ApiSettings

@@ -5,6 +5,7 @@ from collections.abc import Set as AbstractSet
 from services.ingest.bodies import Transcribe
 from services.ingest.outbox import Outbox
 from services.ingest.ports import RecordingStore, TranscriptionStore
+from services.ingest.provider_keys import ConfiguredProviders
 from services.ingest.read_recordings import found
 from services.ingest.refusals import ProviderNotConfigured, RecordingNotReady, TranscriptionInProgress, UnsupportedLanguage
 from shared.domain.caller import Caller
@@ -25,14 +26,14 @@ class StartTranscription:
     """Queues transcriptions; at most one of a recording is active, which the store's unique index guards."""
 
     def __init__(
-        self, recordings: RecordingStore, transcriptions: TranscriptionStore, outbox: Outbox, providers: AbstractSet[ProviderName]
+        self, recordings: RecordingStore, transcriptions: TranscriptionStore, outbox: Outbox, providers: ConfiguredProviders
     ) -> None:
         self._recordings, self._transcriptions = recordings, transcriptions
         self._outbox, self._providers = outbox, providers
 
     async def __call__(self, caller: Caller, recording_id: str, body: Transcribe) -> Transcription:
         """Store the transcription with its `transcription.queued`; the recording shows it from now on."""
-        request = self._request(body)
+        request = await self._request(caller.tenant, body)
         recording = await found(self._recordings, caller, recording_id)
         await self._refuse_unready(recording)
         transcription = queued_transcription(new_id("txn"), recording, request)
@@ -44,9 +45,9 @@ class StartTranscription:
         await self._reflect(event)
         return transcription
 
-    def _request(self, body: Transcribe) -> TranscriptionRequest:
+    async def _request(self, tenant: Tenant, body: Transcribe) -> TranscriptionRequest:
         provider = body.provider or ProviderName.WHISPER
-        refuse_unless_configured(provider, self._providers, param="provider")
+        refuse_unless_configured(provider, await self._providers.of(tenant, {provider}), param="provider")
         diarization = True if body.diarization is None else body.diarization
         return TranscriptionRequest(
             provider=provider, language=accepted_language(provider, body.language), diarization=diarization

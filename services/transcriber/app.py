@@ -5,17 +5,24 @@ import socket
 
 from services.transcriber.consumer import handlers
 from services.transcriber.decide import DecideTranscription
+from services.transcriber.find_models import with_models
 from services.transcriber.job_rules import TranscriptionJobRules
-from services.transcriber.models import ModelSource, default_folder, resolve_model
-from services.transcriber.providers.whisper import WhisperPool, WhisperProvider, WhisperSettings, whisper_pool
-from services.transcriber.settings import SpeechSettings, TranscriberSettings
+from services.transcriber.keyring import Keyring
+from services.transcriber.providers.cloud.factory import clouds
+from services.transcriber.providers.whisper import WhisperPool, WhisperProvider, whisper_pool
+from services.transcriber.settings import TranscriberSettings
+from services.transcriber.store_result import StoreResult
 from services.transcriber.transcribe import TranscribeRecording
+from services.transcriber.transcribe_remotely import RemoteRules, TranscribeRemotely
+from shared.domain.provider_key import ON_THE_NETWORK
 from shared.domain.transcription import Transcription
 from shared.messaging.consumer import consume
 from shared.platform import Platform, every
+from shared.sealing import Sealing
 from shared.spool import Spool
-from shared.storage.config_overrides import ConfigOverrides
+from shared.storage.effective_configs import EffectiveConfigs
 from shared.storage.objects import ObjectStore
+from shared.storage.provider_keys import ProviderKeys
 from shared.storage.transcripts import Transcripts
 from shared.telemetry.health import operations_app
 from shared.telemetry.metrics import register_queue
@@ -36,21 +43,35 @@ class Transcriber:
         self._store = ObjectStore(settings.s3)
         self._pool, self._spool = pool, Spool(settings.runtime.work_dir, self.name)
         leases = Leases(platform.transcriptions, platform.relay, TranscriptionJobRules())
+        results = StoreResult(Transcripts(platform.mongo), leases, settings.cloud.hour_prices())
+        self._clouds = clouds(settings.cloud)
         transcribe = TranscribeRecording(
             recordings=platform.recordings,
             store=self._store,
-            transcripts=Transcripts(platform.mongo),
-            claims=leases,
+            results=results,
             providers=(WhisperProvider(pool, time_limit_s=settings.speech.transcribe_time_limit_s),),
             spool=self._spool.folder,
         )
         limits = JobLimits(slots=settings.speech.transcribe_slots, lease_s=settings.speech.transcribe_lease_s)
 
+        remotely = TranscribeRemotely(
+            recordings=platform.recordings,
+            store=self._store,
+            results=results,
+            claims=leases,
+            queue=leases,
+            providers=self._clouds.providers,
+            keys=Keyring(ProviderKeys(platform.mongo, Sealing(settings.sealing.sealing_keys)), settings.cloud.keys()),
+            spool=self._spool.folder,
+            rules=RemoteRules(time_limit_s=settings.cloud.providers_time_limit_s, fetch_s=settings.cloud.providers_fetch_audio_s),
+        )
+
         async def work(transcription: Transcription) -> None:
-            await transcribe(transcription)
+            verb = remotely if transcription.provider in ON_THE_NETWORK else transcribe
+            await verb(transcription)
 
         self._runner = JobRunner(leases, work, name="transcribe", worker=socket.gethostname(), limits=limits)
-        configs = ConfigOverrides(platform.mongo)
+        configs = EffectiveConfigs(platform.mongo)
         self._decide = DecideTranscription(platform.recordings, platform.transcriptions, configs, platform.relay)
         self._consumer = consume(platform.broker, self.name, handlers(self._decide, self._runner.wake))
         register_queue("transcribe", platform.transcriptions.queue_state)
@@ -71,6 +92,7 @@ class Transcriber:
         await self._consumer.stop()
         await self._runner.stop(0.6 * self._grace_s)
         await self._pool.stop()
+        await self._clouds.close()
         await self._platform.stop()
         await self._store.stop()
         await asyncio.to_thread(self._spool.close)
@@ -81,13 +103,6 @@ class Transcriber:
 
 
 async def build(settings: TranscriberSettings) -> Transcriber:
-    """Find the model, fetching it on first use, and build the service."""
-    speech = settings.speech
-    model = await asyncio.to_thread(resolve_model, _source(speech))
-    whisper = WhisperSettings(model_path=model, device=speech.whisper_device, beam_size=speech.whisper_beam_size)
-    return Transcriber(settings, whisper_pool(whisper, size=speech.transcribe_slots))
-
-
-def _source(speech: SpeechSettings) -> ModelSource:
-    folders = (speech.models_dir, default_folder()) if speech.models_dir else (default_folder(),)
-    return ModelSource(model=speech.whisper_model, folders=folders, hub_allowed=speech.whisper_hub_allowed)
+    """Find the models, fetching them on first use, and build the service."""
+    whisper = await asyncio.to_thread(with_models, settings.speech)
+    return Transcriber(settings, whisper_pool(whisper, size=settings.speech.transcribe_slots))

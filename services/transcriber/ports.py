@@ -20,13 +20,18 @@ class SpeechRequest(msgspec.Struct, frozen=True, kw_only=True):
     """One recording to transcribe.
 
     `language` is a base code (`en`), or absent to have it detected. `duration_ms` is what the probe said, for the progress
-    only: the transcript carries the duration of what was decoded.
+    only: the transcript carries the duration of what was decoded. `num_speakers` is how many people speak, where that is
+    known; `multichannel` says that each channel is one of them. `hints` are words that are likely to be said, as they are
+    to be written.
     """
 
     audio_path: Path
     language: str | None = None
     diarization: bool = False
     duration_ms: int | None = None
+    num_speakers: int | None = None
+    multichannel: bool = False
+    hints: str | None = None
 
 
 class Progress(msgspec.Struct, frozen=True):
@@ -136,3 +141,10 @@ class ProviderKeys(Protocol):
 
     async def key(self, tenant: Tenant, provider: ProviderName) -> str | None:
         """Return the project's own key, else the installation's, else None."""
+
+
+class ProviderSecrets(Protocol):
+    """The projects' own keys for providers on the network."""
+
+    async def secret(self, tenant: Tenant, provider: ProviderName) -> str | None:
+        """Return the key itself, None when the project has none."""

@@ -6,7 +6,10 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from shared.settings import HttpSettings, KafkaSettings, MongoSettings, RuntimeSettings, S3Settings
+from services.transcriber.cloud_settings import CloudSettings
+from shared.settings import HttpSettings, KafkaSettings, MongoSettings, RuntimeSettings, S3Settings, SealingSettings
+
+Sha256 = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}\Z")]
 
 
 class SpeechSettings(msgspec.Struct, frozen=True):
@@ -17,6 +20,11 @@ class SpeechSettings(msgspec.Struct, frozen=True):
     whisper_hub_allowed: bool = False
     whisper_device: Literal["auto", "cpu", "cuda"] = "auto"
     whisper_beam_size: Annotated[int, msgspec.Meta(ge=1, le=10)] = 5
+    diarization: Literal["auto", "required", "off"] = "auto"
+    diarization_threshold: Annotated[float, msgspec.Meta(gt=0, lt=1)] = 0.5
+    diarization_fetch_allowed: bool = True
+    diarization_segmentation_sha256: Sha256 | None = None
+    diarization_voices_sha256: Sha256 | None = None
     transcribe_slots: Annotated[int, msgspec.Meta(ge=1)] = max(1, os.cpu_count() or 1)
     transcribe_lease_s: Annotated[float, msgspec.Meta(gt=0)] = 30.0
     transcribe_time_limit_s: Annotated[float, msgspec.Meta(gt=0)] = 6 * 3600.0
@@ -30,4 +38,6 @@ class TranscriberSettings(msgspec.Struct, frozen=True):
     s3: S3Settings
     http: HttpSettings
     runtime: RuntimeSettings
+    sealing: SealingSettings
     speech: SpeechSettings
+    cloud: CloudSettings

@@ -44,7 +44,12 @@ queue_depth = Gauge("earwitness_queue_depth", "Units that wait.", ["queue"])
 queue_oldest_age_seconds = Gauge("earwitness_queue_oldest_age_seconds", "How long the oldest of them has waited.", ["queue"])
 queue_probe_failures_total = Counter("earwitness_queue_probe_failures_total", "Times a queue could not be asked.", ["queue"])
 webhook_attempts_total = Counter("earwitness_webhook_attempts_total", "Deliveries attempted.", ["outcome"])
+transcribed_seconds_total = Counter("earwitness_transcribed_seconds_total", "Audio transcribed.", ["provider", "project_id"])
+transcription_cost_total = Counter(
+    "earwitness_transcription_cost_total", "What it cost, in the currency of the prices given.", ["provider", "project_id"]
+)
 leases_lost_total = Counter("earwitness_leases_lost_total", "Jobs whose lease another worker took.", ["queue"])
+live_streams = Gauge("earwitness_live_streams", "Recordings that are being followed.")
 
 
 class QueueGauge:

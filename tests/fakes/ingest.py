@@ -16,6 +16,7 @@ from tests.fakes.api_client import ApiClient
 from tests.fakes.configs import FakeConfigs
 from tests.fakes.devices import FakeCommands, FakeDevices, FakeEndUsers
 from tests.fakes.objects import FakeObjects
+from tests.fakes.provider_keys import FakeProviderKeys
 from tests.fakes.webhook_stores import FakeDeliveries, FakeEndpoints
 
 ADMIN_TOKEN = "admin-token-for-tests"
@@ -184,6 +185,7 @@ def fake_stores():
         windows=FakeWindows(),
         answers=FakeAnswers(),
         upload_tokens=FakeUploadTokens(),
+        provider_keys=FakeProviderKeys(),
         relay=FakeRelay(),
     )
 

@@ -1,6 +1,5 @@
 """Configuration of one subject: what counts for it, what it says itself, and how it came to say so (contract section 16)."""
 
-from collections.abc import Set as AbstractSet
 from typing import Any
 
 from services.ingest.configuration.ports import ConfigStore
@@ -8,12 +7,13 @@ from services.ingest.configuration.targets import Target
 from services.ingest.configuration.validity import changeable_section, checked, refuse_unworkable, section_of
 from services.ingest.outbox import decided_anew
 from services.ingest.paging import Page, Pager, PageRequest
+from services.ingest.provider_keys import ConfiguredProviders
 from shared.domain.config.merging import amended
 from shared.domain.config.overrides import Author, ConfigChange, Resolved, resolved, silent
 from shared.domain.config.sections import SECTIONS
 from shared.domain.errors import TransientFailure
+from shared.domain.provider_key import ON_THE_NETWORK
 from shared.domain.tenant import Tenant
-from shared.domain.transcription import ProviderName
 from shared.telemetry.logs import get_logger
 
 log = get_logger()
@@ -24,7 +24,7 @@ _NOBODY = Tenant("admin")  # cursors of the operator's lists belong to no projec
 class Configure:
     """Reads and changes what one subject says; every change is recorded with it, in one write."""
 
-    def __init__(self, configs: ConfigStore, pager: Pager, providers: AbstractSet[ProviderName]) -> None:
+    def __init__(self, configs: ConfigStore, pager: Pager, providers: ConfiguredProviders) -> None:
         self._configs, self._pager, self._providers = configs, pager, providers
 
     async def read(self, target: Target, section: str) -> Resolved:
@@ -52,7 +52,7 @@ class Configure:
             value = amended(before.value or {}, said)
             after, change = before.changed(value, _author(target))
             result = resolved(known, [*(item for item in overrides if item.level is not after.level), after])
-            refuse_unworkable(result, said, self._providers)
+            refuse_unworkable(result, said, await self._providers.of(target.subject.tenant, ON_THE_NETWORK))
             if value == (before.value or {}):
                 return resolved(known, overrides)
             await self._configs.save(before, after, change)

@@ -80,7 +80,7 @@ class Scene:
         self.transcribe = TranscribeRecording(
             recordings=self.recordings,
             store=self.files,
-            results=StoreResult(self.transcripts, self.leases),
+            results=StoreResult(self.transcripts, self.leases, {}),
             providers=(self.parrot,),
             spool=spool,
         )

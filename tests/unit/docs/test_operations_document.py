@@ -12,6 +12,7 @@ from prometheus_client import Counter, Gauge, Histogram
 
 from services.ingest.settings import ApiSettings, IngestSettings
 from services.stitcher.settings import StitcherSettings, StitchSettings
+from services.transcriber.cloud_settings import CloudSettings
 from services.transcriber.settings import SpeechSettings, TranscriberSettings
 from services.webhooks.settings import Settings as WebhooksSettings
 from services.webhooks.settings import WebhookSettings
@@ -35,7 +36,7 @@ TABLES = {
     "Sealed secrets": (SealingSettings,),
     "ingest": (ApiSettings,),
     "stitcher": (StitchSettings,),
-    "transcriber": (SpeechSettings,),
+    "transcriber": (SpeechSettings, CloudSettings),
     "webhooks": (WebhookSettings,),
 }
 PER_CORE = {"stitch_slots", "transcribe_slots"}
