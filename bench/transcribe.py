@@ -18,7 +18,8 @@ import msgspec
 from faster_whisper import WhisperModel
 
 from deploy.local.sample_speech import reading
-from services.transcriber.models import ModelSource, default_folder, resolve_model
+from services.transcriber.model_folders import default_folder
+from services.transcriber.models import ModelSource, resolve_model
 from services.transcriber.ports import Progress, SpeechRequest
 from services.transcriber.providers.whisper import WhisperProvider, WhisperSettings, whisper_pool
 from shared.workers import Entry, ProcessPool, Report, Work

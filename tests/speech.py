@@ -7,7 +7,8 @@ import jiwer
 import pytest
 
 from deploy.local.sample_speech import Sample, conversation, reading
-from services.transcriber.models import ModelSource, default_folder, resolve_model
+from services.transcriber.model_folders import default_folder
+from services.transcriber.models import ModelSource, resolve_model
 
 
 @pytest.fixture(scope="session")

@@ -4,13 +4,10 @@
 """
 
 import argparse
-import fcntl
 import logging
-import os
 import shutil
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -19,17 +16,12 @@ from huggingface_hub import snapshot_download
 from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled
 
 from services.transcriber.model_files import KNOWN, KnownModel, assemble_from_packages, faults_of
-from shared.domain.errors import TransientFailure
+from services.transcriber.model_folders import ModelUnavailable, default_folder, locked, writable
 from shared.packages import PackageUnavailable
 
 log = logging.getLogger(__name__)
 
-ANY_WRITE_BIT = 0o222  # root may write anywhere, but a folder marked read-only is meant to stay as it is
 HUB_FILES = ["config.json", "preprocessor_config.json", "model.bin", "tokenizer.json", "vocabulary.*"]
-
-
-class ModelUnavailable(TransientFailure):
-    """The model is in none of the places where it may come from; the message says what was tried and why each failed."""
 
 
 class ModelSource(msgspec.Struct, frozen=True, kw_only=True):
@@ -45,11 +37,6 @@ class ModelSource(msgspec.Struct, frozen=True, kw_only=True):
     packages_allowed: bool = True
 
 
-def default_folder() -> Path:
-    """Where models are kept when no setting says otherwise."""
-    return Path.home() / ".cache" / "earwitness" / "models"
-
-
 def resolve_model(source: ModelSource) -> Path:
     """The folder of a complete model whose pinned files are the pinned bytes; raises `ModelUnavailable`.
 
@@ -63,8 +50,8 @@ def resolve_model(source: ModelSource) -> Path:
     tried: list[str] = []
     if found := _found(source.folders, name, known, tried):
         return found
-    home = _writable(source.folders, tried)
-    with _locked(home / f".{name}.lock"):
+    home = writable(source.folders, tried)
+    with locked(home / f".{name}.lock"):
         return _found(source.folders, name, known, []) or _fetched(source, known, home / name, tried)
 
 
@@ -87,27 +74,6 @@ def _found(folders: tuple[Path, ...], name: str, known: KnownModel, tried: list[
         else:
             return folder / name
     return None
-
-
-def _writable(folders: tuple[Path, ...], tried: list[str]) -> Path:
-    for folder in folders:
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            tried.append(f"{folder}: {error.strerror}")
-        else:
-            if folder.stat().st_mode & ANY_WRITE_BIT and os.access(folder, os.W_OK):
-                return folder
-            tried.append(f"{folder}: read-only")
-    raise ModelUnavailable(f"no folder can be written to keep a model in: {'; '.join(tried)}")
-
-
-@contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    """Hold the lock file; the system frees it when its holder dies."""
-    with path.open("a") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
 
 
 def _fetched(source: ModelSource, known: KnownModel, target: Path, tried: list[str]) -> Path:

@@ -41,19 +41,24 @@ class TranscribeRecording:
             path = Path(folder) / "audio"
             with pinned(audio.etag):
                 await self._store.download(audio.object_key, path, etag=audio.etag)
-            transcript = await provider.transcribe(
-                SpeechRequest(
-                    audio_path=path,
-                    language=_base_language(transcription.requested_language),
-                    diarization=transcription.diarization,
-                    duration_ms=recording.duration_ms,
-                ),
-                _unheard,
-            )
+            transcript = await provider.transcribe(_speech_request(transcription, path, recording.duration_ms), _unheard)
         completed = await self._results.store(transcription, transcript)
         if completed.automatic and recording.uploaded_at is not None:
             stage_seconds.labels("uploaded_to_transcribed").observe((now() - recording.uploaded_at).total_seconds())
         return completed
+
+
+def _speech_request(transcription: Transcription, audio: Path, duration_ms: int | None) -> SpeechRequest:
+    options = transcription.options
+    return SpeechRequest(
+        audio_path=audio,
+        language=_base_language(transcription.requested_language),
+        diarization=transcription.diarization,
+        duration_ms=duration_ms,
+        num_speakers=options.num_speakers,
+        multichannel=options.multichannel,
+        hints=", ".join(filter(None, (options.prompt, *options.vocabulary))) or None,
+    )
 
 
 def _unheard(_progress: Progress) -> None:

@@ -43,6 +43,11 @@ class Transcript(msgspec.Struct, frozen=True, kw_only=True):
     confidence: float | None
     word_count: int
 
+    @property
+    def speaker_count(self) -> int | None:
+        """How many speakers were told apart; None when none were."""
+        return len({segment.speaker for segment in self.segments if segment.speaker is not None}) or None
+
 
 def transcript_of(segments: Iterable[Segment], *, language: str | None, duration_ms: int) -> Transcript:
     """The transcript of what a provider answered, made to hold what the types above promise.

@@ -33,6 +33,27 @@ class ProviderName(StrEnum):
     ELEVENLABS = "elevenlabs"
 
 
+class Redaction(StrEnum):
+    """What may be hidden in a transcript."""
+
+    NUMBERS = "numbers"
+    PROFANITY = "profanity"
+
+
+class SpeechOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """What a caller knows or wants of a transcription, beside its language.
+
+    `num_speakers`: how many people speak. `multichannel`: each channel is one of them. `prompt` and `vocabulary`: what it is
+    about, and words that are likely to be said. `redact`: what the transcript must not show.
+    """
+
+    num_speakers: int | None = None
+    multichannel: bool = False
+    prompt: str | None = None
+    vocabulary: tuple[str, ...] = ()
+    redact: tuple[Redaction, ...] = ()
+
+
 FOLLOWS: Mapping[TranscriptionStatus, frozenset[TranscriptionStatus]] = {
     TranscriptionStatus.PENDING: frozenset({TranscriptionStatus.PROCESSING, TranscriptionStatus.FAILED}),
     TranscriptionStatus.PROCESSING: frozenset(
@@ -75,8 +96,10 @@ class Transcription(msgspec.Struct, frozen=True, kw_only=True, rename={"id": "_i
     requested_language: str | None = None
     language: str | None = None
     diarization: bool = True
+    options: SpeechOptions = SpeechOptions()
     duration_ms: int | None = None
     word_count: int | None = None
+    speaker_count: int | None = None
     confidence: float | None = None
     failure: Failure | None = None
     remote: RemoteJob | None = None
@@ -107,6 +130,7 @@ class TranscriptionRequest(msgspec.Struct, frozen=True, kw_only=True):
     provider: ProviderName = ProviderName.WHISPER
     language: str | None = None
     diarization: bool = True
+    options: SpeechOptions = SpeechOptions()
 
 
 def queued_transcription(transcription_id: str, recording: Recording, request: TranscriptionRequest) -> Transcription:
@@ -120,6 +144,7 @@ def queued_transcription(transcription_id: str, recording: Recording, request: T
         provider=request.provider,
         requested_language=request.language,
         diarization=request.diarization,
+        options=request.options,
         job=Job(id=derived_id("job", transcription_id, "transcribe"), kind=JobKind.TRANSCRIBE, queued_at=at, available_at=at),
         created_at=at,
         updated_at=at,

@@ -3,6 +3,7 @@
 from typing import Any
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from shared.domain.clock import wire_time, wire_time_or_none
 from shared.domain.job import Failure, JobKind
@@ -80,8 +81,12 @@ class TranscriptionResource(msgspec.Struct, frozen=True, kw_only=True):
     language: str | None
     provider: str
     diarization: bool
+    num_speakers: int | UnsetType | None = UNSET
+    multichannel: bool | UnsetType = UNSET
+    redact: tuple[str, ...] | UnsetType = UNSET
     duration_ms: int | None
     word_count: int | None
+    speaker_count: int | UnsetType | None = UNSET
     confidence: float | None
     error: ErrorResource | None
     error_message: str | None
@@ -156,8 +161,12 @@ def transcription_resource(transcription: Transcription) -> TranscriptionResourc
         language=transcription.language or transcription.requested_language,
         provider=transcription.provider,
         diarization=transcription.diarization,
+        num_speakers=transcription.options.num_speakers,
+        multichannel=transcription.options.multichannel,
+        redact=transcription.options.redact,
         duration_ms=transcription.duration_ms,
         word_count=transcription.word_count,
+        speaker_count=transcription.speaker_count,
         confidence=transcription.confidence,
         error=error_resource(transcription.failure),
         error_message=transcription.failure.message if transcription.failure else None,

@@ -117,8 +117,12 @@ class Transcription(Strict):
     language: str | None
     provider: Literal["whisper", "deepgram", "assemblyai", "elevenlabs"]
     diarization: bool
+    num_speakers: int | None
+    multichannel: bool
+    redact: list[Literal["numbers", "profanity"]]
     duration_ms: int | None
     word_count: int | None
+    speaker_count: int | None
     confidence: float | None
     segments: list[SpokenSegment] | None
     text: str | None

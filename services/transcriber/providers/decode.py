@@ -7,11 +7,10 @@ from typing import Any
 import av
 import numpy as np
 from av.audio.resampler import AudioResampler
-from numpy.typing import NDArray
 
+from services.transcriber.samples import RATE, Samples
 from shared.domain.errors import FailureReason, PermanentFailure
 
-RATE = 16_000
 BLOCK = 10 * RATE  # samples
 GAP_S = 0.1  # a hole in the timestamps from here on is filled with silence ...
 LARGEST_GAP_S = 600.0  # ... up to here; beyond it the clock was set anew, as in a cut transport stream
@@ -19,20 +18,19 @@ MOST_SILENCE_S = 24 * 3600.0  # in all, lest a forged file keeps a worker busy f
 BACKWARD_S = 1.0  # a clock that runs back further than this was set anew too
 MOST_DAMAGED_PACKETS = 1000
 
-Samples = NDArray[np.float32]
 
-
-def decoded(path: Path) -> Iterator[Samples]:
+def decoded(path: Path, channel: int | None = None) -> Iterator[Samples]:
     """Blocks of samples, each of `BLOCK` or fewer; holes in the timestamps (DTX, lost packets) become silence.
 
-    Damaged packets are skipped. Raises `PermanentFailure`: `audio_corrupt` when the file cannot be read or nothing in it
-    decodes, `unsupported_format` when it holds no audio. Uses memory for a few blocks, whatever the file's length.
+    All channels are mixed into one, unless one is asked for by its number (from 0). Damaged packets are skipped. Raises
+    `PermanentFailure`: `audio_corrupt` when the file cannot be read or nothing in it decodes, `unsupported_format` when it
+    holds no audio. Uses memory for a few blocks, whatever the file's length.
     """
     try:
         with av.open(str(path), metadata_errors="ignore") as container:
             if not container.streams.audio:
                 raise PermanentFailure(FailureReason.UNSUPPORTED_FORMAT, "the file holds no audio")
-            yield from _blocks(_timed(container))
+            yield from _blocks(_timed(container, channel))
     except (FileNotFoundError, PermissionError):
         raise
     except (av.error.FFmpegError, ValueError) as error:
@@ -73,7 +71,7 @@ def _sound(waiting: list[Samples]) -> Samples:
     return np.clip(np.nan_to_num(np.concatenate(waiting)), -1.0, 1.0)
 
 
-def _timed(container: Any) -> Iterator[Samples]:  # noqa: ANN401 - av is not typed for us
+def _timed(container: Any, channel: int | None) -> Iterator[Samples]:  # noqa: ANN401 - av is not typed for us
     """The samples of the first audio stream, with silence where its clock gets ahead of them, at once or little by little."""
     clock_s, silence_left_s = _start_of(container), MOST_SILENCE_S
     resample: _Resampling | None = None
@@ -81,13 +79,13 @@ def _timed(container: Any) -> Iterator[Samples]:  # noqa: ANN401 - av is not typ
         if resample is None or not resample.takes(frame):
             if resample is not None:
                 yield from resample.rest()
-            resample = _Resampling(frame)
+            resample = _Resampling(frame, channel)
         late_s = 0.0 if frame.time is None else frame.time - clock_s
         if GAP_S < late_s <= min(LARGEST_GAP_S, silence_left_s):
             silence_left_s -= late_s
             yield from resample.rest()
             yield from _silence(late_s)
-            resample = _Resampling(frame)
+            resample = _Resampling(frame, channel)
         if late_s > GAP_S or late_s < -BACKWARD_S:
             clock_s += late_s
         yield from resample(frame)
@@ -128,9 +126,10 @@ def _silence(length_s: float) -> Iterator[Samples]:
 class _Resampling:
     """Turns frames of one format into samples; a stream may change its format in the middle."""
 
-    def __init__(self, frame: Any) -> None:  # noqa: ANN401 - av is not typed for us
+    def __init__(self, frame: Any, channel: int | None) -> None:  # noqa: ANN401 - av is not typed for us
         self._format = self._format_of(frame)
-        self._resampler = AudioResampler(format="flt", layout="mono", rate=RATE)
+        self._channel = channel or 0
+        self._resampler = AudioResampler(format="fltp", layout="mono" if channel is None else frame.layout, rate=RATE)
 
     @staticmethod
     def _format_of(frame: Any) -> tuple[str, str, int]:  # noqa: ANN401 - av is not typed for us
@@ -141,11 +140,15 @@ class _Resampling:
         return self._format_of(frame) == self._format
 
     def __call__(self, frame: Any) -> Iterator[Samples]:  # noqa: ANN401 - av is not typed for us
+        """The frame's samples, as far as the resampler gives them away."""
         frame.pts = None  # the clock is ours
-        for resampled in self._resampler.resample(frame):
-            yield resampled.to_ndarray()[0]
+        yield from self._samples(self._resampler.resample(frame))
 
     def rest(self) -> Iterator[Samples]:
         """What the resampler still holds."""
-        for resampled in self._resampler.resample(None):
-            yield resampled.to_ndarray()[0]
+        yield from self._samples(self._resampler.resample(None))
+
+    def _samples(self, frames: Any) -> Iterator[Samples]:  # noqa: ANN401 - av is not typed for us
+        for frame in frames:
+            channels: Samples = frame.to_ndarray()
+            yield channels[self._channel] if self._channel < len(channels) else np.zeros_like(channels[0])

@@ -6,7 +6,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from services.transcriber.providers.decode import RATE, Samples
+from services.transcriber.samples import RATE, Samples
 
 FRAME = 512  # samples: what the voice detector judges at once
 PAUSE_FRAMES = 10  # a cut wants about a third of a second of quiet around it

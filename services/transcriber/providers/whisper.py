@@ -5,6 +5,7 @@ from typing import Literal
 
 import msgspec
 
+from services.transcriber.diarization.settings import SherpaSettings
 from services.transcriber.ports import OnProgress, SpeechRequest
 from shared.domain.transcript import Transcript
 from shared.workers import Entry, ProcessPool, WorkerOptions
@@ -35,6 +36,7 @@ class WhisperSettings(msgspec.Struct, frozen=True, kw_only=True):
     log_prob_threshold: float = -1.0
     compression_ratio_threshold: float = 2.4
     condition_on_previous_text: bool = False  # on, one wrong phrase can repeat for the rest of the piece
+    diarization: SherpaSettings | None = None  # without it nobody is told apart by voice
 
     @property
     def beam(self) -> int:

@@ -6,7 +6,8 @@ import av
 import numpy as np
 import pytest
 
-from services.transcriber.providers.decode import BLOCK, RATE, decoded, duration_s
+from services.transcriber.providers.decode import BLOCK, decoded, duration_s
+from services.transcriber.samples import RATE
 from shared.domain.errors import FailureReason, PermanentFailure
 
 

@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 
 from services.transcriber.ports import SpeechRequest
-from services.transcriber.providers.decode import RATE, decoded
+from services.transcriber.providers.decode import decoded
 from services.transcriber.providers.whisper import WhisperProvider, WhisperSettings, whisper_pool
 from services.transcriber.providers.whisper_engine import WhisperEngine
+from services.transcriber.samples import RATE
 from shared.domain.errors import FailureReason, PermanentFailure
 from shared.domain.transcript import is_ordered
 from shared.workers import WorkerFailed

@@ -4,8 +4,8 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.transcriber.providers.decode import RATE
 from services.transcriber.providers.pieces import FRAME, SHORTEST_TAIL, Cutter, quietest
+from services.transcriber.samples import RATE
 
 SECOND = RATE
 

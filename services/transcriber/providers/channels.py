@@ -1,0 +1,53 @@
+"""Which channels of a file have something of their own to say."""
+
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+from av.audio.resampler import AudioResampler
+from numpy.typing import NDArray
+
+from services.transcriber.samples import RATE
+
+MOST = 8  # channels that are told apart; a file with more is no conversation
+LOOKED_AT_S = 600.0
+SAME = 0.95  # of a channel's energy are in another: it is a copy, louder or softer, or turned over
+
+
+def separate_channels(path: Path) -> tuple[int, ...]:
+    """The numbers (from 0) of the channels to hear one by one; none where the file is to be heard as a whole.
+
+    So it is with one channel, with more than `MOST`, and where all are copies of one, by their first ten minutes. A file that
+    cannot be read has none: whoever decodes it says what is wrong.
+    """
+    try:
+        with av.open(str(path), metadata_errors="ignore") as container:
+            stream = next(iter(container.streams.audio), None)
+            if stream is None or not 1 < len(stream.layout.channels) <= MOST:
+                return ()
+            products = _products(container, stream)
+    except (av.error.FFmpegError, ValueError):
+        return ()
+    own: list[int] = []
+    for channel, energy in enumerate(np.diag(products)):
+        if all(products[channel, other] ** 2 <= SAME * energy * products[other, other] for other in own):
+            own.append(channel)
+    return tuple(own) if len(own) > 1 and products.any() else ()
+
+
+def _products(container: Any, stream: Any) -> NDArray[np.float64]:  # noqa: ANN401 - av is not typed for us
+    """The inner product of each two channels; on the diagonal each channel's energy."""
+    count = len(stream.layout.channels)
+    products = np.zeros((count, count))
+    resampler = AudioResampler(format="fltp", layout=stream.layout, rate=RATE)
+    heard = 0
+    for frame in container.decode(stream):
+        if heard >= LOOKED_AT_S * RATE or len(frame.layout.channels) != count:
+            break
+        frame.pts = None
+        for resampled in resampler.resample(frame):
+            channels = np.nan_to_num(resampled.to_ndarray().astype(np.float64))
+            heard += channels.shape[1]
+            products += channels @ channels.T
+    return products
