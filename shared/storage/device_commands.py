@@ -48,7 +48,9 @@ class DeviceCommands:
 
     async def by_idempotency_key(self, tenant: Tenant, device_id: str, idempotency_key: str) -> DeviceCommand | None:
         """Return the device's command that was given this key."""
-        return await self._documents.find_one(_of(tenant, device_id) | {"idempotency_key": idempotency_key})
+        return await self._documents.find_one(
+            _of(tenant, device_id) | {"idempotency_key": {"$eq": idempotency_key, "$type": "string"}}
+        )
 
     async def page(
         self, tenant: Tenant, matching: Mapping[str, Any], limit: int, *, before: str | None = None, offset: int = 0

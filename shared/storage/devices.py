@@ -65,7 +65,7 @@ class Devices:
 
     async def by_secret(self, secret_sha256: str) -> Device | None:
         """Return the bound device whose token hashes to this."""
-        return await self._documents.find_one({"token_sha256": secret_sha256})
+        return await self._documents.find_one({"token_sha256": {"$eq": secret_sha256, "$type": "string"}})
 
     async def touch(self, device_id: str, at: datetime) -> None:
         """Note when the device's token was last used; an earlier time never replaces a later one."""

@@ -23,6 +23,7 @@ INDEXES = (
     ),
     IndexModel([("erasure_due_at", ASCENDING)], name="erasure", partialFilterExpression={"erasure_due_at": {"$type": "date"}}),
 )
+"""A partial index answers only queries that repeat its condition, `$type` included."""
 
 
 class EndUsers:
@@ -46,7 +47,7 @@ class EndUsers:
 
     async def by_external_id(self, tenant: Tenant, external_id: str) -> EndUser | None:
         """Return the tenant's end user of this `external_id`, if there is one."""
-        return await self._documents.find_one(_of(tenant) | {"external_id": external_id})
+        return await self._documents.find_one(_of(tenant) | {"external_id": {"$eq": external_id, "$type": "string"}})
 
     async def page(self, tenant: Tenant, limit: int, *, before: str | None = None, offset: int = 0) -> list[EndUser]:
         """Return the tenant's end users newest first, those of ids below `before` if given."""
@@ -66,8 +67,8 @@ class EndUsers:
 
     async def claim_erasure(self, at: datetime, until: datetime) -> EndUser | None:
         """Return the end user whose erasure has been due for longest at `at`; nobody else is given it before `until`."""
-        change = {"$set": {"erasure_due_at": until}}
-        return await self._documents.change({"erasure_due_at": {"$lte": at}}, change, (("erasure_due_at", ASCENDING),))
+        due = {"erasure_due_at": {"$lte": at, "$type": "date"}}
+        return await self._documents.change(due, {"$set": {"erasure_due_at": until}}, (("erasure_due_at", ASCENDING),))
 
     async def extend_erasure(self, claimed: EndUser, until: datetime | None) -> EndUser | None:
         """Move the end of a claim, None: nothing is left to erase; None is returned when the claim is another's by now."""
