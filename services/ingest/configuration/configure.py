@@ -4,7 +4,7 @@ from typing import Any
 
 from services.ingest.configuration.ports import ConfigStore
 from services.ingest.configuration.targets import Target
-from services.ingest.configuration.validity import changeable_section, checked, refuse_unworkable, section_of
+from services.ingest.configuration.validity import changeable_section, checked, refuse_unworkable, section_of, spoken_of
 from services.ingest.outbox import decided_anew
 from services.ingest.paging import Page, Pager, PageRequest
 from services.ingest.provider_keys import ConfiguredProviders
@@ -77,7 +77,7 @@ class Configure:
 
     async def history(self, target: Target, section: str, request: PageRequest) -> Page[ConfigChange]:
         """Return a page of the changes of what the subject says about the section, newest first."""
-        known = section_of(section)
+        known = spoken_of(target, section)
 
         async def read(limit: int, before: str | None, offset: int) -> list[ConfigChange]:
             return await self._configs.history(target.subject, known.name, limit, before=before, offset=offset)

@@ -24,15 +24,21 @@ def section_of(name: str) -> Section:
     return section
 
 
-def changeable_section(target: Target, name: str) -> Section:
-    """Return the section; refuses when it, or everything, is not the asker's to change at this level."""
+def spoken_of(target: Target, name: str) -> Section:
+    """Return the section; raises `NotFound` also when the subject's level may not speak of it."""
     section = section_of(name)
-    if not target.changeable:
-        raise Forbidden("only the operator changes what an organization says")
     if target.subject.level not in section.levels:
         levels = [str(level) for level in section.levels]
         message = f"{name} is not set per {target.subject.level}, only per {', '.join(levels)}"
-        raise InvalidRequest(message, param="section", details={"levels": levels})
+        raise NotFound(message, param="section", details={"levels": levels})
+    return section
+
+
+def changeable_section(target: Target, name: str) -> Section:
+    """Return the section as `spoken_of` does; raises `Forbidden` when it is not the asker's to change."""
+    section = spoken_of(target, name)
+    if not target.changeable:
+        raise Forbidden("only the operator changes what an organization says")
     return section
 
 

@@ -92,7 +92,7 @@ class ProjectConfigController(EffectiveConfigController):
         """Change what the body names and leave the rest as it is."""
         return config_view(await configure.change(target, section, data))
 
-    @delete(SECTION, guards=[requires("config:write")], refuses=[refusals.InvalidRequest])
+    @delete(SECTION, guards=[requires("config:write")])
     async def reset(self, target: NamedDependency[Target], section: FromPath[str], configure: NamedDependency[Configure]) -> None:
         """Forget what is said here about the section."""
         await configure.reset(target, section)

@@ -63,9 +63,10 @@ async def test_a_stricter_security_policy_above_stands_and_end_users_have_none_o
     await put(api, world, "organization", "upload_security", {"encrypted_upload_policy": "v2_preferred"})
     await put(api, world, "device", "upload_security", {"encrypted_upload_policy": "legacy_allowed"})
     status, code, error = await api.refused("PUT", f"{world['end_user']}/upload_security", {})
-    assert (status, code, error["param"]) == (400, "invalid_request", "section")
+    assert (status, code, error["param"]) == (404, "not_found", "section")
     assert error["details"] == {"levels": ["organization", "project", "device"]}
-    assert (await api.refused("DELETE", f"{world['end_user']}/upload_security"))[0] == 400
+    for call in (("DELETE", "upload_security"), ("GET", "upload_security/history")):
+        assert (await api.refused(call[0], f"{world['end_user']}/{call[1]}"))[0] == 404
     assert {value["encrypted_upload_policy"] for value, _ in await shown(api, world, "upload_security")} == {"v2_preferred"}
 
 
