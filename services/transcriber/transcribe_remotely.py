@@ -24,8 +24,6 @@ from shared.telemetry.logs import get_logger
 
 log = get_logger()
 
-_SHORTEST_WAIT_S = 2.0
-_LONGEST_WAIT_S = 30.0
 _PIECE_BYTES = 1024 * 1024
 _NOT_THE_AUDIO = frozenset({FailureReason.PROVIDER_NOT_CONFIGURED, FailureReason.PROCESSING_ERROR})
 
@@ -33,11 +31,14 @@ _NOT_THE_AUDIO = frozenset({FailureReason.PROVIDER_NOT_CONFIGURED, FailureReason
 class RemoteRules(msgspec.Struct, frozen=True, kw_only=True):
     """How long a provider is borne with: failed exchanges in a row, and seconds from the order to the result.
 
+    It is asked after `first_pause_s`, then after a tenth of the time it has taken, at least every `longest_pause_s` seconds.
     `fetch_s`: for how long the URL holds by which a provider fetches the audio; None sends it the bytes.
     """
 
     most_failures: int = 8
     time_limit_s: float = 6 * 3600.0
+    first_pause_s: float = 2.0
+    longest_pause_s: float = 30.0
     fetch_s: int | None = None
 
 
@@ -78,7 +79,7 @@ class TranscribeRemotely:
             if isinstance(outcome, Transcript):
                 await self._results.store(transcription, outcome)
             else:
-                await self._queue.hand_back(transcription, _pause_s(transcription.remote), counted=False)
+                await self._queue.hand_back(transcription, self._pause_s(transcription.remote), counted=False)
 
     async def _step(self, transcription: Transcription) -> Transcript | None:
         provider = self._providers.get(transcription.provider)
@@ -133,7 +134,7 @@ class TranscribeRemotely:
             return present.changed(remote=msgspec.structs.replace(kept, failures=failures)), ()
 
         await self._claims.finish(transcription, noted)
-        wait_s = min(_SHORTEST_WAIT_S * 2**failures, 10 * _LONGEST_WAIT_S)
+        wait_s = min(self._rules.first_pause_s * 2**failures, 10 * self._rules.longest_pause_s)
         await self._queue.hand_back(transcription, max(wait_s, failure.retry_after_s or 0.0), counted=False)
 
     async def _turn_to_next(self, transcription: Transcription, reason: str) -> None:
@@ -172,6 +173,10 @@ class TranscribeRemotely:
                 diarization=transcription.diarization,
             )
 
+    def _pause_s(self, remote: RemoteJob | None) -> float:
+        age_s = 0.0 if remote is None else (now() - remote.placed_at).total_seconds()
+        return min(max(self._rules.first_pause_s, age_s / 10), self._rules.longest_pause_s)
+
     def _url(self, transcription: Transcription, audio: Media) -> str | None:
         if self._rules.fetch_s is None:
             return None
@@ -186,9 +191,3 @@ async def _pieces(path: Path) -> AsyncIterator[bytes]:
 
 def _filename(transcription: Transcription, audio: Media) -> str:
     return transcription.id + Path(audio.object_key).suffix
-
-
-def _pause_s(remote: RemoteJob | None) -> float:
-    """Return how long to wait before asking: at first often, then by a tenth of the time that it has taken."""
-    age_s = 0.0 if remote is None else (now() - remote.placed_at).total_seconds()
-    return min(max(_SHORTEST_WAIT_S, age_s / 10), _LONGEST_WAIT_S)

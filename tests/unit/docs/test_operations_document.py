@@ -16,6 +16,7 @@ from services.transcriber.cloud_settings import CloudSettings
 from services.transcriber.settings import SpeechSettings, TranscriberSettings
 from services.webhooks.settings import Settings as WebhooksSettings
 from services.webhooks.settings import WebhookSettings
+from shared.domain.provider_key import ON_THE_NETWORK
 from shared.messaging.dead_letter import headers_of
 from shared.settings import (
     HttpSettings,
@@ -39,6 +40,7 @@ TABLES = {
     "transcriber": (SpeechSettings, CloudSettings),
     "webhooks": (WebhookSettings,),
 }
+LIVE_KEYS = {f"EARWITNESS_TESTS_{name.upper()}_KEY" for name in ON_THE_NETWORK}
 PER_CORE = {"stitch_slots", "transcribe_slots"}
 LOGGED = re.compile(r"^(debug|info|warning|error|exception)$")
 
@@ -90,7 +92,7 @@ def test_every_header_of_a_dead_letter_stands_in_the_table():
 
 def test_every_setting_that_a_document_names_exists():
     fields = [field for forms in TABLES.values() for form in forms for field in msgspec.structs.fields(form)]
-    known = {f"EARWITNESS_{field.name.upper()}" for field in fields} | {"EARWITNESS_X", "EARWITNESS_TESTS_SERVERS"}
+    known = {f"EARWITNESS_{field.name.upper()}" for field in fields} | {"EARWITNESS_X", "EARWITNESS_TESTS_SERVERS", *LIVE_KEYS}
     texts = [path.read_text(encoding="utf-8") for path in (*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"))]
     named = {name for text in texts for name in re.findall(r"EARWITNESS_[A-Z0-9_]*[A-Z0-9]", text)}
     assert {name if name in known else name.removesuffix("_FILE") for name in named} <= known
