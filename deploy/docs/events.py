@@ -76,7 +76,7 @@ def type_in_words(wanted: object) -> str:
         return f"list of {type_in_words(get_args(wanted)[0])}"
     if get_origin(wanted) is dict:
         return "object"
-    names = {str: "string", int: "integer", bool: "boolean", float: "number", types.NoneType: "null"}
+    names = {str: "string", int: "integer", bool: "boolean", float: "number", types.NoneType: "null", msgspec.UnsetType: "absent"}
     if isinstance(wanted, type):
         return names.get(wanted) or {"datetime": "time", "Mode": "`live` or `test`"}.get(wanted.__name__, wanted.__name__)
     return "null" if wanted is None else str(wanted)

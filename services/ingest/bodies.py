@@ -8,7 +8,7 @@ import msgspec
 from services.ingest.limits import MAX_CHUNK_NUMBER, MAX_INTEGER, MAX_NAME
 from shared.domain.media import MediaType
 from shared.domain.tenant import Mode
-from shared.domain.transcription import ProviderName
+from shared.domain.transcription import ProviderName, Redaction
 
 Name = Annotated[str, msgspec.Meta(max_length=MAX_NAME)]
 RequiredName = Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_NAME)]
@@ -84,6 +84,11 @@ class Transcribe(msgspec.Struct, kw_only=True):
     language: Language | None = None
     diarization: bool | None = None
     provider: ProviderName | None = None
+    num_speakers: Annotated[int, msgspec.Meta(ge=1, le=20)] | None = None
+    multichannel: bool | None = None
+    prompt: Annotated[str, msgspec.Meta(max_length=1000)] | None = None
+    vocabulary: Annotated[list[Word], msgspec.Meta(max_length=100)] | None = None
+    redact: Annotated[list[Redaction], msgspec.Meta(max_length=10)] | None = None
 
 
 class CreateTranscription(Transcribe, kw_only=True):

@@ -14,7 +14,7 @@ from shared.domain.ids import new_id
 from shared.domain.languages import LANGUAGES
 from shared.domain.recording import TRANSCRIBABLE, Recording
 from shared.domain.tenant import Tenant
-from shared.domain.transcription import ProviderName, Transcription, TranscriptionRequest, queued_transcription
+from shared.domain.transcription import ProviderName, SpeechOptions, Transcription, TranscriptionRequest, queued_transcription
 from shared.domain.transition import TransitionRefused, VersionConflict
 from shared.events.transcription import TranscriptionEvent, TranscriptionQueued, transcription_event
 from shared.telemetry.logs import get_logger
@@ -50,7 +50,10 @@ class StartTranscription:
         refuse_unless_configured(provider, await self._providers.of(tenant, {provider}), param="provider")
         diarization = True if body.diarization is None else body.diarization
         return TranscriptionRequest(
-            provider=provider, language=accepted_language(provider, body.language), diarization=diarization
+            provider=provider,
+            language=accepted_language(provider, body.language),
+            diarization=diarization,
+            options=_options(body),
         )
 
     async def _refuse_unready(self, recording: Recording) -> None:
@@ -71,6 +74,16 @@ class StartTranscription:
             await self._recordings.reflect(event)
         except (TransientFailure, VersionConflict, TransitionRefused) as error:  # whoever publishes the event does it again
             log.warning("transcription.not_reflected", recording_id=event.recording_id, error=type(error).__name__)
+
+
+def _options(body: Transcribe) -> SpeechOptions:
+    return SpeechOptions(
+        num_speakers=body.num_speakers,
+        multichannel=body.multichannel or False,
+        prompt=body.prompt or None,
+        vocabulary=tuple(dict.fromkeys(body.vocabulary or ())),
+        redact=tuple(sorted(set(body.redact or ()))),
+    )
 
 
 def refuse_unless_configured(provider: ProviderName, configured: AbstractSet[ProviderName], *, param: str) -> None:

@@ -44,7 +44,7 @@ def _masked(tokens: Sequence[str], kinds: Collection[Redaction]) -> Iterator[str
     for place, token in enumerate(tokens):
         if Redaction.PROFANITY in kinds and is_profane(bare[place]):
             yield WORD.sub(lambda found: found[0][0] + "*" * (len(found[0]) - 1), token)
-        elif place in written_out:
+        elif place in written_out and not bare[place].isnumeric():
             yield WORD.sub("#", token)
         elif Redaction.NUMBERS in kinds:
             yield "".join("#" if character.isnumeric() else character for character in token)

@@ -81,12 +81,12 @@ class TranscriptionResource(msgspec.Struct, frozen=True, kw_only=True):
     language: str | None
     provider: str
     diarization: bool
-    num_speakers: int | UnsetType | None = UNSET
+    num_speakers: int | None | UnsetType = UNSET
     multichannel: bool | UnsetType = UNSET
     redact: tuple[str, ...] | UnsetType = UNSET
     duration_ms: int | None
     word_count: int | None
-    speaker_count: int | UnsetType | None = UNSET
+    speaker_count: int | None | UnsetType = UNSET
     confidence: float | None
     error: ErrorResource | None
     error_message: str | None

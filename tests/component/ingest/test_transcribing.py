@@ -10,7 +10,7 @@ from shared.domain.media import Media, MediaStatus, MediaType
 from shared.domain.recording import RecordingStatus
 from shared.domain.tenant import Tenant
 from shared.domain.transcript import Segment, Word, transcript_of
-from shared.domain.transcription import TranscriptionStatus
+from shared.domain.transcription import Redaction, SpeechOptions, TranscriptionStatus
 
 
 async def ready(api, status=RecordingStatus.UPLOADED):
@@ -50,6 +50,56 @@ async def test_both_routes_start_the_same_job(api, route):
     assert api.events(body["id"]) == ["transcription.queued"]
     shown = await api.ok("GET", f"/recordings/{recording['id']}")
     assert (shown["transcription_id"], shown["status"]) == (body["id"], "uploaded")
+
+
+async def test_what_the_caller_knows_and_wants_reaches_the_job(api):
+    recording = await ready(api)
+    wanted = {
+        "num_speakers": 2,
+        "multichannel": True,
+        "prompt": "A call about firmware.",
+        "vocabulary": ["Opus", "Dashwood", "Opus"],
+        "redact": ["profanity", "numbers", "numbers"],
+    }
+    body = await api.ok("POST", f"/recordings/{recording['id']}/transcribe", wanted)
+    assert (body["num_speakers"], body["multichannel"], body["redact"]) == (2, True, ["numbers", "profanity"])
+    assert body["speaker_count"] is None
+    assert not {"prompt", "vocabulary"} & set(body)
+    assert api.stores.transcriptions.documents[body["id"]].options == SpeechOptions(
+        num_speakers=2,
+        multichannel=True,
+        prompt="A call about firmware.",
+        vocabulary=("Opus", "Dashwood"),
+        redact=(Redaction.NUMBERS, Redaction.PROFANITY),
+    )
+
+
+async def test_nothing_is_hidden_or_known_unless_it_is_said(api):
+    recording = await ready(api)
+    nothing = {"num_speakers": None, "multichannel": None, "prompt": None, "vocabulary": None, "redact": None}
+    body = await api.ok("POST", f"/recordings/{recording['id']}/transcribe", nothing)
+    assert api.stores.transcriptions.documents[body["id"]].options == SpeechOptions()
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("num_speakers", 0),
+        ("num_speakers", 21),
+        ("num_speakers", "2"),
+        ("multichannel", "yes"),
+        ("prompt", "x" * 1001),
+        ("vocabulary", ["x" * 65]),
+        ("vocabulary", ["x"] * 101),
+        ("redact", ["names"]),
+        ("redact", "numbers"),
+    ],
+)
+async def test_an_option_that_cannot_be_is_refused_by_name(api, field, value):
+    recording = await ready(api)
+    status, code, error = await api.refused("POST", f"/recordings/{recording['id']}/transcribe", {field: value})
+    assert (status, code) == (400, "invalid_request")
+    assert error["param"].startswith(field)
 
 
 async def test_only_one_is_active_at_a_time(api):
