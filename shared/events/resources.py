@@ -1,25 +1,26 @@
 """Resources as the API returns them and as webhooks carry them: the superset of section 6.0 and A13 of the contract."""
 
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 from msgspec import UNSET, UnsetType
 
 from shared.domain.clock import wire_time, wire_time_or_none
-from shared.domain.job import Failure, JobKind
-from shared.domain.media import Media
-from shared.domain.recording import Recording
-from shared.domain.transcription import Transcription
+from shared.domain.job import Failure, JobKind, JobStatus
+from shared.domain.media import Media, MediaStatus, MediaType
+from shared.domain.recording import Recording, RecordingStatus
+from shared.domain.transcription import ProviderName, Transcription, TranscriptionStatus
+from shared.domain.wire import an_id, one_of
 
 
 class MediaResource(msgspec.Struct, frozen=True, kw_only=True):
     """One file of a recording."""
 
-    id: str
-    type: str
+    id: Annotated[str, an_id("med")]
+    type: Annotated[str, one_of(MediaType)]
     mime_type: str
     file_size_bytes: int | None
-    status: str
+    status: Annotated[str, one_of(MediaStatus)]
     captured_at: str | None
     created_at: str
 
@@ -27,8 +28,8 @@ class MediaResource(msgspec.Struct, frozen=True, kw_only=True):
 class StitchingResource(msgspec.Struct, frozen=True, kw_only=True):
     """How far the joining of a streaming recording's chunks is."""
 
-    status: str
-    job_id: str
+    status: Annotated[str, one_of(JobStatus)]
+    job_id: Annotated[str, an_id("job_stitcher")]
 
 
 class ErrorResource(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -42,12 +43,12 @@ class ErrorResource(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
 class RecordingResource(msgspec.Struct, frozen=True, kw_only=True):
     """A recording on the wire."""
 
-    id: str
+    id: Annotated[str, an_id("rec")]
     project_id: str
     device_id: str | None
     end_user_id: str | None
     name: str | None
-    status: str
+    status: Annotated[str, one_of(RecordingStatus)]
     source: str | None
     upload_method: str | None
     recording_uuid: str | None
@@ -74,12 +75,12 @@ class RecordingResource(msgspec.Struct, frozen=True, kw_only=True):
 class TranscriptionResource(msgspec.Struct, frozen=True, kw_only=True):
     """A transcription on the wire, without its text, which `Transcript` keeps."""
 
-    id: str
+    id: Annotated[str, an_id("txn")]
     project_id: str
     recording_id: str
-    status: str
+    status: Annotated[str, one_of(TranscriptionStatus)]
     language: str | None
-    provider: str
+    provider: Annotated[str, one_of(ProviderName)]
     diarization: bool
     num_speakers: int | None | UnsetType = UNSET
     multichannel: bool | UnsetType = UNSET

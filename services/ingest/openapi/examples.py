@@ -85,6 +85,8 @@ EXAMPLES: dict[str, Any] = {
         "description": None,
         "status": "enabled",
         "disabled_reason": None,
+        "disabled_at": None,
+        "failing_since": None,
         "metadata": {},
         "created_at": _OPENED,
         "updated_at": _OPENED,
@@ -153,6 +155,7 @@ EXAMPLES: dict[str, Any] = {
     },
     "UploadUrlView": {
         "media_id": _MEDIA,
+        "upload_token": "up_q7Jw3VdF8sK1mZ5xT9bN2cR6yG4hL0pQ",
         "upload_url": "https://store.example/audio/proj/rec/med/audio.wav?X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Signature=…",
         "content_type": "audio/wav",
         "headers": {"Content-Type": "audio/wav"},

@@ -19,7 +19,7 @@ _PLACES = {PathParameter: "path", QueryParameter: "query", HeaderParameter: "hea
 _SCHEMAS: dict[str, Schema] = {
     "chunk_number": {"type": "integer", "minimum": 1, "maximum": MAX_CHUNK_NUMBER},
     "command_id": {"type": "string", "pattern": id_pattern("cmd")},
-    "delivery_id": {"type": "string", "pattern": id_pattern("wd")},
+    "delivery_id": {"type": "string", "pattern": id_pattern("whd")},
     "device_id": {"type": "string", "pattern": f"^(me|dev_{ID_CHARACTERS})$"},
     "end_user_id": {"type": "string", "pattern": id_pattern("eu")},
     "endpoint_id": {"type": "string", "pattern": id_pattern("we")},
@@ -40,6 +40,7 @@ _DESCRIPTIONS = {
     "limit": "How many rows a page may have.",
     "offset": "How many rows to pass over. It counts when it is given; otherwise `cursor` does.",
     "cursor": "`next_cursor` of the page before; opaque.",
+    "Idempotency-Key": "The same for every attempt at one request: it has its effect once, and repeats get the first answer.",
     "chunk_number": "The chunk's place, from 1.",
     "section": "A section of the configuration.",
     "project": "Of the signed URL.",
@@ -47,6 +48,7 @@ _DESCRIPTIONS = {
     "expires": "Of the signed URL: Unix seconds.",
     "signature": "Of the signed URL: what makes it a credential.",
 }
+_IDEMPOTENCY_KEY: Schema = {"type": "string", "pattern": "^[A-Za-z0-9_-]{1,255}$"}
 _PATH_ONLY = ("end_user_id", "device_id")  # filters take any text
 
 
@@ -62,6 +64,8 @@ def parameters_of(handler: HTTPRouteHandler, schemas: Schemas) -> list[dict[str,
         schema = _schema(shown, place, field.annotation, schemas)
         required = place == "path" or parameter.default is inspect.Parameter.empty
         found.append(_described(shown, place, schema, required=required))
+    if "POST" in handler.http_methods:
+        found.append(_described("Idempotency-Key", "header", dict(_IDEMPOTENCY_KEY), required=False))
     return found
 
 

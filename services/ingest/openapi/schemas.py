@@ -23,7 +23,7 @@ _NAMES = {
 }
 _FOREIGN_KEYS = {
     "command_id": "cmd",
-    "delivery_id": "wd",
+    "delivery_id": "whd",
     "endpoint_id": "we",
     "event_id": "evt",
     "media_id": "med",

@@ -1,19 +1,21 @@
 """What the operator sees."""
 
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
 from services.ingest.administer import NewKey
-from shared.domain.caller import ApiKey
+from shared.domain.caller import ApiKey, KeyKind
 from shared.domain.clock import wire_time, wire_time_or_none
 from shared.domain.project import Organization, Project
+from shared.domain.tenant import Mode
+from shared.domain.wire import an_id, one_of
 
 
 class OrganizationView(msgspec.Struct, kw_only=True):
     """An organization."""
 
-    id: str
+    id: Annotated[str, an_id("org")]
     name: str
     created_at: str
 
@@ -21,7 +23,7 @@ class OrganizationView(msgspec.Struct, kw_only=True):
 class ProjectView(msgspec.Struct, kw_only=True):
     """A project."""
 
-    id: str
+    id: Annotated[str, an_id("proj")]
     organization_id: str
     name: str
     created_at: str
@@ -30,10 +32,10 @@ class ProjectView(msgspec.Struct, kw_only=True):
 class KeyView(msgspec.Struct, kw_only=True):
     """An API key, without its secret."""
 
-    id: str
+    id: Annotated[str, an_id("key")]
     project_id: str
-    mode: str
-    kind: str
+    mode: Annotated[str, one_of(Mode)]
+    kind: Annotated[str, one_of(KeyKind)]
     name: str | None
     scopes: tuple[str, ...]
     hint: str

@@ -1,7 +1,7 @@
 """Configuration: sections as they count, what they are made of, and how they came to be (contract 16.2)."""
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
@@ -9,6 +9,7 @@ from services.ingest.configuration.schema import schema_of
 from shared.domain.clock import wire_time
 from shared.domain.config.overrides import ConfigChange, Resolved
 from shared.domain.config.sections import Section
+from shared.domain.wire import an_id
 
 
 class DefinitionView(msgspec.Struct, kw_only=True):
@@ -59,7 +60,7 @@ class AuthorView(msgspec.Struct, kw_only=True):
 class ConfigChangeView(msgspec.Struct, kw_only=True):
     """One change of what one subject says about one section; None where it said nothing."""
 
-    id: str
+    id: Annotated[str, an_id("cfg")]
     level: str
     subject_id: str
     section: str

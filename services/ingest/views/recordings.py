@@ -1,11 +1,14 @@
 """Recordings and their uploads."""
 
+from typing import Annotated
+
 import msgspec
 
 from services.ingest.open_recording import ChunkTemplate
 from services.ingest.request_upload import UploadOffer
 from shared.domain.clock import wire_time
 from shared.domain.recording import Finalization, Recording, RecordingStatus
+from shared.domain.wire import an_id, one_of
 from shared.events.resources import RecordingResource, recording_resource
 
 
@@ -31,11 +34,11 @@ class UploadUrlView(msgspec.Struct, kw_only=True):
 class FinalizeView(msgspec.Struct, kw_only=True):
     """The answer to a finalize; made of what was stored then, so that a repeat gets the same bytes."""
 
-    id: str
-    status: str
+    id: Annotated[str, an_id("rec")]
+    status: Annotated[str, one_of(RecordingStatus)]
     transcription_status: str
     chunks_received: int
-    stitching_job_id: str
+    stitching_job_id: Annotated[str, an_id("job_stitcher")]
 
 
 def new_recording_view(resource: RecordingResource, template: ChunkTemplate | None) -> RecordingResource:

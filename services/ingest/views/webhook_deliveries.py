@@ -1,11 +1,12 @@
 """Webhook deliveries and their attempts."""
 
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
 from shared.domain.clock import wire_time, wire_time_or_none
-from shared.domain.delivery import Attempt, Delivery, DeliveryLine
+from shared.domain.delivery import Attempt, Delivery, DeliveryLine, DeliveryStatus
+from shared.domain.wire import an_id, one_of
 
 
 class AttemptView(msgspec.Struct, kw_only=True):
@@ -23,12 +24,12 @@ class AttemptView(msgspec.Struct, kw_only=True):
 class DeliveryLineView(msgspec.Struct, kw_only=True):
     """A delivery as a list shows it: without its body, and with its newest attempt alone."""
 
-    id: str
+    id: Annotated[str, an_id("whd")]
     event_id: str
     event_type: str
     endpoint_id: str
     recording_id: str
-    status: str
+    status: Annotated[str, one_of(DeliveryStatus)]
     test: bool
     attempts_made: int
     next_attempt_at: str | None

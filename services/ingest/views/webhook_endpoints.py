@@ -1,21 +1,22 @@
 """Webhook endpoints."""
 
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
 from shared.domain.clock import wire_time, wire_time_or_none
-from shared.domain.webhook import WebhookEndpoint
+from shared.domain.webhook import EndpointStatus, WebhookEndpoint
+from shared.domain.wire import an_id, one_of
 
 
 class EndpointView(msgspec.Struct, kw_only=True):
     """A webhook endpoint, without its secret."""
 
-    id: str
+    id: Annotated[str, an_id("we")]
     url: str
     events: tuple[str, ...]
     description: str | None
-    status: str
+    status: Annotated[str, one_of(EndpointStatus)]
     disabled_reason: str | None
     disabled_at: str | None
     failing_since: str | None
