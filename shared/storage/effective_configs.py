@@ -13,15 +13,12 @@ from shared.storage.config_overrides import ConfigOverrides
 from shared.storage.mongo import Mongo
 from shared.storage.projects import Projects
 
-_MOST_REMEMBERED = 10_000
-
 
 class EffectiveConfigs:
-    """Sections over every level, read anew each time; only a project's organization, which never changes, is remembered."""
+    """Sections as they count over every level, read anew each time."""
 
     def __init__(self, mongo: Mongo) -> None:
         self._overrides, self._projects = ConfigOverrides(mongo), Projects(mongo)
-        self._organizations: dict[str, str] = {}
 
     async def processing(
         self, tenant: Tenant, *, end_user_id: str | None = None, device_id: str | None = None
@@ -31,15 +28,5 @@ class EffectiveConfigs:
         return msgspec.convert(found.value, ProcessingConfig)
 
     async def _resolved(self, section: str, tenant: Tenant, owners: Mapping[str, str | None]) -> Resolved:
-        subjects = lineage(await self._organization_of(tenant.project_id), tenant, **owners)
+        subjects = lineage(await self._projects.organization_of(tenant.project_id), tenant, **owners)
         return resolved(SECTIONS[section], await self._overrides.of(subjects, (section,)))
-
-    async def _organization_of(self, project_id: str) -> str | None:
-        if project_id not in self._organizations:
-            project = await self._projects.get(project_id)
-            if project is None:
-                return None
-            if len(self._organizations) >= _MOST_REMEMBERED:
-                self._organizations.clear()
-            self._organizations[project_id] = project.organization_id
-        return self._organizations[project_id]

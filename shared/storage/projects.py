@@ -9,6 +9,7 @@ from shared.storage.documents import Documents
 from shared.storage.mongo import Mongo
 
 _NEWEST_FIRST = (("_id", DESCENDING),)
+_MOST_REMEMBERED = 10_000
 
 
 class Projects:
@@ -16,6 +17,7 @@ class Projects:
 
     def __init__(self, mongo: Mongo) -> None:
         self._documents = Documents(mongo.database["projects"], Project)
+        self._organizations: dict[str, str] = {}
 
     async def ensure_indexes(self) -> None:
         """Create what is missing."""
@@ -30,6 +32,17 @@ class Projects:
     async def get(self, project_id: str) -> Project | None:
         """Return the project, if there is one."""
         return await self._documents.find_one({"_id": project_id})
+
+    async def organization_of(self, project_id: str) -> str | None:
+        """Return the organization that owns the project, None when there is no such project; remembered, for it never changes."""
+        if project_id not in self._organizations:
+            project = await self.get(project_id)
+            if project is None:
+                return None
+            if len(self._organizations) >= _MOST_REMEMBERED:
+                self._organizations.clear()
+            self._organizations[project_id] = project.organization_id
+        return self._organizations[project_id]
 
     async def page(self, organization_id: str | None, limit: int, *, before: str | None = None, offset: int = 0) -> list[Project]:
         """Return projects newest first, those of one organization and of ids below `before` if given."""

@@ -17,16 +17,24 @@ async def say(configs, subject, section, value):
 
 
 class FakeConfigs:
-    """Overrides and their audit; `audit_down` makes filing fail, `overtaking` runs once before the next save."""
+    """Overrides and their audit; `down` makes reading fail, `audit_down` filing.
+
+    Reading waits for `reading`, if it is set; `overtaking` runs once before the next save.
+    """
 
     def __init__(self):
         self.overrides = {}
         self.unfiled = {}
         self.audit = {}
-        self.audit_down = False
+        self.down = self.audit_down = False
+        self.reading = None
         self.overtaking = None
 
     async def of(self, subjects, sections):
+        if self.reading is not None:
+            await self.reading.wait()
+        if self.down:
+            raise TransientFailure("the database is down")
         wanted = sorted(subject.key(section) for section in sections for subject in subjects)
         return [self.overrides[key] for key in wanted if key in self.overrides]
 

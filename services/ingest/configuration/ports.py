@@ -7,7 +7,7 @@ from shared.domain.config.levels import ConfigSubject
 from shared.domain.config.overrides import ConfigChange, ConfigOverride
 from shared.domain.device import Device
 from shared.domain.end_user import EndUser
-from shared.domain.project import Organization, Project
+from shared.domain.project import Organization
 from shared.domain.tenant import Tenant
 
 
@@ -39,8 +39,8 @@ class Organizations(Protocol):
 class Projects(Protocol):
     """Where a project is looked up."""
 
-    async def get(self, project_id: str) -> Project | None:
-        """Return one."""
+    async def organization_of(self, project_id: str) -> str | None:
+        """Return the organization that owns the project, None when there is no such project."""
 
 
 class EndUsers(Protocol):

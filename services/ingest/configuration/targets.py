@@ -93,5 +93,4 @@ class FindTarget:
         return Target(asker=asker, subjects=subjects)
 
     async def _owner(self, tenant: Tenant) -> str | None:
-        project = await self._stores.projects.get(tenant.project_id)
-        return None if project is None else project.organization_id
+        return await self._stores.projects.organization_of(tenant.project_id)

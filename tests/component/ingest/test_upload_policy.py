@@ -1,11 +1,14 @@
 """Where `upload_security` demands encryption, no plain upload is begun: this API takes no others."""
 
+import asyncio
+
 import pytest
 
 from services.ingest.configuration.upload_policy import UploadPolicy
 from services.ingest.refusals import EncryptionRequired
 from shared.domain.clock import now
 from shared.domain.config.levels import lineage
+from shared.domain.errors import TransientFailure
 from shared.domain.project import Project
 from shared.domain.tenant import Mode, Tenant
 from tests.fakes.configs import FakeConfigs, say
@@ -67,6 +70,28 @@ async def test_a_change_is_felt_within_the_time(scene):
     assert not await scene.takes()
     await scene.say(PROJECT, None)
     assert await scene.takes()
+
+
+async def test_who_comes_while_it_is_read_anew_goes_by_what_was_known(scene):
+    assert await scene.takes()
+    await scene.say(PROJECT, REQUIRED)
+    first = asyncio.create_task(scene.takes())
+    scene.configs.reading = asyncio.Event()
+    await asyncio.sleep(0)
+    assert await scene.takes()
+    scene.configs.reading.set()
+    assert not await first
+    assert not await scene.takes()
+
+
+async def test_an_outage_is_told_and_nothing_is_believed_after_it(scene):
+    assert await scene.takes()
+    await scene.say(PROJECT, REQUIRED)
+    scene.configs.down = True
+    with pytest.raises(TransientFailure):
+        await scene.takes()
+    scene.configs.down = False
+    assert not await scene.takes()
 
 
 async def test_the_api_refuses_to_open_a_recording_and_says_why(api):
