@@ -134,6 +134,10 @@ class FakeProjects(FakeRows):
     async def get(self, row_id):
         return self.rows.get(row_id)
 
+    async def organization_of(self, project_id):
+        found = self.rows.get(project_id)
+        return found and found.organization_id
+
     async def page(self, organization_id, limit, *, before=None, offset=0):
         found = [row for row in self.rows.values() if organization_id in (None, row.organization_id)]
         return self._newest(found, limit, before, offset)
