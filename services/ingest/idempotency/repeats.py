@@ -5,7 +5,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from litestar import Response
+from litestar import Request, Response
 
 from services.ingest.api_request import ApiRequest
 from services.ingest.idempotency.once import PARAM, Once
@@ -24,9 +24,9 @@ _NOT_KEPT = frozenset({401, 403, 408, 429, 499})
 _FAULT = 500
 
 
-async def recall(request: ApiRequest) -> Response[bytes] | None:
+async def recall(request: Request[Any, Any, Any]) -> Response[bytes] | None:
     """Run before every handler: answer a repeat, or claim a request that has a key and let it run."""
-    if request.method != "POST":
+    if request.method != "POST" or not isinstance(request, ApiRequest):
         return None
     keys = [value for name, value in request.scope["headers"] if name == _HEADER]
     if not keys:
