@@ -2,10 +2,15 @@
 
 import pytest
 
-from shared.domain import delivery, recording, transcription
+from shared.domain import delivery, device_command, recording, transcription
 from tests.unit.docs.markdown import NOTHING, ROOT, rows_under
 
-TABLES = {"Recording": recording.FOLLOWS, "Transcription": transcription.FOLLOWS, "Delivery": delivery.FOLLOWS}
+TABLES = {
+    "Recording": recording.FOLLOWS,
+    "Transcription": transcription.FOLLOWS,
+    "Delivery": delivery.FOLLOWS,
+    "Command": device_command.FOLLOWS,
+}
 
 
 @pytest.mark.parametrize("subject", TABLES)
