@@ -5,6 +5,7 @@ import socket
 
 from services.transcriber.consumer import handlers
 from services.transcriber.decide import DecideTranscription
+from services.transcriber.failover import FailOver
 from services.transcriber.find_models import with_models
 from services.transcriber.job_rules import TranscriptionJobRules
 from services.transcriber.keyring import Keyring
@@ -43,6 +44,7 @@ class Transcriber:
         self._store = ObjectStore(settings.s3)
         self._pool, self._spool = pool, Spool(settings.runtime.work_dir, self.name)
         leases = Leases(platform.transcriptions, platform.relay, TranscriptionJobRules())
+        configs = EffectiveConfigs(platform.mongo)
         results = StoreResult(Transcripts(platform.mongo), leases, settings.cloud.hour_prices())
         self._clouds = clouds(settings.cloud)
         transcribe = TranscribeRecording(
@@ -60,6 +62,7 @@ class Transcriber:
             results=results,
             claims=leases,
             queue=leases,
+            failover=FailOver(configs, leases, leases),
             providers=self._clouds.providers,
             keys=Keyring(ProviderKeys(platform.mongo, Sealing(settings.sealing.sealing_keys)), settings.cloud.keys()),
             spool=self._spool.folder,
@@ -71,7 +74,6 @@ class Transcriber:
             await verb(transcription)
 
         self._runner = JobRunner(leases, work, name="transcribe", worker=socket.gethostname(), limits=limits)
-        configs = EffectiveConfigs(platform.mongo)
         self._decide = DecideTranscription(platform.recordings, platform.transcriptions, configs, platform.relay)
         self._consumer = consume(platform.broker, self.name, handlers(self._decide, self._runner.wake))
         register_queue("transcribe", platform.transcriptions.queue_state)

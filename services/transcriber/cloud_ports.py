@@ -36,6 +36,7 @@ class SpeechOrder(msgspec.Struct, frozen=True, kw_only=True):
     diarization: bool = True
     num_speakers: int | None = None
     multichannel: bool = False
+    vocabulary: tuple[str, ...] = ()
     callback_url: str | None = None
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import msgspec
 
 from services.transcriber.cloud_ports import AudioSource, CloudProvider, Placed, ProviderUnavailable, SpeechOrder
+from services.transcriber.failover import FailOver
 from services.transcriber.ports import AudioLocator, Claims, ProviderKeys, RecordingStore, RemoteQueue, ResultStore
 from shared.domain.clock import now
 from shared.domain.errors import FailureReason, PermanentFailure
@@ -53,13 +54,15 @@ class TranscribeRemotely:
         results: ResultStore,
         claims: Claims,
         queue: RemoteQueue,
+        failover: FailOver,
         providers: Mapping[ProviderName, CloudProvider],
         keys: ProviderKeys,
         spool: Path,
         rules: RemoteRules,
     ) -> None:
         self._recordings, self._store, self._results = recordings, store, results
-        self._claims, self._queue, self._providers, self._keys = claims, queue, providers, keys
+        self._claims, self._queue, self._failover = claims, queue, failover
+        self._providers, self._keys = providers, keys
         self._spool, self._rules = spool, rules
 
     async def __call__(self, transcription: Transcription) -> None:
@@ -72,9 +75,8 @@ class TranscribeRemotely:
         except ProviderUnavailable as failure:
             await self._bear(transcription, failure)
         except PermanentFailure as failure:
-            if failure.reason not in _NOT_THE_AUDIO or not transcription.failover:
+            if failure.reason not in _NOT_THE_AUDIO or not await self._failover.turn(transcription, str(failure)):
                 raise
-            await self._turn_to_next(transcription, str(failure))
         else:
             if isinstance(outcome, Transcript):
                 await self._results.store(transcription, outcome)
@@ -122,12 +124,11 @@ class TranscribeRemotely:
         failures = remote.failures + 1
         log.warning("provider.failed", provider=transcription.provider, failures=failures, reason=str(failure)[:200])
         if failures >= self._rules.most_failures:
-            if not transcription.failover:
-                raise PermanentFailure(
-                    FailureReason.PROCESSING_ERROR, f"{transcription.provider} failed again and again"
-                ) from failure
-            await self._turn_to_next(transcription, str(failure))
-            return
+            if await self._failover.turn(transcription, str(failure)):
+                return
+            raise PermanentFailure(
+                FailureReason.PROCESSING_ERROR, f"{transcription.provider} failed again and again"
+            ) from failure
 
         def noted(present: Transcription) -> tuple[Transcription, tuple[()]]:
             kept = present.remote or remote
@@ -136,15 +137,6 @@ class TranscribeRemotely:
         await self._claims.finish(transcription, noted)
         wait_s = min(self._rules.first_pause_s * 2**failures, 10 * self._rules.longest_pause_s)
         await self._queue.hand_back(transcription, max(wait_s, failure.retry_after_s or 0.0), counted=False)
-
-    async def _turn_to_next(self, transcription: Transcription, reason: str) -> None:
-        following, *rest = transcription.failover
-        log.warning("provider.replaced", provider=transcription.provider, following=following, reason=reason[:200])
-        await self._claims.finish(
-            transcription,
-            lambda present: (present.changed(provider=following, failover=tuple(rest), remote=None), ()),
-        )
-        await self._queue.hand_back(transcription, 0.0, counted=False)
 
     @asynccontextmanager
     async def _ordered(
@@ -171,6 +163,9 @@ class TranscribeRemotely:
                 duration_ms=recording.duration_ms or 0,
                 language=transcription.requested_language,
                 diarization=transcription.diarization,
+                num_speakers=transcription.options.num_speakers,
+                multichannel=transcription.options.multichannel,
+                vocabulary=transcription.options.vocabulary,
             )
 
     def _pause_s(self, remote: RemoteJob | None) -> float:

@@ -80,8 +80,8 @@ class RemoteJob(msgspec.Struct, frozen=True, kw_only=True):
 class Transcription(msgspec.Struct, frozen=True, kw_only=True, rename={"id": "_id"}):
     """A transcription as MongoDB keeps it; `active` holds while it is pending or processing: one a recording, by index.
 
-    `automatic`: nobody asked for it by name, it follows from the upload. `failover` lists the providers to try when this one
-    fails, in order; the one that is tried becomes `provider`.
+    `automatic`: nobody asked for it by name, it follows from the upload. `tried` lists the providers that failed; the one that is
+    tried after them becomes `provider`.
     """
 
     id: str
@@ -103,7 +103,7 @@ class Transcription(msgspec.Struct, frozen=True, kw_only=True, rename={"id": "_i
     confidence: float | None = None
     failure: Failure | None = None
     remote: RemoteJob | None = None
-    failover: tuple[ProviderName, ...] = ()
+    tried: tuple[ProviderName, ...] = ()
     job: Job
     created_at: datetime
     updated_at: datetime

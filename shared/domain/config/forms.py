@@ -52,12 +52,13 @@ class AutoEnhancement(Form, frozen=True, kw_only=True):
 
 
 class ProcessingConfig(Form, frozen=True, kw_only=True):
-    """The `processing` section."""
+    """The `processing` section. `failover_providers` are tried in their order when the one that was asked for fails."""
 
     auto_transcription: AutoTranscription = AutoTranscription()
     auto_summary: AutoSummary = AutoSummary()
     auto_embedding: AutoEmbedding = AutoEmbedding()
     auto_enhancement: AutoEnhancement = AutoEnhancement()
+    failover_providers: Annotated[tuple[ProviderName, ...], msgspec.Meta(max_length=4)] = ()
 
 
 class OffPeakHours(Form, frozen=True, kw_only=True):

@@ -54,6 +54,7 @@ SECTIONS: Mapping[str, Section] = {
             name="processing",
             description="What happens by itself once audio or a transcript is there.",
             form=ProcessingConfig,
+            rules={"failover_providers": Rule(Strategy.OVERRIDE)},
         ),
         Section(
             name="upload",

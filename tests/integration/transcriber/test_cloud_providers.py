@@ -285,3 +285,24 @@ async def test_silence_is_an_empty_transcript_though_assemblyai_calls_it_an_erro
     assemblyai.server.fault = "language_detection cannot be performed on files with no spoken audio."
     transcript = await assemblyai.transcript(an_order())
     assert (transcript.text, transcript.segments) == ("", ())
+
+
+async def test_words_that_are_likely_to_be_said_are_told_in_each_providers_way(deepgram, assemblyai, elevenlabs):
+    order = an_order(vocabulary=("Dashwood", "Norland Park"))
+    for scene in (deepgram, assemblyai, elevenlabs):
+        await scene.transcript(order)
+    assert deepgram.server.asked[0].query["keywords"] == "Dashwood"  # the first of two of that name
+    assert next(iter(assemblyai.server.jobs.values()))["asked"]["word_boost"] == ["Dashwood", "Norland Park"]
+    assert elevenlabs.server.asked[0].form["keyterms"] == "Norland Park"  # the last of two
+
+
+async def test_with_a_speaker_per_channel_nobody_is_told_apart_by_voice(deepgram, assemblyai, elevenlabs):
+    order = an_order(multichannel=True)
+    for scene in (deepgram, assemblyai, elevenlabs):
+        await scene.provider.place(order)
+    placed = await assemblyai.provider.place(an_order(multichannel=True, url=URL))
+    assert deepgram.server.asked[0].query["multichannel"] == "true"
+    assert "diarize" not in deepgram.server.asked[0].query
+    assert assemblyai.server.jobs[placed.job_id]["asked"]["multichannel"] is True
+    assert elevenlabs.server.asked[0].form["use_multi_channel"] == "true"
+    assert elevenlabs.server.asked[0].form["diarize"] == "false"

@@ -3,16 +3,17 @@
 import asyncio
 from datetime import timedelta
 
-import msgspec
 import pytest
 
 from services.transcriber.cloud_settings import CloudSettings
+from services.transcriber.failover import FailOver
 from services.transcriber.job_rules import TranscriptionJobRules
 from services.transcriber.keyring import Keyring
 from services.transcriber.providers.cloud.factory import clouds
 from services.transcriber.store_result import StoreResult
 from services.transcriber.transcribe_remotely import RemoteRules, TranscribeRemotely
 from shared.domain.clock import now
+from shared.domain.config.forms import ProcessingConfig
 from shared.domain.ids import new_id
 from shared.domain.media import Media, MediaStatus, MediaType
 from shared.domain.recording import Recording, RecordingStatus
@@ -65,7 +66,7 @@ class Scene:
         self.keys, self.files = ProviderKeys(mongo, a_sealing()), OneFile()
         urls = {f"{name}_url": server.url for name, server in servers.items()}
         self.settings = CloudSettings(assemblyai_api_key=KEY, elevenlabs_api_key=KEY, **urls)
-        self.clouds = clouds(self.settings)
+        self.clouds, self.config = clouds(self.settings), ProcessingConfig()
         results = StoreResult(self.transcripts, self.leases, {})
         defaults = {"first_pause_s": 0.0, "longest_pause_s": 0.01, "most_failures": 4}
         self.transcribe = TranscribeRemotely(
@@ -74,13 +75,14 @@ class Scene:
             results=results,
             claims=self.leases,
             queue=self.leases,
+            failover=FailOver(self, self.leases, self.leases),
             providers=self.clouds.providers,
             keys=Keyring(self.keys, self.settings.keys()),
             spool=spool,
             rules=RemoteRules(**(defaults | rules)),
         )
 
-    async def queued(self, provider, *, project_id=None, failover=()):
+    async def queued(self, provider, *, project_id=None):
         at = now()
         media = Media(
             id=new_id("med"),
@@ -104,7 +106,10 @@ class Scene:
             )
         )
         queued = queued_transcription(new_id("txn"), recording, TranscriptionRequest(provider=provider))
-        return await self.transcriptions.add(msgspec.structs.replace(queued, failover=tuple(failover)))
+        return await self.transcriptions.add(queued)
+
+    async def processing(self, _tenant):
+        return self.config
 
     async def step(self):
         """Claim the job and do one step of it."""
@@ -252,16 +257,20 @@ async def test_a_provider_that_fails_again_and_again_is_given_up(workers, server
 @pytest.mark.parametrize("code", [500, 401])
 async def test_with_a_fail_over_list_the_next_provider_does_it(workers, servers, code):
     worker = workers()
-    transcription = await worker.queued(ProviderName.ASSEMBLYAI, failover=[ProviderName.DEEPGRAM, ProviderName.ELEVENLABS])
+    listed = (ProviderName.ASSEMBLYAI, ProviderName.DEEPGRAM, ProviderName.ELEVENLABS)
+    worker.config = ProcessingConfig(failover_providers=listed)
+    transcription = await worker.queued(ProviderName.ASSEMBLYAI)
     servers["assemblyai"].troubles = [status(code)] * 50
     done = await worker.ended(transcription)
-    assert (done.status, done.provider, done.failover) == (TranscriptionStatus.COMPLETED, ProviderName.ELEVENLABS, ())
+    assert (done.status, done.provider) == (TranscriptionStatus.COMPLETED, ProviderName.ELEVENLABS)
+    assert done.tried == (ProviderName.ASSEMBLYAI, ProviderName.DEEPGRAM)
     assert servers["deepgram"].asked == []  # there is no key for it
 
 
 async def test_audio_that_is_at_fault_is_not_tried_elsewhere(workers, servers):
     worker = workers()
-    transcription = await worker.queued(ProviderName.ASSEMBLYAI, failover=[ProviderName.ELEVENLABS])
+    worker.config = ProcessingConfig(failover_providers=(ProviderName.ELEVENLABS,))
+    transcription = await worker.queued(ProviderName.ASSEMBLYAI)
     servers["assemblyai"].fault = "Audio duration is too short."
     failed = await worker.ended(transcription)
     assert failed.failure.reason == "audio_too_short"

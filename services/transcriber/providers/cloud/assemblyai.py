@@ -100,6 +100,8 @@ class AssemblyAI:
             wanted["speaker_labels"] = True
             if order.num_speakers is not None:
                 wanted["speakers_expected"] = order.num_speakers
+        if order.vocabulary:
+            wanted["word_boost"] = list(order.vocabulary)
         job = await self._http.ask("POST", "/v2/transcript", Job, headers=_key(order), json=wanted)
         return Placed(job.id)
 

@@ -104,8 +104,15 @@ class Deepgram:
         )
 
     def _request(self, order: SpeechOrder) -> dict[str, Any]:
-        params = {"model": self._model, "punctuate": "true", "smart_format": "true", "tag": order.reference}
+        params: dict[str, str | list[str]] = {
+            "model": self._model,
+            "punctuate": "true",
+            "smart_format": "true",
+            "tag": order.reference,
+        }
         params |= {"language": order.language} if order.language else {"detect_language": "true"}
+        if order.vocabulary:
+            params["keyterm" if self._model.startswith("nova-3") else "keywords"] = list(order.vocabulary)
         if order.multichannel:
             params["multichannel"] = "true"
         elif order.diarization:

@@ -100,6 +100,8 @@ class ElevenLabs:
         for name, value in fields.items():
             if value is not None:
                 form.add_field(name, str(value))
+        for term in order.vocabulary:
+            form.add_field("keyterms", term)
         if order.audio.url is None:
             form.add_field("file", order.audio.open(), filename=order.audio.filename, content_type=order.audio.content_type)
         return form
