@@ -32,7 +32,8 @@ class Authenticate:
     """Turns an `Authorization` header into a caller, or raises `Unauthorized`; `stores` are asked by a credential's prefix.
 
     What a lookup said holds for `cache_s` seconds, so a revocation is felt within that; the replica that revokes forgets at once.
-    Requests with the same key that come while it is looked up share the lookup.
+    Requests with the same key that come while it is looked up share the lookup; what was looked up before a revocation here is
+    not believed by any that come after it.
     """
 
     def __init__(
@@ -41,6 +42,7 @@ class Authenticate:
         self._stores, self._cache_s, self._clock = stores, cache_s, clock
         self._remembered: OrderedDict[str, _Remembered] = OrderedDict()
         self._lookups: dict[str, asyncio.Task[Caller | None]] = {}
+        self._revocations = 0
         self._touches: set[asyncio.Task[None]] = set()
 
     async def __call__(self, authorization: str) -> Caller:
@@ -64,7 +66,9 @@ class Authenticate:
         return caller if caller is not None and (caller.expires_at is None or caller.expires_at > now()) else None
 
     def forget(self, credential_id: str) -> None:
-        """Look the credential up again when it comes next."""
+        """Look the credential up again when it comes next, even if a lookup is under way: it may have read what was before."""
+        self._revocations += 1
+        self._lookups.clear()
         for digest, known in list(self._remembered.items()):
             if known.caller is not None and known.caller.credential_id == credential_id:
                 del self._remembered[digest]
@@ -73,19 +77,28 @@ class Authenticate:
         lookup = self._lookups.get(digest)
         if lookup is None:
             lookup = self._lookups[digest] = asyncio.create_task(self._ask(store, digest))
-            lookup.add_done_callback(lambda _: self._lookups.pop(digest, None))
+            lookup.add_done_callback(lambda ended: self._end(digest, ended))
         return await asyncio.shield(lookup)
 
+    def _end(self, digest: str, lookup: asyncio.Task[Caller | None]) -> None:
+        if self._lookups.get(digest) is lookup:
+            del self._lookups[digest]
+
     async def _ask(self, store: CredentialLookup, digest: str) -> Caller | None:
+        revocations = self._revocations
         credential = await store.by_secret(digest)
         caller = None if credential is None else credential.caller
+        if revocations == self._revocations:
+            self._remember(digest, caller)
+        if credential is not None and caller is not None and _long_unseen(credential):
+            self._note_use(store, caller.credential_id)
+        return caller
+
+    def _remember(self, digest: str, caller: Caller | None) -> None:
         self._remembered[digest] = _Remembered(caller, self._clock() + self._cache_s)
         self._remembered.move_to_end(digest)
         if len(self._remembered) > _MOST_REMEMBERED:
             self._remembered.popitem(last=False)
-        if credential is not None and caller is not None and _long_unseen(credential):
-            self._note_use(store, caller.credential_id)
-        return caller
 
     def _note_use(self, store: CredentialLookup, credential_id: str) -> None:
         touch = asyncio.create_task(self._touch(store, credential_id))

@@ -177,6 +177,36 @@ async def test_requests_that_come_together_share_one_lookup():
     assert keys.lookups == 1
 
 
+async def test_what_was_looked_up_before_a_revocation_is_not_believed_after_it():
+    class Slow(FakeKeys):
+        """Answers what stood there when it was asked, once it is told to go on."""
+
+        def __init__(self):
+            super().__init__()
+            self.asked, self.go_on = asyncio.Event(), asyncio.Event()
+
+        async def by_secret(self, secret_sha256):
+            found = await super().by_secret(secret_sha256)
+            self.asked.set()
+            await self.go_on.wait()
+            return found
+
+    keys = Slow()
+    authenticate = Authenticate({"sk": keys}, 30, Clock())
+    key, header = await a_key(keys)
+    early = asyncio.create_task(authenticate(header))
+    await keys.asked.wait()
+    await keys.revoke(key.project_id, key.id, now())
+    authenticate.forget(key.id)
+    late = asyncio.create_task(authenticate(header))
+    keys.go_on.set()
+    assert (await early).credential_id == key.id, "it came before the revocation"
+    with pytest.raises(Unauthorized):
+        await late
+    with pytest.raises(Unauthorized):
+        await authenticate(header)
+
+
 async def test_when_the_store_is_down_a_key_that_is_not_known_is_an_outage_not_a_refusal():
     class Down(FakeKeys):
         async def by_secret(self, secret_sha256):
