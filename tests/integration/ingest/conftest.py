@@ -13,6 +13,7 @@ from services.ingest.settings import ApiSettings, IngestSettings
 from shared.http_server import HttpServer
 from shared.settings import HttpSettings, KafkaSettings, MongoSettings, RuntimeSettings, S3Settings, SealingSettings
 from tests.fakes.api_client import ApiClient
+from tests.fakes.ingest import UNLIMITED
 from tests.fakes.sealing import SEALING_KEY
 
 ADMIN_TOKEN = "admin-token-for-tests"
@@ -46,7 +47,7 @@ class Servers:
             http=HttpSettings(http_host="127.0.0.1", http_port=port),
             runtime=RuntimeSettings(),
             sealing=SealingSettings((SEALING_KEY,)),
-            api=ApiSettings(public_url=url, admin_token=ADMIN_TOKEN, signing_secret="signs chunk urls", **api),
+            api=ApiSettings(public_url=url, admin_token=ADMIN_TOKEN, signing_secret="signs chunk urls", **(UNLIMITED | api)),
         )
         service = Ingest(settings)
         await service.start()

@@ -4,6 +4,7 @@ import asyncio
 import secrets
 from datetime import timedelta
 
+import msgspec
 import pytest
 
 from shared.domain.caller import SCOPES, ApiKey, KeyKind
@@ -11,6 +12,7 @@ from shared.domain.clock import now
 from shared.domain.delivery import Delivery, DeliveryStatus, DueDelivery
 from shared.domain.ids import new_id
 from shared.domain.job import Job, JobKind, JobStatus
+from shared.domain.media import Media, MediaType
 from shared.domain.project import Organization, Project
 from shared.domain.recording import Recording, RecordingStatus
 from shared.domain.tenant import Mode, Tenant
@@ -49,6 +51,8 @@ def a_recording(number):
         job=job if waits else job.ended(JobStatus.COMPLETED),
         sweep_at=at if waits else None,
         transcription_due=waits,
+        recording_uuid=f"uuid_{number}",
+        media=(Media(id=f"med_{number}", type=MediaType.AUDIO, content_type="audio/wav", object_key="a", created_at=at),),
         created_at=at,
         updated_at=at,
     )
@@ -138,6 +142,8 @@ QUERIES = {
     "outboxes of transcriptions": lambda r: r.transcriptions.unpublished(moment(), 500),
     "undecided transcriptions": lambda r: r.recordings.due_for_transcription(moment(), 100),
     "recordings to sweep": lambda r: r.recordings.to_sweep(moment(), 100),
+    "a recording by its uuid": lambda r: r.recordings.twin_of(msgspec.structs.replace(a_recording(3), recording_uuid="uuid_3")),
+    "a recording by its file": lambda r: r.recordings.by_media(TENANT, "med_10"),
     "events not fanned out": lambda r: r.events.not_fanned_out(moment(), 100),
     "events of a recording": lambda r: r.events.of_recording("rec_1", 100),
     "the newest transcription": lambda r: r.transcriptions.newest_of(TENANT, "rec_1"),
