@@ -18,6 +18,7 @@ import msgspec
 from aiohttp import web
 
 from bench.figures import Figures, percentile
+from bench.http_load import UNLIMITED
 from deploy.local.api import Api, end_user, new_project
 from deploy.local.plan import new_plan
 from deploy.local.services import SERVICES
@@ -158,7 +159,7 @@ def main() -> None:
     arguments = parser.parse_args()
     services = [name for name in SERVICES if name in arguments.services.split(",")]
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
-        stack = Stack(new_plan(), Path(folder))
+        stack = Stack(new_plan(), Path(folder), extra=UNLIMITED)
         try:
             stack.start_servers()
             stack.start_services(*services)

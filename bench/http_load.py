@@ -7,6 +7,14 @@ from urllib.parse import urlsplit
 
 _HEAD_LIMIT = 1 << 16
 
+UNLIMITED = {
+    "EARWITNESS_REQUESTS_PER_SECOND": "1000000000",
+    "EARWITNESS_REQUESTS_PER_MINUTE": "1000000000",
+    "EARWITNESS_UPLOAD_URLS_PER_MINUTE": "1000000000",
+    "EARWITNESS_TRANSCRIPTIONS_PER_MINUTE": "1000000000",
+}
+"""Settings under which the API counts requests as ever and refuses none."""
+
 
 class RequestFailed(Exception):
     """The server answered with something else than 2xx."""
