@@ -1,14 +1,18 @@
 """Fixtures for tests with real speech and a real model; import them in the conftest of the folder that wants them."""
 
-import re
+import os
 from pathlib import Path
 
-import jiwer
 import pytest
 
+from bench.speech.scores import word_error_rate
 from deploy.local.sample_speech import Sample, conversation, reading
-from services.transcriber.model_folders import default_folder
+from services.transcriber.diarization.settings import SherpaSettings
+from services.transcriber.model_folders import ModelUnavailable, default_folder
 from services.transcriber.models import ModelSource, resolve_model
+from services.transcriber.voice_models import VoiceSource, resolve_voice_models
+
+__all__ = ["real_conversation", "real_speech", "voice_models", "whisper_model", "word_error_rate"]
 
 
 @pytest.fixture(scope="session")
@@ -29,11 +33,12 @@ def real_conversation() -> Sample:
     return conversation(default_folder().parent / "speech")
 
 
-def plain_words(text: str) -> str:
-    """Small letters without punctuation, as both sides of a word error rate are written."""
-    return " ".join(re.sub(r"[^a-z0-9' ]", " ", text.lower().replace("mr.", "mister")).split())
-
-
-def word_error_rate(reference: str, heard: str) -> float:
-    """The share of the reference's words that were lost, added or changed."""
-    return float(jiwer.wer(plain_words(reference), plain_words(heard)))
+@pytest.fixture(scope="session")
+def voice_models() -> SherpaSettings:
+    """The models that tell speakers apart; they lie in the folder of the setting or in ours, and are fetched from nowhere."""
+    configured = os.environ.get("EARWITNESS_MODELS_DIR")
+    folders = (Path(configured), default_folder()) if configured else (default_folder(),)
+    try:
+        return resolve_voice_models(VoiceSource(folders=folders, fetch_allowed=False))
+    except ModelUnavailable as unavailable:
+        pytest.skip(f"EARWITNESS_MODELS_DIR names no folder with the models: {unavailable}")

@@ -14,6 +14,7 @@ QUICK = {
     "EARWITNESS_STITCH_LEASE_S": "4",
     "EARWITNESS_TRANSCRIBE_LEASE_S": "4",
     "EARWITNESS_TRANSCRIBE_SLOTS": "1",  # each loads the model
+    "EARWITNESS_DIARIZATION_FETCH_ALLOWED": "false",  # tests take what lies in EARWITNESS_MODELS_DIR
     "EARWITNESS_SHUTDOWN_GRACE_S": "10",
 }
 """What makes faults pass quickly: short leases and pauses, so that whoever takes over does it soon."""

@@ -15,6 +15,7 @@ import msgspec
 from shared.packages import Package, PackageUnavailable, unpack_packages
 
 PAUSE_S = 0.5
+NOTES = Path(__file__).with_name("samples")
 
 # Five sentences of a LibriVox volunteer reading Jane Austen (public domain), in Debian's `pocketsphinx-testdata` and, byte
 # for byte, in the source distribution of `pocketsphinx`. The stutter in the fourth is the reader's.
@@ -53,12 +54,26 @@ CONVERSATION_TEXT = (
 )
 
 
+class Turn(msgspec.Struct, frozen=True, kw_only=True):
+    """Who speaks from when to when, in seconds, and what where that is known."""
+
+    start: float
+    end: float
+    speaker: str
+    text: str = ""
+
+
 class Sample(msgspec.Struct, frozen=True):
-    """A WAV file of real speech (16 kHz, mono), its exact text in small letters where known, and how many people speak."""
+    """A file of speech (16 kHz, mono), its exact text in small letters where known, and how many people speak.
+
+    `said` is the text by who says it, in order; `turns` is when each of them speaks, to the tenth of a second.
+    """
 
     path: Path
     text: str | None
     speakers: int
+    said: tuple[Turn, ...] = ()
+    turns: tuple[Turn, ...] = ()
 
 
 def sample_speech(cache: Path) -> list[Sample]:
@@ -90,7 +105,23 @@ def conversation(cache: Path) -> Sample:
     path = cache / "conversation.wav"
     if not path.exists():
         _make(path, CONVERSATION_FILES, CONVERSATION_PACKAGE)
-    return Sample(path, CONVERSATION_TEXT, 2)
+    notes = _notes("conversation")
+    return Sample(path, CONVERSATION_TEXT, 2, notes.said, notes.turns)
+
+
+def dialogue() -> Sample:
+    """Three minutes between two synthetic voices who take clean turns; it lies beside this program."""
+    said = _notes("dialogue").said
+    return Sample(NOTES / "dialogue.ogg", " ".join(turn.text for turn in said), 2, said, said)
+
+
+class _Notes(msgspec.Struct, frozen=True):
+    said: tuple[Turn, ...]
+    turns: tuple[Turn, ...] = ()
+
+
+def _notes(name: str) -> _Notes:
+    return msgspec.json.decode((NOTES / f"{name}.json").read_bytes(), type=_Notes)
 
 
 def _make(path: Path, files: dict[str, str], package: Package, installed: Path | None = None) -> None:
