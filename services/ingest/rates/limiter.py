@@ -62,39 +62,36 @@ class RateLimiter:
     def __init__(self, rates: Rates, store: WindowStore, clock: Callable[[], float] = time.time) -> None:
         self._store, self._clock = store, clock
         self._limits = {bucket: rates.of(bucket) for bucket in Bucket}
-        self._windows: OrderedDict[str, dict[str, Window]] = OrderedDict()
+        self._windows: OrderedDict[str, dict[Bucket, tuple[Window, ...]]] = OrderedDict()
         self._trusted_from = 0.0
 
     async def __call__(self, project_id: str, bucket: Bucket) -> Standing:
         """Count one request and return how the project stands; raises `RateLimitExceeded`."""
-        windows = self._of(project_id, bucket)
-        while True:
-            at = self._clock()
-            dry = next((window for window in windows if not window.has_token(at)), None)
-            if dry is None:
-                break
+        known = self._windows.get(project_id)
+        if known is None:
+            known = self._begun(project_id)
+        else:
+            self._windows.move_to_end(project_id)
+        windows = known[bucket]
+        at = self._clock()
+        while (dry := _without_token(windows, at)) is not None:
             if dry.spent:
-                raise self._refusal(dry, at)
+                raise _refusal(dry, at)
             await dry.refill()
+            at = self._clock()
         for window in windows:
             window.spend()
         return windows[0].standing
 
-    def _of(self, project_id: str, bucket: Bucket) -> list[Window]:
-        known = self._windows.get(project_id)
-        if known is None:
-            known = self._windows[project_id] = {}
-            if len(self._windows) > _MOST_PROJECTS:
-                self._windows.popitem(last=False)
-        else:
-            self._windows.move_to_end(project_id)
-        windows = []
-        for limit in self._limits[bucket]:
-            window = known.get(limit.name)
-            if window is None:
-                window = known[limit.name] = Window(project_id, limit, self._lease)
-            windows.append(window)
-        return windows
+    def _begun(self, project_id: str) -> dict[Bucket, tuple[Window, ...]]:
+        """Begin to count a project; its buckets share the windows of the limits that they share."""
+        limits = {limit.name: limit for of_bucket in self._limits.values() for limit in of_bucket}
+        windows = {name: Window(project_id, limit, self._lease) for name, limit in limits.items()}
+        begun = {bucket: tuple(windows[limit.name] for limit in of_bucket) for bucket, of_bucket in self._limits.items()}
+        self._windows[project_id] = begun
+        if len(self._windows) > _MOST_PROJECTS:
+            self._windows.popitem(last=False)
+        return begun
 
     async def _lease(self, window: Window, count: int) -> int | None:
         if self._clock() < self._trusted_from:
@@ -108,14 +105,21 @@ class RateLimiter:
             log.warning("rates.not_shared", error=type(failure).__name__, for_s=_DOWN_S)
             return None
 
-    @staticmethod
-    def _refusal(window: Window, at: float) -> RateLimitExceeded:
-        metrics.rate_limited_total.labels(window.limit.name.rpartition("_")[0]).inc()
-        limit = window.limit
-        what = limit.name.rpartition("_")[0].replace("_", " ")
-        span = "second" if limit.seconds == 1 else "minute"
-        return RateLimitExceeded(
-            f"the project may make {limit.count} {what} a {span}",
-            standing=window.standing,
-            retry_after_s=max(1, window.ends_at - int(at)),
-        )
+
+def _without_token(windows: tuple[Window, ...], at: float) -> Window | None:
+    for window in windows:
+        if not window.has_token(at):
+            return window
+    return None
+
+
+def _refusal(window: Window, at: float) -> RateLimitExceeded:
+    metrics.rate_limited_total.labels(window.limit.name.rpartition("_")[0]).inc()
+    limit = window.limit
+    what = limit.name.rpartition("_")[0].replace("_", " ")
+    span = "second" if limit.seconds == 1 else "minute"
+    return RateLimitExceeded(
+        f"the project may make {limit.count} {what} a {span}",
+        standing=window.standing,
+        retry_after_s=max(1, window.ends_at - int(at)),
+    )
