@@ -11,6 +11,7 @@ from services.ingest.administer import Administer, AdminStores
 from services.ingest.admission import Admission
 from services.ingest.authentication import AdminGate, Authenticate
 from services.ingest.chunk_bodies import ChunkBodies
+from services.ingest.chunk_route import ChunkRoute
 from services.ingest.complete_upload import CompleteUpload
 from services.ingest.configuration import ports as configuration_ports
 from services.ingest.configuration.configure import Configure
@@ -103,7 +104,7 @@ class Stores(msgspec.Struct, frozen=True, kw_only=True):
 
 def served(api: ApiSettings, use_cases: UseCases) -> Edge:
     """Return the application with all that wraps it."""
-    app: ASGIApp = KeepsAnswers(http_app(use_cases), use_cases.once)
+    app: ASGIApp = ChunkRoute(KeepsAnswers(http_app(use_cases), use_cases.once), use_cases.receive_chunk)
     if api.cors_origins:
         app = Cors(app, api.cors_origins)
     return Edge(app, use_cases.health, use_cases.strangers)

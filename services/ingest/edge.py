@@ -98,6 +98,7 @@ class _Exchange:
             return  # half an answer is out: the server closes the connection
         body = msgspec.json.encode(envelope_of(problem, self._context.request_id))
         headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
+        headers += [(name.lower().encode(), value.encode()) for name, value in problem.headers.items()]
         await self._send({"type": "http.response.start", "status": problem.status, "headers": headers})
         await self._send({"type": "http.response.body", "body": body})
 

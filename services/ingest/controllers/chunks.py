@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 
+import msgspec
 from litestar import Controller, get, post, put
 from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, JSONBody
@@ -15,6 +16,7 @@ from services.ingest.openapi.security import SIGNED_URL
 from services.ingest.rates.limiter import Bucket
 from services.ingest.read_recordings import ReadRecordings
 from services.ingest.receive_chunk import ReceiveChunk
+from services.ingest.request_context import RequestContext
 from services.ingest.request_upload import OfferChunkUrls
 from services.ingest.signatures import ChunkQuery
 from services.ingest.views.chunks import (
@@ -27,6 +29,15 @@ from services.ingest.views.chunks import (
 )
 from services.ingest.views.pages import PageView
 from shared.domain.errors import TransientFailure
+
+
+class SentChunk(msgspec.Struct, frozen=True, kw_only=True):
+    """A chunk's PUT as it came; `body` is None when its length is not known."""
+
+    recording_id: str
+    chunk_number: str
+    query: ChunkQuery
+    body: ChunkBody | None
 
 
 class ChunkController(Controller):
@@ -62,16 +73,14 @@ class ChunkController(Controller):
         signature: FromQuery[str] = "",
     ) -> StoredChunkView:
         """Store a chunk; the URL, made from the recording's template, is the credential."""
-        receive_chunk: ReceiveChunk = request.app.state.receive_chunk  # injected, it would cost a quarter of the routing
-        query = ChunkQuery(project=project, mode=mode, expires=expires, signature=signature)
-        tenant = receive_chunk.admit(recording_id, query)
-        request.context.note(project_id=tenant.project_id, mode=tenant.mode)
-        number = checked_chunk_number(chunk_number)
         size = request.content_length
-        body = None if size is None else ChunkBody(pieces=_pieces(request), size_bytes=size)
-        stored = await receive_chunk(tenant, recording_id, number, body)
-        request.context.note(chunk_number=number, bytes=stored.size_bytes)
-        return stored_chunk_view(recording_id, number, stored)
+        sent = SentChunk(
+            recording_id=recording_id,
+            chunk_number=chunk_number,
+            query=ChunkQuery(project=project, mode=mode, expires=expires, signature=signature),
+            body=None if size is None else ChunkBody(pieces=_pieces(request), size_bytes=size),
+        )
+        return await store_chunk(request.app.state.receive_chunk, request.context, sent)
 
     @get("/chunks", guards=[requires("recordings:read")], refuses=[refusals.NotFound, refusals.NotStreaming])
     async def list_page(
@@ -97,6 +106,16 @@ class ChunkController(Controller):
     ) -> ChunkUrlsView:
         """Return URLs that store chunks without passing the API."""
         return chunk_urls_view(await offer_chunk_urls(request.caller, recording_id, data))
+
+
+async def store_chunk(receive_chunk: ReceiveChunk, context: RequestContext, sent: SentChunk) -> StoredChunkView:
+    """Store a chunk and show it; the request's log line tells whose it is, its number and its size."""
+    tenant = receive_chunk.admit(sent.recording_id, sent.query)
+    context.note(project_id=tenant.project_id, mode=tenant.mode)
+    number = checked_chunk_number(sent.chunk_number)
+    stored = await receive_chunk(tenant, sent.recording_id, number, sent.body)
+    context.note(chunk_number=number, bytes=stored.size_bytes)
+    return stored_chunk_view(sent.recording_id, number, stored)
 
 
 async def _pieces(request: ApiRequest) -> AsyncIterator[bytes]:

@@ -1,0 +1,71 @@
+"""The short way of a chunk's PUT: by far the most frequent request, it needs nothing of what the framework does for others.
+
+Only requests in exactly the form that is handed out take it. Any other spelling of the same goes through the framework, where
+`ChunkController.store` does the same, and where the route is described.
+"""
+
+import re
+from collections.abc import AsyncIterator
+from typing import Any
+
+import msgspec
+
+from services.ingest.chunk_bodies import ChunkBody
+from services.ingest.controllers.chunks import SentChunk, store_chunk
+from services.ingest.receive_chunk import ReceiveChunk
+from services.ingest.refusals import ClientGone
+from services.ingest.request_context import context_of
+from services.ingest.signatures import ChunkQuery
+from shared.telemetry.health import ASGIApp
+
+TEMPLATE = "/v1/recordings/{recording_id}/chunks/{chunk_number}"
+
+_PATH = re.compile(r"/v1/recordings/(rec_[0-9A-Z]{26})/chunks/([0-9]{1,6})")
+_QUERY = re.compile(rb"project=(proj_[0-9A-Z]{26})&mode=(live|test)&expires=([0-9]{1,15})&signature=([0-9a-f]{64})")
+
+
+class ChunkRoute:
+    """Wraps the framework's application; errors pass through to the edge, which answers them as it does all others."""
+
+    def __init__(self, app: ASGIApp, receive_chunk: ReceiveChunk) -> None:
+        self._app, self._receive_chunk = app, receive_chunk
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:  # noqa: ANN401 - see ASGIApp
+        """Store the chunk, or let the framework have the request."""
+        sent = _sent(scope, receive)
+        if sent is None:
+            await self._app(scope, receive, send)
+            return
+        scope["path_template"] = TEMPLATE
+        scope["path_params"] = {"recording_id": sent.recording_id, "chunk_number": sent.chunk_number}
+        body = msgspec.json.encode(await store_chunk(self._receive_chunk, context_of(scope), sent))
+        headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": body})
+
+
+def _sent(scope: Any, receive: Any) -> SentChunk | None:  # noqa: ANN401 - see ASGIApp
+    if scope["type"] != "http" or scope["method"] != "PUT":
+        return None
+    path, query = _PATH.fullmatch(scope["path"]), _QUERY.fullmatch(scope["query_string"])
+    if path is None or query is None:
+        return None
+    project, mode, expires, signature = (part.decode() for part in query.groups())
+    size = next((int(value) for name, value in scope["headers"] if name == b"content-length" and value.isdigit()), None)
+    return SentChunk(
+        recording_id=path[1],
+        chunk_number=path[2],
+        query=ChunkQuery(project=project, mode=mode, expires=expires, signature=signature),
+        body=None if size is None else ChunkBody(pieces=_pieces(receive), size_bytes=size),
+    )
+
+
+async def _pieces(receive: Any) -> AsyncIterator[bytes]:  # noqa: ANN401 - see ASGIApp
+    more = True
+    while more:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientGone("the connection was closed before the body was whole")
+        if piece := message.get("body"):
+            yield piece
+        more = message.get("more_body", False)
