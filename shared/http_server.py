@@ -15,6 +15,7 @@ from shared.telemetry.health import ASGIApp, error_body
 
 HEAD_TIMEOUT_S = 20.0  # for a whole request head, from the connection or from the head's first byte
 BODY_IDLE_TIMEOUT_S = 60.0  # between two pieces of a body that the service is ready to read
+ANSWER_IDLE_TIMEOUT_S = 60.0  # of an answer that waits to be read
 HEAD_LIMIT_BYTES = 64 * 1024
 BODY_BUFFER_BYTES = 128 * 1024  # of a body that is not asked for yet; a usual chunk fits, so its connection is never paused
 KEEP_ALIVE_S = 75
@@ -23,12 +24,13 @@ TICKS_PER_SECOND = 10  # of uvicorn's main loop
 
 
 class GuardedHttp(HttpToolsProtocol):
-    """HTTP/1.1 over httptools that notices a client which sends too slowly or too much head."""
+    """HTTP/1.1 over httptools that notices a client which sends too slowly or too much head, or does not read."""
 
     _head_since: float | None = None  # None while no head is being received
     _head_bytes = 0
     _in_message = False
     _heard_at = 0.0
+    _unread_since: float | None = None  # None while the client takes what is sent
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
         """Begin to wait for the first head."""
@@ -72,8 +74,20 @@ class GuardedHttp(HttpToolsProtocol):
         self._in_message = False
         super().on_message_complete()
 
+    def pause_writing(self) -> None:
+        """Keep the answer back: the client has not read what was sent."""
+        self._unread_since = time.monotonic()
+        super().pause_writing()
+
+    def resume_writing(self) -> None:
+        """Go on with the answer."""
+        self._unread_since = None
+        super().resume_writing()
+
     def is_overdue(self, now: float) -> bool:
         """Say whether the client has kept us waiting for longer than allowed."""
+        if self._unread_since is not None and now - self._unread_since > ANSWER_IDLE_TIMEOUT_S:
+            return True
         if self._head_since is not None:
             return now - self._head_since > HEAD_TIMEOUT_S
         cycle = self.cycle

@@ -35,6 +35,9 @@ from services.ingest.health import ReportHealth
 from services.ingest.http import UseCases, http_app
 from services.ingest.idempotency.once import Once
 from services.ingest.idempotency.repeats import KeepsAnswers
+from services.ingest.live import ports as live_ports
+from services.ingest.live.follow import FollowRecording
+from services.ingest.live.hub import Hub
 from services.ingest.open_recording import ChunkTemplates, OpenRecording
 from services.ingest.outbox import Outbox
 from services.ingest.paging import Pager
@@ -55,6 +58,7 @@ from services.ingest.webhooks import ports as webhook_ports
 from services.ingest.webhooks.deliveries import ManageDeliveries
 from services.ingest.webhooks.endpoints import EndpointRules, ManageEndpoints
 from shared.domain.transcription import ProviderName
+from shared.messaging.tail import Tail
 from shared.platform import Platform, every
 from shared.sealing import Sealing
 from shared.storage.api_keys import ApiKeys
@@ -100,6 +104,7 @@ class Stores(msgspec.Struct, frozen=True, kw_only=True):
     upload_tokens: ports.UploadTokenStore
     provider_keys: ports.ProviderKeyStore
     relay: ports.EventRelay
+    events: live_ports.EventLog
 
 
 def served(api: ApiSettings, use_cases: UseCases) -> Edge:
@@ -145,6 +150,7 @@ class Ingest:
             upload_tokens=self._upload_tokens,
             provider_keys=self._provider_keys,
             relay=platform.relay,
+            events=platform.events,
         )
         self._indexed = (
             self._keys,
@@ -162,6 +168,8 @@ class Ingest:
         self.health = Health({"mongodb": mongo.check, "objects": self._store.check})
         self._work_dir = settings.runtime.work_dir
         use_cases = joined(settings.api, stores, self.health, mongo.check, work_dir=self._work_dir)
+        self._hub = use_cases.hub
+        self._tail = Tail(platform.broker, self._hub)
         self.app = served(settings.api, use_cases)
         remains = Remains(platform.recordings, use_cases.bind_devices.release, use_cases.delete_recording)
         self._erase_end_users = EraseEndUsers(self._end_users, remains)
@@ -173,6 +181,8 @@ class Ingest:
         await self._store.start()
         await self._platform.start(*(store.ensure_indexes for store in self._indexed))
         self._platform.background.start("bucket", self._store.ensure_bucket)
+        self._platform.background.start("tail", self._tail.run)
+        self._platform.background.start("streams", lambda: self._hub.close_when(self.health.draining))
         self._platform.background.start("erase_end_users", lambda: every(_ERASE_EVERY_S, self._erase_end_users))
 
     async def stop(self) -> None:
@@ -201,6 +211,8 @@ def joined(api: ApiSettings, stores: Stores, health: Health, check_database: Che
     templates = ChunkTemplates(signatures, api.public_url, api.chunk_url_ttl_s)
     rules = EndpointRules(api.webhooks_allow_private, timedelta(seconds=api.webhooks_secret_grace_s))
     manage_endpoints = ManageEndpoints(stores.endpoints, stores.deliveries, pager, rules)
+    live = live_ports.LiveRules(streams_per_project=api.live_streams_per_project, heartbeat_s=api.live_heartbeat_s)
+    hub = Hub(live)
     return UseCases(
         authenticate=authenticate,
         admin_gate=admin_gate,
@@ -212,6 +224,9 @@ def joined(api: ApiSettings, stores: Stores, health: Health, check_database: Che
         administer=Administer(admin_stores, pager, authenticate.forget),
         open_recording=OpenRecording(recordings, outbox, find_subjects, upload_policy, templates),
         read_recordings=ReadRecordings(recordings, files, pager),
+        live_rules=live,
+        hub=hub,
+        follow_recording=FollowRecording(recordings, stores.events, stores.transcripts, authenticate, hub),
         delete_recording=DeleteRecording(recordings, transcriptions, outbox, api.upload_url_ttl_s),
         receive_chunk=ReceiveChunk(files, settle, signatures, ChunkBodies(api.max_chunk_bytes, work_dir)),
         offer_chunk_urls=OfferChunkUrls(recordings, files, api.upload_url_ttl_s),

@@ -30,6 +30,7 @@ from services.ingest.controllers.devices import DeviceController
 from services.ingest.controllers.docs import DocsController
 from services.ingest.controllers.end_users import EndUserController
 from services.ingest.controllers.health import HealthController
+from services.ingest.controllers.live import LiveController
 from services.ingest.controllers.provider_keys import ProviderKeyController
 from services.ingest.controllers.recordings import RecordingController
 from services.ingest.controllers.transcriptions import TranscriptionController
@@ -53,6 +54,9 @@ from services.ingest.health import ReportHealth
 from services.ingest.idempotency.once import Once
 from services.ingest.idempotency.repeats import recall
 from services.ingest.limits import MAX_BODY_BYTES
+from services.ingest.live.follow import FollowRecording
+from services.ingest.live.hub import Hub
+from services.ingest.live.ports import LiveRules
 from services.ingest.open_recording import OpenRecording
 from services.ingest.openapi.document import Document
 from services.ingest.problems import answer_problem
@@ -74,6 +78,7 @@ CONTROLLERS = (
     ProjectController,
     KeyController,
     RecordingController,
+    LiveController,
     ChunkController,
     UploadController,
     UploadAliasController,
@@ -109,6 +114,9 @@ class UseCases(msgspec.Struct, frozen=True, kw_only=True):
     administer: Administer
     open_recording: OpenRecording
     read_recordings: ReadRecordings
+    live_rules: LiveRules
+    hub: Hub
+    follow_recording: FollowRecording
     delete_recording: DeleteRecording
     receive_chunk: ReceiveChunk
     offer_chunk_urls: OfferChunkUrls

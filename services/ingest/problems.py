@@ -64,6 +64,7 @@ _FRAMEWORK_MESSAGES: Mapping[int, str] = {
     500: "the server failed",
 }
 _RETRY_AFTER_S = 5
+_OF_THE_MOMENT = (TransitionRefused, BodyMismatch)
 
 
 class ErrorView(msgspec.Struct, kw_only=True, omit_defaults=True):
@@ -113,7 +114,7 @@ def answer_problem(request: Request[Any, Any, Any], error: Exception) -> Respons
     problem = problem_of(error)
     context = context_of(request.scope)
     context.fail(problem.code, error, unexpected=problem.status >= 500)  # noqa: PLR2004 - the server's faults
-    context.may_pass = isinstance(error, refusals.Refused) and error.may_pass
+    context.may_pass = error.may_pass if isinstance(error, refusals.Refused) else isinstance(error, _OF_THE_MOMENT)
     envelope = envelope_of(problem, context.request_id)
     return Response(envelope, status_code=problem.status, headers=problem.headers, media_type="application/json")
 

@@ -142,9 +142,13 @@ class VerificationPending(Refused):
 class ContentMismatch(Refused):
     """What was uploaded is not what the client says it uploaded."""
 
+    may_pass = True
+
 
 class SizeMismatch(Refused):
     """What was uploaded is not as long as the client says."""
+
+    may_pass = True
 
 
 class RecordingNotReady(Refused):
@@ -166,9 +170,13 @@ class UnsupportedLanguage(Refused):
 class ProviderNotConfigured(Refused):
     """The provider exists but this installation has no access to it."""
 
+    may_pass = True
+
 
 class LimitReached(Refused):
     """There may not be more of these."""
+
+    may_pass = True
 
 
 class TooManyStreams(Refused):

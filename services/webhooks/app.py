@@ -7,7 +7,7 @@ from datetime import timedelta
 
 from services.webhooks.attempt import AttemptDelivery, AttemptRules
 from services.webhooks.consumer import GROUP, handlers
-from services.webhooks.dispatch import Dispatcher, DueQueue, TestQueue, Worker
+from services.webhooks.dispatch import Dispatcher, DueQueue, QueueOfTests, Worker
 from services.webhooks.fan_out import FanOut
 from services.webhooks.http_sender import HttpSender, SenderSettings
 from services.webhooks.marks import FannedOutMarks
@@ -64,7 +64,7 @@ class WebhookService:
         self._due = DueQueue(self._deliveries, self._endpoints, self._dispatcher, slots, worker)
         test_slots = Slots(TEST_SLOTS, TEST_SLOTS_PER_ENDPOINT)
         self._test_dispatcher = Dispatcher(attempt, self._tests, test_slots, worker)
-        self._due_tests = TestQueue(self._tests, self._endpoints, self._test_dispatcher, test_slots, worker)
+        self._due_tests = QueueOfTests(self._tests, self._endpoints, self._test_dispatcher, test_slots, worker)
         self._marks = FannedOutMarks(self._platform.events)
         transcripts = Transcripts(self._platform.mongo)
         fan_out = FanOut(self._endpoints, self._deliveries, transcripts, self._dispatcher, self._marks)

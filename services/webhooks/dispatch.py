@@ -164,7 +164,7 @@ class DueQueue:
             self._dispatcher.begin(claimed, endpoint)
 
 
-class TestQueue(DueQueue):
+class QueueOfTests(DueQueue):
     """The same for tests, which an endpoint hears even while it is disabled: how else would its owner know that it is well."""
 
     def _may_send(self, endpoint: WebhookEndpoint) -> bool:

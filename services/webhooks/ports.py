@@ -31,7 +31,10 @@ class Sender(Protocol):
     """Posts to customers' servers."""
 
     async def post(self, url: str, headers: Mapping[str, str], body: bytes, within_s: float) -> Answer:
-        """Post once within the usual time limit, or `within_s` seconds if that is shorter; whatever the other side does is an answer, never an exception."""
+        """Post once, within the usual time limit or `within_s` seconds if that is shorter.
+
+        Whatever the other side does is an answer, never an exception.
+        """
 
 
 class Endpoints(Protocol):

@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
+from bson import Timestamp
 from pymongo import ASCENDING, IndexModel
 
 from shared.domain.tenant import Tenant
@@ -14,6 +15,8 @@ from shared.events.topics import TOPICS
 from shared.storage.documents import Documents
 from shared.storage.mongo import Mongo
 
+_AS_KEPT = (("kept_at", ASCENDING), ("_id", ASCENDING))
+
 
 class KeptEvent(msgspec.Struct, frozen=True, kw_only=True, rename={"id": "_id"}):
     """An event as kept; `to_fan_out` holds until the webhook stage has made its deliveries."""
@@ -22,7 +25,15 @@ class KeptEvent(msgspec.Struct, frozen=True, kw_only=True, rename={"id": "_id"})
     recording_id: str
     occurred_at: datetime
     to_fan_out: bool
+    kept_at: Any = None  # MongoDB's own timestamp: its clock's seconds and a count; none of what was kept without
     event: dict[str, Any]
+
+
+class Kept(msgspec.Struct, frozen=True):
+    """An event and where it stands in the order in which events were kept; a position of 0 is not known."""
+
+    event: Event
+    position: int
 
 
 class Events:
@@ -42,7 +53,7 @@ class Events:
                     name="to_fan_out",
                     partialFilterExpression={"to_fan_out": True},
                 ),
-                IndexModel([("recording_id", ASCENDING), ("occurred_at", ASCENDING), ("_id", ASCENDING)], name="of_recording"),
+                IndexModel([("recording_id", ASCENDING), ("kept_at", ASCENDING), ("_id", ASCENDING)], name="of_recording_kept"),
             )
         )
 
@@ -55,6 +66,7 @@ class Events:
                     "recording_id": event.recording_id,
                     "occurred_at": event.occurred_at,
                     "to_fan_out": TOPICS[event.type].public,
+                    "kept_at": Timestamp(0, 0),  # the server puts its own in place of an empty one
                     "event": to_document(event),
                 }
                 for event in events
@@ -73,14 +85,33 @@ class Events:
         await self._documents.update_many({"_id": {"$in": list(event_ids)}}, {"$set": {"to_fan_out": False}})
 
     async def of_recording(self, recording_id: str, limit: int) -> list[Event]:
-        """Return a recording's events, oldest first."""
-        found = await self._documents.find(
-            {"recording_id": recording_id}, (("occurred_at", ASCENDING), ("_id", ASCENDING)), limit
-        )
+        """Return a recording's events in the order in which they were kept."""
+        found = await self._documents.find({"recording_id": recording_id}, _AS_KEPT, limit)
         return [from_document(kept.event) for kept in found]
+
+    async def kept_since(self, tenant: Tenant, recording_id: str, position: int, limit: int) -> list[Kept]:
+        """Return a recording's events after `position` in the order in which they were kept; 0: from the first."""
+        where = _of(tenant) | {"recording_id": recording_id}
+        if position:
+            where["kept_at"] = {"$gt": Timestamp(position >> 32, position & 0xFFFFFFFF)}
+        return [_kept(found) for found in await self._documents.find(where, _AS_KEPT, limit)]
+
+    async def position_of(self, tenant: Tenant, recording_id: str, event_id: str) -> int:
+        """Return the position of one of a recording's events; 0 when it is not among them (any more)."""
+        found = await self._documents.find_one(_of(tenant) | {"_id": event_id, "recording_id": recording_id})
+        return 0 if found is None else _kept(found).position
 
     async def erase_texts(self, tenant: Tenant, recording_id: str) -> None:
         """Take out of a recording's events what people wrote on it, its name and metadata; the facts stay for their time."""
         owner = {"event.project_id": tenant.project_id, "event.mode": tenant.mode.value}
         where = {"recording_id": recording_id, "event.recording": {"$type": "object"}, **owner}
         await self._documents.update_many(where, {"$set": {"event.recording.name": None, "event.recording.metadata": {}}})
+
+
+def _of(tenant: Tenant) -> dict[str, Any]:
+    return {"event.project_id": tenant.project_id, "event.mode": tenant.mode.value}
+
+
+def _kept(found: KeptEvent) -> Kept:
+    stamp = found.kept_at
+    return Kept(from_document(found.event), 0 if stamp is None else stamp.time << 32 | stamp.inc)

@@ -27,7 +27,7 @@ _CLAIMABLE = dict.fromkeys(("endpoint_id", "project_id", "mode", "token"), 1)
 class WebhookDeliveries:
     """Deliveries by tenant, one per event and endpoint.
 
-    The queue methods, for the webhook stage, see all tenants, and what waits as `waiting`: events as pending, or tests as testing.
+    The queue methods, for the webhook stage, see all tenants, and what waits as `waiting`: events (pending) or tests (testing).
     """
 
     def __init__(
@@ -120,7 +120,8 @@ class WebhookDeliveries:
 
     async def record(self, claimed: Delivery, after: Delivery) -> bool:
         """Store what became of a claim; False when a newer claim holds the delivery or it has ended."""
-        return await self._write(claimed, after, {"status": claimed.status.value, "token": claimed.token, "worker": claimed.worker})
+        where = {"status": claimed.status.value, "token": claimed.token, "worker": claimed.worker}
+        return await self._write(claimed, after, where)
 
     async def hold_due(self, endpoint_id: str, until: datetime) -> int:
         """Have what is due at a disabled endpoint wait until then; return how many deliveries that were."""

@@ -17,6 +17,7 @@ from tests.fakes.configs import FakeConfigs
 from tests.fakes.devices import FakeCommands, FakeDevices, FakeEndUsers
 from tests.fakes.objects import FakeObjects
 from tests.fakes.provider_keys import FakeProviderKeys
+from tests.fakes.event_log import FakeEventLog
 from tests.fakes.webhook_stores import FakeDeliveries, FakeEndpoints
 
 ADMIN_TOKEN = "admin-token-for-tests"
@@ -191,6 +192,7 @@ def fake_stores():
         upload_tokens=FakeUploadTokens(),
         provider_keys=FakeProviderKeys(),
         relay=FakeRelay(),
+        events=FakeEventLog(),
     )
 
 

@@ -9,7 +9,7 @@ from services.ingest.api_request import ApiRequest, requires
 from services.ingest.paging import DEFAULT_LIMIT, PageRequest
 from services.ingest.views.pages import PageView, page_view
 from services.ingest.views.webhook_deliveries import DeliveryLineView, DeliveryView, delivery_line_view, delivery_view
-from services.ingest.webhooks.bodies import TestEndpoint
+from services.ingest.webhooks.bodies import SendTest
 from services.ingest.webhooks.deliveries import ManageDeliveries
 from shared.domain.delivery import DeliveryStatus
 from shared.domain.transition import TransitionRefused
@@ -52,7 +52,7 @@ class EndpointDeliveryController(Controller):
         self,
         request: ApiRequest,
         endpoint_id: FromPath[str],
-        data: JSONBody[TestEndpoint],
+        data: JSONBody[SendTest],
         manage_deliveries: NamedDependency[ManageDeliveries],
     ) -> Response[DeliveryView]:
         """Send a signed example at once and say what came of it; 202 when nothing has as yet: read the delivery later."""
@@ -85,7 +85,7 @@ class DeliveryController(Controller):
         "/replay",
         status_code=_UNDER_WAY,
         guards=[requires("webhooks:write")],
-        refuses=[refusals.NotFound, TransitionRefused],
+        refuses=[refusals.NotFound, refusals.EndpointDisabled, TransitionRefused],
     )
     async def replay(
         self, request: ApiRequest, delivery_id: FromPath[str], manage_deliveries: NamedDependency[ManageDeliveries]

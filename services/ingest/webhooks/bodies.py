@@ -37,9 +37,7 @@ class RotateSecret(msgspec.Struct, kw_only=True):
     grace_s: Annotated[int, msgspec.Meta(ge=0, le=MAX_GRACE_S)] | None = None
 
 
-class TestEndpoint(msgspec.Struct, kw_only=True):
+class SendTest(msgspec.Struct, kw_only=True):
     """`POST /webhook-endpoints/{id}/test`: which event to send an example of."""
 
     event_type: Annotated[str, msgspec.Meta(max_length=100)] | None = None
-
-

@@ -4,15 +4,14 @@ import asyncio
 from typing import Any
 
 from services.ingest.paging import Page, Pager, PageRequest
-from services.ingest.refusals import InvalidRequest, LimitReached, not_found
-from services.ingest.webhooks.endpoints import ManageEndpoints, checked_events
+from services.ingest.refusals import EndpointDisabled, InvalidRequest, LimitReached, not_found
+from services.ingest.webhooks.endpoints import ManageEndpoints
 from services.ingest.webhooks.examples import body_of_example, example_of
 from services.ingest.webhooks.ports import DeliveryStore
 from shared.domain.caller import Caller
 from shared.domain.clock import now
 from shared.domain.delivery import Delivery, DeliveryLine, DeliveryStatus, delivery_id
 from shared.domain.trace import current_trace
-from shared.domain.transition import TransitionRefused
 from shared.domain.webhook import ALL_EVENTS, EndpointStatus, WebhookEndpoint
 from shared.events.topics import PUBLIC_EVENT_TYPES
 
@@ -37,8 +36,7 @@ class ManageDeliveries:
     ) -> Page[DeliveryLine]:
         """Return a page of an endpoint's deliveries, newest first, of those that match every filter given."""
         await self._endpoints.get(caller, endpoint_id)
-        if event_type is not None and event_type not in PUBLIC_EVENT_TYPES:
-            raise InvalidRequest("there is no such event", param="event_type", details={"events": PUBLIC_EVENT_TYPES})
+        _check_type(event_type)
         given = {"endpoint_id": endpoint_id, "status": status and status.value, "event_type": event_type}
         matching: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
 
@@ -57,12 +55,12 @@ class ManageDeliveries:
     async def replay(self, caller: Caller, wanted: str) -> Delivery:
         """Send an ended delivery again, from the beginning of the schedule: the same bytes under a new signature.
 
-        One that still waits is refused, and one whose endpoint is deleted or disabled: raises `TransitionRefused`.
+        Raises `TransitionRefused` for one that waits anyway, `EndpointDisabled`, and `NotFound` when the endpoint is deleted.
         """
         delivery = await self.get(caller, wanted)
-        endpoint = await self._endpoints.find(caller, delivery.endpoint_id)
-        if endpoint is None or (endpoint.status is EndpointStatus.DISABLED and not delivery.test):
-            raise TransitionRefused(endpoint.id if endpoint else delivery.endpoint_id, "disabled" if endpoint else "deleted", "sent to")
+        endpoint = await self._endpoints.get(caller, delivery.endpoint_id)
+        if endpoint.status is EndpointStatus.DISABLED and not delivery.test:
+            raise EndpointDisabled(f"{endpoint.id} is disabled; enable it first")
         replayed = await self._deliveries.replay(caller.tenant, wanted)
         if replayed is None:
             raise not_found("webhook delivery", wanted)
@@ -74,13 +72,10 @@ class ManageDeliveries:
         The delivery returned is still `testing` when that takes longer than the wait.
         """
         endpoint = await self._endpoints.get(caller, endpoint_id)
-        chosen = event_type or _usual_type(endpoint)
-        if chosen == ALL_EVENTS:
-            raise InvalidRequest("a test carries one event", param="event_type")
-        checked_events([chosen])
+        _check_type(event_type)
         if await self._deliveries.tests_under_way(endpoint_id, MOST_TESTS) >= MOST_TESTS:
             raise LimitReached(f"{MOST_TESTS} tests of this endpoint are under way; wait until one has ended")
-        waiting = _test_delivery(endpoint, chosen)
+        waiting = _test_delivery(endpoint, event_type or _usual_type(endpoint))
         await self._deliveries.add_new([waiting])
         return await self._ended(caller, waiting)
 
@@ -93,6 +88,12 @@ class ManageDeliveries:
             pause_s = min(1.5 * pause_s, _LONGEST_PAUSE_S)
             present = await self._deliveries.get(caller.tenant, waiting.id) or present
         return present
+
+
+def _check_type(event_type: str | None) -> None:
+    if event_type is not None and event_type not in PUBLIC_EVENT_TYPES:
+        message = f"there is no event {event_type[:80]}"
+        raise InvalidRequest(message, param="event_type", details={"events": PUBLIC_EVENT_TYPES})
 
 
 def _usual_type(endpoint: WebhookEndpoint) -> str:

@@ -53,7 +53,7 @@ class ManageEndpoints:
             project_id=caller.tenant.project_id,
             mode=caller.tenant.mode,
             url=body.url,
-            events=checked_events(body.events),
+            events=_checked_events(body.events),
             description=body.description,
             metadata=checked_metadata(body.metadata),
             secrets=(EndpointSecret(value=new_signing_secret(), created_at=at),),
@@ -64,13 +64,9 @@ class ManageEndpoints:
             raise LimitReached(f"a project may have {MAX_ENDPOINTS} webhook endpoints at most")
         return endpoint
 
-    async def find(self, caller: Caller, endpoint_id: str) -> WebhookEndpoint | None:
-        """Return one, if it is there."""
-        return await self._endpoints.get(caller.tenant, endpoint_id)
-
     async def get(self, caller: Caller, endpoint_id: str) -> WebhookEndpoint:
         """Return one; raises `NotFound`."""
-        endpoint = await self.find(caller, endpoint_id)
+        endpoint = await self._endpoints.get(caller.tenant, endpoint_id)
         if endpoint is None:
             raise not_found("webhook endpoint", endpoint_id)
         return endpoint
@@ -123,7 +119,7 @@ class ManageEndpoints:
             check_url(body.url, allow_private=self._rules.allow_private)
             changes["url"] = body.url
         if body.events is not msgspec.UNSET:
-            changes["events"] = checked_events(body.events)
+            changes["events"] = _checked_events(body.events)
         if body.description is not msgspec.UNSET:
             changes["description"] = body.description
         if body.metadata is not msgspec.UNSET:
@@ -145,8 +141,7 @@ class ManageEndpoints:
         return await decided_anew(attempt)
 
 
-def checked_events(events: Sequence[str]) -> tuple[str, ...]:
-    """Return the event types, each once; refuse those that nobody can subscribe to."""
+def _checked_events(events: Sequence[str]) -> tuple[str, ...]:
     unknown = [event for event in events if event != ALL_EVENTS and event not in PUBLIC_EVENT_TYPES]
     if unknown:
         known = [ALL_EVENTS, *PUBLIC_EVENT_TYPES]
@@ -154,9 +149,7 @@ def checked_events(events: Sequence[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(events))
 
 
-def _changed(
-    endpoint: WebhookEndpoint, changes: dict[str, Any], status: EndpointStatus | msgspec.UnsetType
-) -> WebhookEndpoint:
+def _changed(endpoint: WebhookEndpoint, changes: dict[str, Any], status: EndpointStatus | msgspec.UnsetType) -> WebhookEndpoint:
     different = {name: value for name, value in changes.items() if getattr(endpoint, name) != value}
     if "url" in different:
         different["failing_since"] = None

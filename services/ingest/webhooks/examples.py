@@ -94,8 +94,9 @@ def _transcription(recording: Recording, fields: Mapping[str, Any]) -> Transcrip
 
 def _transcript() -> Transcript:
     words = tuple(
-        Word(word=word, start=number * _WORD_S, end=(number + 1) * _WORD_S, confidence=0.97)
-        for number, word in enumerate(_WORDS)
+        Word(word=word, start=number * _WORD_S, end=(number + 1) * _WORD_S, confidence=0.97) for number, word in enumerate(_WORDS)
     )
-    segment = Segment(start=0.0, end=len(_WORDS) * _WORD_S, text=" ".join(_WORDS), confidence=0.97, words=words, speaker="SPEAKER_0")
+    segment = Segment(
+        start=0.0, end=len(_WORDS) * _WORD_S, text=" ".join(_WORDS), confidence=0.97, words=words, speaker="SPEAKER_0"
+    )
     return transcript_of([segment], language="en", duration_ms=_DURATION_MS)

@@ -11,7 +11,7 @@ from shared.domain.caller import SCOPES, ApiKey, KeyKind
 from shared.domain.clock import now
 from shared.domain.delivery import Delivery, DeliveryStatus, DueDelivery
 from shared.domain.ids import new_id
-from shared.domain.job import Job, JobKind, JobStatus
+from shared.domain.job import Job, JobKind, JobStatus, Lane
 from shared.domain.media import Media, MediaType
 from shared.domain.project import Organization, Project
 from shared.domain.recording import Recording, RecordingStatus
@@ -85,6 +85,7 @@ class Repositories:
         self.mongo = mongo
         self.recordings, self.transcriptions, self.transcripts = Recordings(mongo), Transcriptions(mongo), Transcripts(mongo)
         self.events, self.deliveries = Events(mongo), WebhookDeliveries(mongo)
+        self.tests = WebhookDeliveries(mongo, waiting=DeliveryStatus.TESTING)
         self.endpoints, self.keys = WebhookEndpoints(mongo, a_sealing()), ApiKeys(mongo)
         self.organizations, self.projects = Organizations(mongo), Projects(mongo)
 
@@ -133,19 +134,22 @@ def moment():
 
 
 QUERIES = {
-    "a job of a later project": lambda r: r.recordings.next_claimable("proj_2"),
-    "a job of the first project": lambda r: r.recordings.next_claimable("proj_9"),
-    "a transcription job of a later project": lambda r: r.transcriptions.next_claimable("proj_2"),
-    "a transcription job of the first project": lambda r: r.transcriptions.next_claimable("proj_9"),
+    "a job of a later project": lambda r: r.recordings.next_claimable(Lane.HERE, "proj_2"),
+    "a job of the first project": lambda r: r.recordings.next_claimable(Lane.HERE, "proj_9"),
+    "a transcription job of a later project": lambda r: r.transcriptions.next_claimable(Lane.HERE, "proj_2"),
+    "a transcription job of the first project": lambda r: r.transcriptions.next_claimable(Lane.ELSEWHERE, "proj_9"),
+    "the running jobs of a project": lambda r: r.transcriptions.running_of("proj_1", Lane.HERE, 10),
     "the depth of the stitch queue": lambda r: r.recordings.queue_state(),
     "outboxes of recordings": lambda r: r.recordings.unpublished(moment(), 500),
     "outboxes of transcriptions": lambda r: r.transcriptions.unpublished(moment(), 500),
     "undecided transcriptions": lambda r: r.recordings.due_for_transcription(moment(), 100),
-    "recordings to sweep": lambda r: r.recordings.to_sweep(moment(), 100),
     "a recording by its uuid": lambda r: r.recordings.twin_of(msgspec.structs.replace(a_recording(3), recording_uuid="uuid_3")),
     "a recording by its file": lambda r: r.recordings.by_media(TENANT, "med_10"),
+    "recordings to sweep": lambda r: r.recordings.to_sweep(moment(), 100),
     "events not fanned out": lambda r: r.events.not_fanned_out(moment(), 100),
     "events of a recording": lambda r: r.events.of_recording("rec_1", 100),
+    "events of a recording from a position": lambda r: r.events.kept_since(TENANT, "rec_1", 5 << 32, 100),
+    "the position of an event": lambda r: r.events.position_of(TENANT, "rec_1", "evt_1"),
     "the newest transcription": lambda r: r.transcriptions.newest_of(TENANT, "rec_1"),
     "recordings to erase": lambda r: r.recordings.to_erase(20),
     "transcriptions of a deleted recording": lambda r: r.transcriptions.delete_of(TENANT, "rec_1"),
@@ -158,7 +162,21 @@ QUERIES = {
     "the depth of the delivery queue": lambda r: r.deliveries.queue_state(),
     "deliveries to cancel": lambda r: r.deliveries.cancel_due("whe_6"),
     "texts to erase": lambda r: r.deliveries.erase_texts(TENANT, "rec_1"),
-    "an endpoint's deliveries": lambda r: r.deliveries.page(TENANT, "whe_3", 26),
+    "an endpoint's deliveries": lambda r: r.deliveries.page(TENANT, {"endpoint_id": "whe_3"}, 26),
+    "an endpoint's failed deliveries": lambda r: r.deliveries.page(TENANT, {"endpoint_id": "whe_3", "status": "failed"}, 26),
+    "an endpoint's deliveries of one event": lambda r: r.deliveries.page(
+        TENANT, {"endpoint_id": "whe_3", "event_type": "recording.failed"}, 26, before="whe_9"
+    ),
+    "an endpoint's failed deliveries of one event": lambda r: r.deliveries.page(
+        TENANT, {"endpoint_id": "whe_3", "status": "pending", "event_type": "recording.failed"}, 26
+    ),
+    "deliveries to hold": lambda r: r.deliveries.hold_due("whe_5", now()),
+    "deliveries to resume": lambda r: r.deliveries.resume("whe_5"),
+    "tests under way": lambda r: r.deliveries.tests_under_way("whe_5", 5),
+    "a due test": lambda r: r.tests.next_due("whe_2", []),
+    "an endpoint's due tests": lambda r: r.tests.due_of("whe_4", 8),
+    "the slots of endpoints": lambda r: r.endpoints._free_slots(TENANT),
+    "endpoints to seal anew": lambda r: r.endpoints.reseal(),
     "endpoints": lambda r: r.endpoints.page(TENANT, 26),
     "subscribed endpoints": lambda r: r.endpoints.subscribed(TENANT, "recording.created"),
     "keys": lambda r: r.keys.page("proj_3", 26),
@@ -203,7 +221,7 @@ async def test_a_query_is_answered_by_an_index_in_its_order(repositories, name):
 
 
 async def test_claiming_a_delivery_reads_that_delivery_alone(repositories):
-    delivery = (await repositories.deliveries.page(TENANT, "whe_3", 1))[0]
+    delivery = (await repositories.deliveries.page(TENANT, {"endpoint_id": "whe_3"}, 1))[0]
     due = DueDelivery(id=delivery.id, endpoint_id="whe_3", project_id="proj_3", mode=Mode.LIVE, token=0)
     entries = await asked_by(repositories, lambda r: r.deliveries.claim(due, "worker", now()))
     assert all(entry["docsExamined"] <= 1 for entry in entries)

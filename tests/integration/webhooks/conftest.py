@@ -69,7 +69,8 @@ class Stage:
         return await self.endpoints.get(TENANT, endpoint.id)
 
     async def rows(self, endpoint):
-        return await self.deliveries.page(TENANT, endpoint.id, 1000)
+        lines = await self.deliveries.page(TENANT, {"endpoint_id": endpoint.id}, 1000)
+        return [await self.deliveries.get(TENANT, line.id) for line in lines]
 
     async def only(self, endpoint):
         (row,) = await self.rows(endpoint)

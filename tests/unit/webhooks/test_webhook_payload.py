@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from services.webhooks.payload import TRANSCRIPT_LIMIT_BYTES, body_of
+from shared.events.payload import TRANSCRIPT_LIMIT_BYTES, body_of
 from shared.domain.clock import wire_time
 from shared.domain.media import Media, MediaStatus, MediaType
 from shared.domain.recording import RecordingStatus

@@ -1,0 +1,154 @@
+"""Following one recording: everything that happened to it and its transcriptions since a given event, then what happens."""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator
+from enum import StrEnum
+
+from services.ingest.live.hub import Hub, Watch
+from services.ingest.live.ports import Credentials, EventLog, KeptEvent, LiveRules
+from services.ingest.ports import RecordingStore, TranscriptReader
+from services.ingest.read_recordings import found
+from services.ingest.refusals import Forbidden, Unauthorized
+from shared.domain.caller import Caller
+from shared.domain.errors import TransientFailure
+from shared.domain.transcript import Transcript
+from shared.events.event import Event
+from shared.events.payload import body_of
+from shared.events.recording import RecordingDeleted
+from shared.events.topics import TOPICS
+from shared.events.transcription import TranscriptionCompleted
+
+SCOPE = "recordings:read"
+TEXT_SCOPE = "transcriptions:read"
+RETRY_MS = 2_000
+BATCH = 50
+OVERLAP = 5 << 32
+"""Positions begin with a server's seconds. Events that are kept at the same moment may become readable the other way round."""
+
+
+class Ended(StrEnum):
+    """Why a stream ended."""
+
+    DELETED = "deleted"  # the recording is: there will be no more news of it
+    LEFT = "left"  # by the client
+    DRAINING = "draining"  # the service stops
+    REVOKED = "revoked"  # the credential is not valid any more
+
+
+class FollowRecording:
+    """Opens streams."""
+
+    def __init__(
+        self, recordings: RecordingStore, log: EventLog, transcripts: TranscriptReader, credentials: Credentials, hub: Hub
+    ) -> None:
+        self._recordings, self.log, self.transcripts = recordings, log, transcripts
+        self.credentials, self.hub = credentials, hub
+
+    async def __call__(self, caller: Caller, authorization: str, recording_id: str, last_event_id: str | None) -> "LiveStream":
+        """Return a stream of what was kept after the event `last_event_id`, of everything kept when that is not known.
+
+        The stream holds a place until it is closed; raises `NotFound`, `TooManyStreams`.
+        """
+        await found(self._recordings, caller, recording_id)
+        watch = self.hub.open(caller.tenant, recording_id)
+        try:
+            start = 0
+            if last_event_id is not None:
+                start = await self.log.position_of(caller.tenant, recording_id, last_event_id)
+            return LiveStream(self, watch, caller, authorization, start)
+        except BaseException:
+            self.hub.close(watch)
+            raise
+
+
+class LiveStream:
+    """One client's stream; nothing is missed between what was and what comes, for it listens before it reads."""
+
+    def __init__(self, opener: FollowRecording, watch: Watch, caller: Caller, authorization: str, start: int) -> None:
+        self._log, self._transcripts, self._hub = opener.log, opener.transcripts, opener.hub
+        self._credentials, self._authorization = opener.credentials, authorization
+        self._watch, self._caller, self._start, self._reached = watch, caller, start, start
+        self._told: set[str] = set()
+        self.ended: Ended | None = None
+
+    @property
+    def told(self) -> int:
+        """How many events were sent."""
+        return len(self._told)
+
+    def leave(self) -> None:
+        """End the stream: the client has gone."""
+        self.ended = self.ended or Ended.LEFT
+        self._watch.news.set()
+
+    def close(self) -> None:
+        """Give the stream's place back."""
+        self._hub.close(self._watch)
+
+    async def frames(self, rules: LiveRules) -> AsyncIterator[bytes]:
+        """Yield what goes out: each event once, in the order in which they were kept, and a comment when nothing happens."""
+        yield b"retry: %d\n\n" % RETRY_MS
+        beat_at = time.monotonic() + rules.heartbeat_s
+        while self.ended is None:
+            self._watch.news.clear()
+            async for frame in self._news():
+                yield frame
+            if self._hub.closing:
+                self.ended = self.ended or Ended.DRAINING
+            if self.ended is None:
+                await self._wait(beat_at - time.monotonic(), rules)
+            if self.ended is None and time.monotonic() >= beat_at:
+                await self._check_credential()
+                yield b": nothing new\n\n"
+                beat_at = time.monotonic() + rules.heartbeat_s
+
+    async def _wait(self, at_most_s: float, rules: LiveRules) -> None:
+        """Return when there may be news: word came, or it is time to look without."""
+        wait_s = at_most_s if self._hub.is_heard else min(at_most_s, rules.look_s)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(max(0.0, wait_s)):
+                await self._watch.news.wait()
+
+    async def _news(self) -> AsyncIterator[bytes]:
+        """Yield events that were not sent yet; while they cannot be read there are none."""
+        position = max(self._start, self._reached - OVERLAP)
+        while self.ended is None:
+            try:
+                batch = await self._log.kept_since(self._caller.tenant, self._watch.recording_id, position, BATCH)
+                for kept in batch:
+                    if self.ended is None and self._is_news(kept.event):
+                        yield await self._frame(kept)
+            except TransientFailure:
+                return
+            if len(batch) < BATCH or not batch[-1].position:
+                return
+            position = batch[-1].position
+
+    def _is_news(self, event: Event) -> bool:
+        return event.event_id not in self._told and TOPICS[event.type].public
+
+    async def _frame(self, kept: KeptEvent) -> bytes:
+        event = kept.event
+        body = body_of(event, await self._transcript_of(event))
+        self._told.add(event.event_id)
+        self._reached = max(self._reached, kept.position)
+        if isinstance(event, RecordingDeleted):
+            self.ended = Ended.DELETED
+        return b"id: %s\nevent: %s\ndata: %s\n\n" % (event.event_id.encode(), event.type.encode(), body)
+
+    async def _transcript_of(self, event: Event) -> Transcript | None:
+        """Return the text of a completed transcription to those who may read it."""
+        if not isinstance(event, TranscriptionCompleted) or not self._caller.may(TEXT_SCOPE):
+            return None
+        return await self._transcripts.get(event.tenant, event.transcription_id)
+
+    async def _check_credential(self) -> None:
+        try:
+            if not (await self._credentials(self._authorization)).may(SCOPE):
+                self.ended = Ended.REVOKED
+        except (Unauthorized, Forbidden):
+            self.ended = Ended.REVOKED
+        except TransientFailure:
+            return  # what cannot be asked now is asked again
