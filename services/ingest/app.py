@@ -38,6 +38,7 @@ from services.ingest.idempotency.repeats import KeepsAnswers
 from services.ingest.live import ports as live_ports
 from services.ingest.live.follow import FollowRecording
 from services.ingest.live.hub import Hub
+from services.ingest.offer_download import OfferDownload
 from services.ingest.open_recording import ChunkTemplates, OpenRecording
 from services.ingest.outbox import Outbox
 from services.ingest.paging import Pager
@@ -48,6 +49,8 @@ from services.ingest.read_recordings import ReadRecordings
 from services.ingest.read_transcriptions import ReadTranscriptions
 from services.ingest.receive_chunk import ReceiveChunk
 from services.ingest.recording_files import RecordingFiles
+from services.ingest.relay_chunk import RelayChunk
+from services.ingest.relay_upload import RelayUpload
 from services.ingest.request_upload import OfferChunkUrls, RequestUploadUrl
 from services.ingest.settings import ApiSettings, IngestSettings
 from services.ingest.settle_chunk import SettleChunk
@@ -197,6 +200,9 @@ def joined(api: ApiSettings, stores: Stores, health: Health, check_database: Che
     files, outbox = RecordingFiles(stores.objects), Outbox(stores.relay)
     settle, signatures = SettleChunk(recordings, files), Signatures(api.signing_secret)
     pager = Pager(signatures)
+    receive_chunk = ReceiveChunk(files, settle, signatures, ChunkBodies(api.max_chunk_bytes, work_dir))
+    announce = RequestUploadUrl(recordings, files, outbox, stores.upload_tokens, api.upload_url_ttl_s)
+    complete = CompleteUpload(recordings, files, outbox)
     providers = ConfiguredProviders({ProviderName.WHISPER, *api.cloud_providers}, stores.provider_keys)
     lookups = {"sk": stores.keys, "rk": stores.keys, "up": stores.upload_tokens, "dtok": stores.devices}
     authenticate = Authenticate(lookups, api.key_cache_s)
@@ -228,11 +234,14 @@ def joined(api: ApiSettings, stores: Stores, health: Health, check_database: Che
         hub=hub,
         follow_recording=FollowRecording(recordings, stores.events, stores.transcripts, authenticate, hub),
         delete_recording=DeleteRecording(recordings, transcriptions, outbox, api.upload_url_ttl_s),
-        receive_chunk=ReceiveChunk(files, settle, signatures, ChunkBodies(api.max_chunk_bytes, work_dir)),
+        receive_chunk=receive_chunk,
+        relay_chunk=RelayChunk(recordings, receive_chunk),
         offer_chunk_urls=OfferChunkUrls(recordings, files, api.upload_url_ttl_s),
         finalize=Finalize(recordings, files, outbox, api.upload_url_ttl_s),
-        request_upload_url=RequestUploadUrl(recordings, files, outbox, stores.upload_tokens, api.upload_url_ttl_s),
-        complete_upload=CompleteUpload(recordings, files, outbox),
+        request_upload_url=announce,
+        complete_upload=complete,
+        relay_upload=RelayUpload(recordings, announce, files, complete, api.max_relay_bytes),
+        offer_download=OfferDownload(recordings, files, api.upload_url_ttl_s),
         start_transcription=StartTranscription(recordings, transcriptions, outbox, providers),
         read_transcriptions=ReadTranscriptions(recordings, transcriptions, stores.transcripts),
         find_target=FindTarget(targets),

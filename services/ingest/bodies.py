@@ -49,6 +49,12 @@ class RequestUpload(msgspec.Struct, kw_only=True):
     captured_at: Moment | None = None
 
 
+class RequestDownload(msgspec.Struct, kw_only=True):
+    """`POST /recordings/{id}/download-url`."""
+
+    media_id: Identifier
+
+
 class CompleteUpload(msgspec.Struct, kw_only=True):
     """`POST /recordings/{id}/upload-complete`; the size may be a text, as large integers sometimes are.
 

@@ -28,11 +28,13 @@ from services.ingest.controllers.config import (
 from services.ingest.controllers.device_commands import DeviceCommandController
 from services.ingest.controllers.devices import DeviceController
 from services.ingest.controllers.docs import DocsController
+from services.ingest.controllers.downloads import DownloadController
 from services.ingest.controllers.end_users import EndUserController
 from services.ingest.controllers.health import HealthController
 from services.ingest.controllers.live import LiveController
 from services.ingest.controllers.provider_keys import ProviderKeyController
 from services.ingest.controllers.recordings import RecordingController
+from services.ingest.controllers.relay import RelayController
 from services.ingest.controllers.transcriptions import TranscriptionController
 from services.ingest.controllers.uploads import UploadAliasController, UploadController
 from services.ingest.controllers.webhook_deliveries import (
@@ -57,6 +59,7 @@ from services.ingest.limits import MAX_BODY_BYTES
 from services.ingest.live.follow import FollowRecording
 from services.ingest.live.hub import Hub
 from services.ingest.live.ports import LiveRules
+from services.ingest.offer_download import OfferDownload
 from services.ingest.open_recording import OpenRecording
 from services.ingest.openapi.document import Document
 from services.ingest.problems import answer_problem
@@ -65,6 +68,8 @@ from services.ingest.rates.strangers import Strangers
 from services.ingest.read_recordings import ReadRecordings
 from services.ingest.read_transcriptions import ReadTranscriptions
 from services.ingest.receive_chunk import ReceiveChunk
+from services.ingest.relay_chunk import RelayChunk
+from services.ingest.relay_upload import RelayUpload
 from services.ingest.request_upload import OfferChunkUrls, RequestUploadUrl
 from services.ingest.start_transcription import StartTranscription
 from services.ingest.webhooks.deliveries import ManageDeliveries
@@ -81,6 +86,8 @@ CONTROLLERS = (
     LiveController,
     ChunkController,
     UploadController,
+    RelayController,
+    DownloadController,
     UploadAliasController,
     TranscriptionController,
     ConfigSchemaController,
@@ -123,6 +130,9 @@ class UseCases(msgspec.Struct, frozen=True, kw_only=True):
     finalize: Finalize
     request_upload_url: RequestUploadUrl
     complete_upload: CompleteUpload
+    relay_upload: RelayUpload
+    relay_chunk: RelayChunk
+    offer_download: OfferDownload
     start_transcription: StartTranscription
     read_transcriptions: ReadTranscriptions
     find_target: FindTarget

@@ -22,6 +22,7 @@ MAX_QUERY_BYTES = 8 * 1024
 
 _YEARS = range(1900, 9000)
 _CHUNK_NUMBER = re.compile("[1-9][0-9]{0,5}")
+_RELAY_SEQ = re.compile("0|[1-9][0-9]{0,5}")
 
 
 def check_head(path: str, query: bytes, headers: Sized) -> None:
@@ -53,6 +54,14 @@ def checked_chunk_number(text: str) -> int:
     if _CHUNK_NUMBER.fullmatch(text) is None:
         message = f"chunk numbers go from 1 to {MAX_CHUNK_NUMBER}, in plain digits without a leading zero"
         raise InvalidRequest(message, param="chunk_number")
+    return int(text)
+
+
+def checked_relay_seq(text: str) -> int:
+    """Return the number, from 0, that `text` is in its one plain form."""
+    if _RELAY_SEQ.fullmatch(text) is None or int(text) >= MAX_CHUNK_NUMBER:
+        message = f"the seq of a relayed chunk goes from 0 to {MAX_CHUNK_NUMBER - 1}, in plain digits without a leading zero"
+        raise InvalidRequest(message, param="seq")
     return int(text)
 
 

@@ -108,6 +108,9 @@ class ObjectStore(Protocol):
     def presigned_put(self, key: str, expires_s: int, *, size_bytes: int | None = None) -> str:
         """Return a URL for one plain PUT."""
 
+    def presigned_get(self, key: str, expires_s: int, *, filename: str | None = None, content_type: str | None = None) -> str:
+        """Return a URL that reads the object, saved as `filename` and served as `content_type`."""
+
 
 class WindowStore(Protocol):
     """What all replicas have taken from rate limits."""

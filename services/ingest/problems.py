@@ -17,6 +17,7 @@ from shared.domain.transition import TransitionRefused
 _STATUSES: Mapping[type[Exception], tuple[int, str]] = {
     refusals.InvalidRequest: (400, "invalid_request"),
     refusals.EmptyChunk: (400, "empty_chunk"),
+    refusals.NotPlainAudio: (400, "not_plain_audio"),
     refusals.NotStreaming: (400, "not_a_streaming_recording"),
     refusals.UploadIncomplete: (400, "upload_incomplete"),
     refusals.RecordingNotReady: (400, "recording_not_ready"),

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import hashlib
-from collections.abc import Sequence
+from collections.abc import AsyncIterable, Sequence
 
 from services.ingest.chunk_bodies import WholeChunk
 from services.ingest.ports import ObjectStore
@@ -62,6 +62,14 @@ class RecordingFiles:
     def upload_url(self, media: Media, expires_s: int) -> str:
         """Return a URL that stores the media file, of exactly its declared size when there is one."""
         return self._store.presigned_put(media.object_key, expires_s, size_bytes=media.declared_size_bytes)
+
+    def download_url(self, media: Media, file_name: str, expires_s: int) -> str:
+        """Return a URL that reads the media file, to be saved under this name."""
+        return self._store.presigned_get(media.object_key, expires_s, filename=file_name, content_type=media.content_type)
+
+    async def put_media(self, media: Media, pieces: AsyncIterable[bytes], size_bytes: int) -> StoredObject:
+        """Store the media file as it comes, exactly `size_bytes` of it or nothing."""
+        return await self._store.put(media.object_key, pieces, size_bytes, media.content_type)
 
     async def stored(self, media: Sequence[Media]) -> list[StoredObject | None]:
         """Return what the store has of each."""

@@ -114,6 +114,10 @@ class ClientGone(Refused):
     may_pass = True
 
 
+class NotPlainAudio(Refused):
+    """What should begin as audio does not: it is encrypted, or something else."""
+
+
 class EmptyChunk(Refused):
     """A chunk without a byte."""
 

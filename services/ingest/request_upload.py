@@ -53,6 +53,14 @@ class RequestUploadUrl:
         self._recordings, self._files, self._outbox, self._tokens, self._ttl_s = recordings, files, outbox, tokens, ttl_s
 
     async def __call__(self, caller: Caller, recording_id: str, body: RequestUpload) -> UploadOffer:
+        """Announce the file, and return where to PUT it and the token that completes its upload."""
+        media = await self.announce(caller, recording_id, body)
+        expires_at = now() + timedelta(seconds=self._ttl_s)
+        url = self._files.upload_url(media, self._ttl_s)
+        token = await self._new_token(caller.tenant, recording_id, media)
+        return UploadOffer(media=media, url=url, token=token, expires_at=expires_at, expires_in=self._ttl_s)
+
+    async def announce(self, caller: Caller, recording_id: str, body: RequestUpload) -> Media:
         """Add the file to the recording's media, pending.
 
         A recording has one audio: asking anew takes the place of an earlier request, so that a client whose URL has expired
@@ -67,11 +75,7 @@ class RequestUploadUrl:
             await self._outbox.save(self._recordings, recording, recording.changed(media=_with(recording, media)))
             return media
 
-        media = await decided_anew(attempt)
-        expires_at = now() + timedelta(seconds=self._ttl_s)
-        url = self._files.upload_url(media, self._ttl_s)
-        token = await self._new_token(caller.tenant, recording_id, media)
-        return UploadOffer(media=media, url=url, token=token, expires_at=expires_at, expires_in=self._ttl_s)
+        return await decided_anew(attempt)
 
     async def _new_token(self, tenant: Tenant, recording_id: str, media: Media) -> str:
         secret = new_upload_token()

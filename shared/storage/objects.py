@@ -167,7 +167,7 @@ class ObjectStore:
         """Return a URL that reads the object, saved as `filename` and served as `content_type` when given."""
         query: dict[str, str] = {}
         if filename is not None:
-            query["response-content-disposition"] = f"attachment; filename*=UTF-8''{quote(filename, safe='')}"
+            query["response-content-disposition"] = _attachment(filename)
         if content_type is not None:
             query["response-content-type"] = content_type
         grant = Grant("GET", object_path(self._bucket, key), expires_s, query=query)
@@ -204,6 +204,13 @@ class ObjectStore:
 
     async def _delete_one(self, key: str) -> None:
         await self._connection.answer(S3Request("DELETE", key))
+
+
+def _attachment(filename: str) -> str:
+    """Return the header that has a file saved under a name of any script, and says it in plain letters for older clients."""
+    plain = "".join(character if character.isascii() and character.isprintable() else "_" for character in filename)
+    quoted = plain.replace("\\", "_").replace('"', "_").replace("%", "_")
+    return f"attachment; filename=\"{quoted}\"; filename*=UTF-8''{quote(filename, safe='')}"
 
 
 def _md5(body: bytes) -> bytes:

@@ -61,6 +61,9 @@ class FakeObjects:
         of_recording = {key: content for key, content in self.objects.items() if f"/{recording['id']}/chunks/" in key}
         return {key: content for key, content in of_recording.items() if (chunk_of(key) or (0,))[0] == number}
 
+    def presigned_get(self, key, expires_s, *, filename=None, content_type=None):
+        return f"http://store.test/{key}?expires={expires_s}&name={filename}&type={content_type}"
+
     def _check(self):
         if self.down:
             raise TransientFailure("the object store is down")

@@ -1,0 +1,111 @@
+"""The verb of upload-relay: a whole file passes through the API into the object store, and its upload is complete."""
+
+import asyncio
+from collections.abc import AsyncIterable, AsyncIterator
+
+import msgspec
+
+from services.ingest.bodies import CompleteUpload as Completion
+from services.ingest.bodies import RequestUpload
+from services.ingest.complete_upload import CompleteUpload
+from services.ingest.ports import RecordingStore
+from services.ingest.read_recordings import found
+from services.ingest.recording_files import RecordingFiles
+from services.ingest.refusals import ClientGone, Forbidden, InvalidRequest, LengthRequired, PayloadTooLarge
+from services.ingest.request_upload import RequestUploadUrl
+from shared.domain.caller import Caller, CredentialKind
+from shared.domain.errors import TransientFailure
+from shared.domain.media import Media, MediaStatus, MediaType
+from shared.domain.recording import Recording
+
+_PLAIN = "application/octet-stream"
+_AT_ONCE = 32  # each holds a connection to the object store, which chunks need too
+_SILENCE_S = 30.0
+
+
+class RelayedFile(msgspec.Struct, frozen=True, kw_only=True):
+    """A file as it is sent; `content_type` is the header, empty when there is none, `size_bytes` None when not announced."""
+
+    pieces: AsyncIterable[bytes]
+    size_bytes: int | None
+    content_type: str
+
+
+class RelaysBusy(TransientFailure):
+    """As many files are being relayed as one replica relays at a time."""
+
+
+class RelayUpload:
+    """Relays audio files of at most `max_bytes`; nothing of them is held but the piece that is on its way."""
+
+    def __init__(
+        self,
+        recordings: RecordingStore,
+        announce: RequestUploadUrl,
+        files: RecordingFiles,
+        complete: CompleteUpload,
+        max_bytes: int,
+    ) -> None:
+        self._recordings, self._announce, self._files = recordings, announce, files
+        self._complete, self._max_bytes = complete, max_bytes
+        self._running = 0
+
+    async def __call__(self, caller: Caller, recording_id: str, file: RelayedFile) -> Recording:
+        """Store the file as the recording's audio and complete its upload; the same conditions hold as for upload-complete.
+
+        A body that breaks off or is not as long as announced stores nothing: send it again.
+        """
+        size_bytes = self._admitted(file)
+        if self._running >= _AT_ONCE:
+            raise RelaysBusy(f"{_AT_ONCE} uploads are being relayed")
+        self._running += 1
+        try:
+            media = await self._media(caller, recording_id, file)
+            await self._files.put_media(media, _lively(file.pieces), size_bytes)
+        finally:
+            self._running -= 1
+        return await self._complete(caller, recording_id, Completion())
+
+    async def _media(self, caller: Caller, recording_id: str, file: RelayedFile) -> Media:
+        """Return what the file is to be: the one that an upload's token is for, else a new one."""
+        if caller.kind is not CredentialKind.UPLOAD_TOKEN:
+            kind, content_type = MediaType.AUDIO, _declared(file.content_type)
+            request = RequestUpload(type=kind, content_type=content_type, file_size_bytes=file.size_bytes)
+            return await self._announce.announce(caller, recording_id, request)
+        recording = await found(self._recordings, caller, recording_id)
+        for media in recording.media:
+            if media.id == caller.credential_id and media.status is MediaStatus.PENDING:
+                return media
+        raise Forbidden("the upload that this token was for is completed, or replaced by a newer one")
+
+    def _admitted(self, file: RelayedFile) -> int:
+        if file.size_bytes is None:
+            raise LengthRequired("a file needs a Content-Length header")
+        if file.size_bytes > self._max_bytes:
+            raise PayloadTooLarge(
+                f"a relayed file may be {self._max_bytes} bytes at most", details={"max_bytes": self._max_bytes}
+            )
+        if file.size_bytes == 0:
+            raise InvalidRequest("the file is empty; nothing was stored")
+        return file.size_bytes
+
+
+def _declared(content_type: str) -> str | None:
+    """Return what the client says the file is; None when it says no more than that it is a file."""
+    plain = content_type.partition(";")[0].strip().lower()
+    return None if plain in ("", _PLAIN) else plain
+
+
+async def _lively(pieces: AsyncIterable[bytes]) -> AsyncIterator[bytes]:
+    """Yield the pieces; a sender that is silent for long is as good as gone."""
+    iterator = aiter(pieces)
+    while True:
+        try:
+            async with asyncio.timeout(_SILENCE_S):
+                piece = await anext(iterator)
+        except StopAsyncIteration:
+            return
+        except TimeoutError as error:
+            raise ClientGone(f"nothing came for {_SILENCE_S:g} s") from error
+        if piece:
+            yield piece
