@@ -46,3 +46,4 @@ class Admission:
             context.standing = refusal.standing
             raise
         self._admin_gate.check(authorization)
+        context.operator = True

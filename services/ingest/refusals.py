@@ -187,6 +187,7 @@ class TooManyStreams(Refused):
     """The project follows as many recordings as it may at a time."""
 
     retry_after_s = 5
+    may_pass = True
 
 
 class EndpointDisabled(Refused):

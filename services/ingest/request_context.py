@@ -23,12 +23,14 @@ class Standing(msgspec.Struct, frozen=True):
 class RequestContext(msgspec.Struct):
     """Made by the edge for each request; what handlers note in it stands in the request's one log line.
 
-    `claim` is held by a request with an idempotency key; `may_pass`: its answer is a refusal that the same request may not
-    meet again; `body_hash` is of the body as far as a handler streamed it, `body_whole` says that it did so to the end.
+    `operator` says that the operator calls, who is no caller. `claim` is held by a request with an idempotency key; `may_pass`:
+    its answer is a refusal that the same request may not meet again; `body_hash` is of the body as far as a handler streamed
+    it, `body_whole` says that it did so to the end.
     """
 
     request_id: str
     caller: Caller | None = None
+    operator: bool = False
     standing: Standing | None = None
     claim: Claim | None = None
     may_pass: bool = False

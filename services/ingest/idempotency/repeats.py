@@ -26,7 +26,7 @@ _FAULT = 500
 
 async def recall(request: Request[Any, Any, Any]) -> Response[bytes] | None:
     """Run before every handler: answer a repeat, or claim a request that has a key and let it run."""
-    if request.method != "POST" or not isinstance(request, ApiRequest):
+    if request.method != "POST" or not isinstance(request, ApiRequest) or not _is_known(request.context):
         return None
     keys = [value for name, value in request.scope["headers"] if name == _HEADER]
     if not keys:
@@ -149,6 +149,11 @@ def _request_id(request: ApiRequest, key: bytes) -> str:
     """Return what names the request: whose it is, what it does, and its key; never the key itself."""
     operation = request.scope["path_template"].encode()
     return hashlib.sha256(b"\n".join((_owner(request.context.caller), operation, key))).hexdigest()
+
+
+def _is_known(context: RequestContext) -> bool:
+    """Say whether somebody calls whose keys can be told from others'."""
+    return context.caller is not None or context.operator
 
 
 def _owner(caller: Caller | None) -> bytes:
