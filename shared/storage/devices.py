@@ -1,5 +1,6 @@
 """The `devices` collection: tokens as hashes, never the tokens."""
 
+import asyncio
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
@@ -99,9 +100,9 @@ class Devices:
         heard = {"last_heartbeat_at": {"$gt": at - ONLINE_FOR}}
         low = {"battery_percent": {"$lt": LOW_BATTERY_PERCENT}}
         full = {"storage_used_ratio": {"$gt": FULL_STORAGE_RATIO}}
-        online, low_battery, storage_full = [
-            await self._documents.count(_of(tenant) | counted, _NOT_COUNTED_FURTHER) for counted in (heard, low, full)
-        ]
+        online, low_battery, storage_full = await asyncio.gather(
+            *(self._documents.count(_of(tenant) | counted, _NOT_COUNTED_FURTHER) for counted in (heard, low, full))
+        )
         return DeviceCounts(online=online, low_battery=low_battery, storage_full=storage_full)
 
 
