@@ -9,6 +9,7 @@ from shared.domain.errors import TransientFailure
 from shared.sealing import Sealing
 from shared.settings import MongoSettings, SealingSettings, SettingsError, exit_on_settings_error, load
 from shared.storage.mongo import Mongo
+from shared.storage.provider_keys import ProviderKeys
 from shared.storage.webhook_endpoints import WebhookEndpoints
 
 _EXIT_UNAVAILABLE = 75  # EX_TEMPFAIL in sysexits.h
@@ -32,14 +33,15 @@ def main() -> int:
     except TransientFailure as failure:
         sys.stderr.write(f"not everything is sealed anew: {failure}\n")
         return _EXIT_UNAVAILABLE
-    sys.stdout.write(f"sealed anew: the secrets of {resealed} webhook endpoints\n")
+    sys.stdout.write(f"sealed anew: {resealed} documents\n")
     return 0
 
 
 async def _reseal(settings: ResealSettings) -> int:
     mongo = Mongo(settings.mongo)
     try:
-        return await WebhookEndpoints(mongo, Sealing(settings.sealing.sealing_keys)).reseal()
+        sealing = Sealing(settings.sealing.sealing_keys)
+        return await WebhookEndpoints(mongo, sealing).reseal() + await ProviderKeys(mongo, sealing).reseal()
     finally:
         mongo.close()
 

@@ -91,7 +91,7 @@ class Tail:
             if client is None:
                 raise BrokerUnavailable("no client was made")
             while {partition.topic for partition in client.assignment()} != set(TOPICS):
-                await asyncio.sleep(REST_S / 10)
+                await asyncio.sleep(REST_S / 10)  # noqa: ASYNC110  # aiokafka says it to nobody
             await client.seek_to_end()
             for partition in client.assignment():
                 await client.position(partition)

@@ -39,7 +39,7 @@ class DeliveryStore(Protocol):
     async def page(
         self, tenant: Tenant, matching: Mapping[str, Any], limit: int, *, before: str | None = None, offset: int = 0
     ) -> list[DeliveryLine]:
-        """Return deliveries newest first, without bodies; `matching` holds equalities by field name, the endpoint's among them."""
+        """Return deliveries newest first, without bodies; `matching` holds equalities by field name."""
 
     async def replay(self, tenant: Tenant, delivery_id: str) -> Delivery | None:
         """Put an ended delivery back to the beginning of its schedule; raises `TransitionRefused`."""

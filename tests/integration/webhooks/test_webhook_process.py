@@ -87,7 +87,8 @@ class World:
     """What the other services do: endpoints registered, events kept and published."""
 
     def __init__(self, mongo, kafka):
-        self.endpoints, self.events, self.deliveries = WebhookEndpoints(mongo, a_sealing()), Events(mongo), WebhookDeliveries(mongo)
+        self.endpoints = WebhookEndpoints(mongo, a_sealing())
+        self.events, self.deliveries = Events(mongo), WebhookDeliveries(mongo)
         self.broker = kafka_broker(KafkaSettings(kafka_servers=(kafka,), kafka_partitions=2), "test")
         self._publisher = EventPublisher(self.broker)
 
