@@ -11,6 +11,7 @@ from services.ingest.refusals import ProviderNotConfigured, RecordingNotReady, T
 from shared.domain.caller import Caller
 from shared.domain.errors import AlreadyExists, TransientFailure
 from shared.domain.ids import new_id
+from shared.domain.kept_answer import Claim
 from shared.domain.languages import LANGUAGES
 from shared.domain.recording import TRANSCRIBABLE, Recording
 from shared.domain.tenant import Tenant
@@ -31,12 +32,18 @@ class StartTranscription:
         self._recordings, self._transcriptions = recordings, transcriptions
         self._outbox, self._providers = outbox, providers
 
-    async def __call__(self, caller: Caller, recording_id: str, body: Transcribe) -> Transcription:
-        """Store the transcription with its `transcription.queued`; the recording shows it from now on."""
+    async def __call__(self, caller: Caller, recording_id: str, body: Transcribe, claim: Claim | None = None) -> Transcription:
+        """Store the transcription with its `transcription.queued`; the recording shows it from now on.
+
+        What an earlier run of the same claim has stored is returned as it stands: its id follows from the claim.
+        """
         request = await self._request(caller.tenant, body)
         recording = await found(self._recordings, caller, recording_id)
+        transcription_id = new_id("txn") if claim is None else claim.new_id("txn")
+        if claim is not None and (stored := await self._transcriptions.get(caller.tenant, transcription_id)):
+            return stored
         await self._refuse_unready(recording)
-        transcription = queued_transcription(new_id("txn"), recording, request)
+        transcription = queued_transcription(transcription_id, recording, request)
         event = transcription_event(TranscriptionQueued, transcription)
         try:
             await self._outbox.add(self._transcriptions, transcription, event)

@@ -10,6 +10,7 @@ from services.ingest import refusals
 from services.ingest.api_request import ApiRequest, requires
 from services.ingest.chunk_bodies import ChunkBody
 from services.ingest.limits import checked_relay_seq
+from services.ingest.rates.limiter import Bucket
 from services.ingest.relay_chunk import RelayChunk
 from services.ingest.relay_upload import RelayedFile, RelayUpload
 from services.ingest.views.chunks import StoredChunkView, stored_chunk_view
@@ -67,6 +68,7 @@ class RelayController(Controller):
             refusals.LengthRequired,
             refusals.PayloadTooLarge,
         ],
+        bucket=Bucket.CHUNKS,
     )
     async def chunk(
         self, request: ApiRequest, recording_id: FromPath[str], seq: FromPath[str], relay_chunk: NamedDependency[RelayChunk]

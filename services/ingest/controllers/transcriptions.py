@@ -41,7 +41,7 @@ class TranscriptionController(Controller):
         start_transcription: NamedDependency[StartTranscription],
     ) -> TranscriptionView:
         """Queue a transcription of the recording."""
-        transcription = await start_transcription(request.caller, recording_id, data)
+        transcription = await start_transcription(request.caller, recording_id, data, request.context.claim)
         request.context.note(transcription_id=transcription.id)
         return transcription_view(transcription)
 
@@ -53,7 +53,7 @@ class TranscriptionController(Controller):
         start_transcription: NamedDependency[StartTranscription],
     ) -> TranscriptionView:
         """Queue a transcription of the recording that the body names."""
-        transcription = await start_transcription(request.caller, data.recording_id, data)
+        transcription = await start_transcription(request.caller, data.recording_id, data, request.context.claim)
         request.context.note(transcription_id=transcription.id, recording_id=data.recording_id)
         return transcription_view(transcription)
 

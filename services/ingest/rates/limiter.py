@@ -25,8 +25,9 @@ _KEPT_S = 60  # a window's count outlives it by this
 
 
 class Bucket(StrEnum):
-    """What an operation counts as, beside being a request."""
+    """What an operation counts as, beside being a request; chunks count as nothing: who streams cannot wait."""
 
+    CHUNKS = "chunks"
     REQUESTS = "requests"
     UPLOAD_URLS = "upload_urls"
     TRANSCRIPTIONS = "transcriptions"
@@ -44,6 +45,8 @@ class Rates(msgspec.Struct, frozen=True, kw_only=True):
         """Return the limits that an operation of `bucket` meets; the answer's headers tell of the first."""
         general = Limit("requests_m", self.requests_per_minute, 60), Limit("requests_s", self.requests_per_second, 1)
         match bucket:
+            case Bucket.CHUNKS:
+                return ()
             case Bucket.REQUESTS:
                 return general
             case Bucket.UPLOAD_URLS:
@@ -81,7 +84,9 @@ class RateLimiter:
             at = self._clock()
         for window in windows:
             window.spend()
-        return windows[0].standing
+        told = windows[0] if windows else known[Bucket.REQUESTS][0]
+        told.has_token(at)  # so that it is the present window
+        return told.standing
 
     def _begun(self, project_id: str) -> dict[Bucket, tuple[Window, ...]]:
         """Begin to count a project; its buckets share the windows of the limits that they share."""

@@ -9,6 +9,8 @@ import pytest
 
 from shared.domain.clock import now
 from shared.domain.errors import TransientFailure
+from shared.domain.media import Media
+from shared.domain.recording import RecordingStatus
 
 KEY = {"Idempotency-Key": "order-66_A"}
 
@@ -222,3 +224,29 @@ async def test_two_keys_in_one_request_are_refused(api):
     headers = [("Authorization", f"Bearer {api.secret}"), ("Idempotency-Key", "a"), ("Idempotency-Key", "a")]
     response = await api.client.post(f"{api.url}/v1/recordings", headers=headers, content=b"{}")
     assert (response.status_code, response.json()["error"]["param"]) == (400, "Idempotency-Key")
+
+
+async def test_a_relayed_file_is_taken_once(api):
+    recording = await api.recording()
+    path, headers = f"/recordings/{recording['id']}/upload-relay", KEY | {"Content-Type": "audio/wav"}
+    wave = b"RIFF\x24\x00\x00\x00WAVEfmt " + bytes(200_000)
+    first = await api.call("POST", path, wave, headers=headers)
+    second = await api.call("POST", path, wave, headers=headers)
+    assert (first.status_code, second.content) == (200, first.content)
+    assert second.headers["idempotency-replayed"] == "true"
+    other = await api.call("POST", path, wave[:-1] + b"x", headers=headers)
+    assert other.json()["error"]["code"] == "idempotency_key_reuse"
+
+
+async def test_a_transcription_that_a_dead_process_started_is_found_again(api):
+    recording = await api.recording()
+    documents = api.stores.recordings.documents
+    audio = {"id": "med_1", "type": "audio", "content_type": "audio/wav", "object_key": "k", "status": "uploaded"}
+    media = (msgspec.convert({**audio, "created_at": now()}, Media),)
+    documents[recording["id"]] = msgspec.structs.replace(documents[recording["id"]], status=RecordingStatus.UPLOADED, media=media)
+    body = {"recording_id": recording["id"]}
+    first = await api.ok("POST", "/transcriptions", body, headers=KEY)
+    answers = api.stores.answers
+    claimed = next(item for item in answers.requests.values() if item.answer and first["id"].encode() in item.answer.body)
+    answers.requests[claimed.id] = msgspec.structs.replace(claimed, answer=None, leased_until=now() - timedelta(seconds=1))
+    assert (await api.ok("POST", "/transcriptions", body, headers=KEY))["id"] == first["id"]

@@ -230,6 +230,11 @@ async def test_upload_urls_and_transcriptions_have_limits_of_their_own(limited):
 async def test_a_device_that_streams_is_never_told_to_lose_a_chunk(limited):
     recording = await limited.recording(streaming=True)
     assert {(await limited.put_chunk(recording, number)).status_code for number in range(1, 60)} == {200}
+    relay = f"/recordings/{recording['id']}/upload-relay/chunk"
+    audio = {"Content-Type": "audio/ogg"}
+    answers = [await limited.call("POST", f"{relay}/{seq}", b"OggS a chunk", headers=audio) for seq in range(60, 100)]
+    assert {answer.status_code for answer in answers} == {200}
+    assert {numbers(answer)[:2] for answer in answers} == {numbers(answers[0])[:2]}
 
 
 @pytest.mark.parametrize(
