@@ -46,7 +46,8 @@ class GuardedHttp(HttpToolsProtocol):
         if self._head_since is not None and not self.transport.is_closing():
             self._head_bytes += len(data)
             if self._head_bytes > HEAD_LIMIT_BYTES:
-                self._refuse(431, "Request Header Fields Too Large", "headers_too_large")
+                limit = f"a request's head may be {HEAD_LIMIT_BYTES} bytes at most"
+                self._refuse(431, "Request Header Fields Too Large", "headers_too_large", limit)
 
     def on_message_begin(self) -> None:
         """Begin to wait for the rest of this head."""
