@@ -5,13 +5,24 @@ import secrets
 
 import httpx
 
+from tests.conformance import Exchange, check
 
 class ApiClient:
     """Speaks to the API at `url` through `client`; `call` sends as the owner of `secret` unless told otherwise."""
 
     def __init__(self, client: httpx.AsyncClient, url: str, admin_token: str):
         self.client, self.url, self.admin_token = client, url, admin_token
+        client.event_hooks = {"response": [self._conforms]}
         self.project_id = self.secret = self._someone = ""
+
+    async def _conforms(self, response):
+        """Hold every answer of the API, whatever test asked for it, to the description of the API."""
+        url = str(response.request.url)
+        if not url.startswith(self.url):
+            return  # the object store answers in its own way
+        streamed = response.headers.get("content-type", "").startswith("text/event-stream")
+        body = None if streamed else await response.aread()
+        check(Exchange(response.request.method, url, response.status_code, response.headers.multi_items(), body))
 
     async def open(self):
         """Make an organization, a project and a key."""

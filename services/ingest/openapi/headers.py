@@ -45,5 +45,8 @@ COMPONENTS: dict[str, Any] = _COMMON | _OCCASIONAL
 RESPONSE_HEADERS: dict[str, Any] = {name: {"$ref": _PLACE + name} for name in _COMMON}
 """What every answer carries."""
 
+REPLAYED: dict[str, Any] = {"Idempotency-Replayed": {"$ref": _PLACE + "Idempotency-Replayed"}}
+"""What an answer to a POST may carry."""
+
 RETRY_AFTER: dict[str, Any] = {"$ref": _PLACE + "Retry-After"}
 """What an answer carries that asks to come again."""

@@ -9,7 +9,7 @@ from litestar import Response
 from litestar.handlers import HTTPRouteHandler
 
 from services.ingest.openapi.errors import error_responses, refusals_of
-from services.ingest.openapi.headers import RESPONSE_HEADERS
+from services.ingest.openapi.headers import REPLAYED, RESPONSE_HEADERS
 from services.ingest.openapi.parameters import parameters_of
 from services.ingest.openapi.schemas import Schema, Schemas
 from services.ingest.openapi.security import security_of
@@ -43,7 +43,9 @@ def operation_of(handler: HTTPRouteHandler, schemas: Schemas) -> dict[str, Any]:
         operation["parameters"] = parameters
     if body := _request_body(handler, schemas):
         operation["requestBody"] = body
-    responses = _successes(handler, schemas) | error_responses(refusals_of(handler), schemas)
+    responses = error_responses(refusals_of(handler), schemas) | _successes(handler, schemas)
+    for response in responses.values() if "POST" in handler.http_methods else ():
+        response["headers"] |= REPLAYED
     operation["responses"] = dict(sorted(responses.items()))
     return operation
 

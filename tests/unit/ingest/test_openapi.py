@@ -1,0 +1,92 @@
+"""The description of the API is valid, whole and the same every time."""
+
+import json
+import re
+
+import jsonschema_rs
+import pytest
+from openapi_spec_validator import OpenAPIV31SpecValidator
+
+from services.ingest.http import UseCases, http_app
+from services.ingest.openapi.document import Document
+from services.ingest.openapi.examples import EXAMPLES
+from shared.domain.caller import SCOPES
+from shared.events.topics import PUBLIC_EVENT_TYPES
+from tests.conformance import document, operations
+
+SCHEMAS = document()["components"]["schemas"]
+
+
+def each():
+    return [pytest.param(operation, path, id=operation["operationId"]) for _, path, operation in operations()]
+
+
+def test_an_independent_validator_finds_no_fault():
+    assert list(OpenAPIV31SpecValidator(json.loads(json.dumps(document()))).iter_errors()) == []
+
+
+def test_its_bytes_are_the_same_every_time():
+    first, second = (Document(http_app(UseCases(**dict.fromkeys(UseCases.__struct_fields__)))).content for _ in range(2))
+    assert first == second
+    assert json.loads(first) == json.loads(json.dumps(document()))
+
+
+def test_operation_ids_are_unique_and_usable_as_names():
+    names = [operation["operationId"] for _, _, operation in operations()]
+    assert len(set(names)) == len(names)
+    assert all(re.fullmatch("[a-z][a-z_]+", name) for name in names)
+
+
+@pytest.mark.parametrize(("operation", "path"), each())
+def test_every_operation_is_described_whole(operation, path):
+    assert operation["summary"]
+    assert operation["description"].endswith((".", "`"))
+    assert len(operation["tags"]) == 1
+    placed = {parameter["name"] for parameter in operation.get("parameters", ()) if parameter["in"] == "path"}
+    assert placed == set(re.findall(r"\{(\w+)\}", path))
+    assert "500" in operation["responses"]
+    for status, response in operation["responses"].items():
+        assert response["description"]
+        assert "X-Request-Id" in response["headers"]
+        assert status == "204" or response["content"]
+
+
+@pytest.mark.parametrize(("operation", "path"), each())
+def test_every_operation_of_a_project_names_its_scope_and_credentials(operation, path):
+    if path.startswith("/v1/") and not path.startswith("/v1/admin") and "signed_url" not in operation["x-credentials"]:
+        assert operation.get("x-required-scope") in SCOPES
+        assert operation["security"]
+        assert {"401", "403"} <= set(operation["responses"])
+
+
+def test_no_scope_is_without_an_operation():
+    assert {operation.get("x-required-scope") for _, _, operation in operations()} - {None} == set(SCOPES)
+
+
+@pytest.mark.parametrize(("name", "key"), [(name, key) for name in SCHEMAS for key in SCHEMAS[name].get("properties", ())])
+def test_ids_and_times_in_answers_have_their_exact_form(name, key):
+    schema = SCHEMAS[name]["properties"][key]
+    alternatives = [schema, *schema.get("anyOf", ())]
+    texts = [text for text in alternatives if text.get("type") == "string"]
+    if key.endswith("_at"):
+        assert all(text.get("format") == "date-time" for text in texts)
+    if key == "id":
+        assert all(text.get("pattern", "").endswith("_[A-Za-z0-9]{1,64}$") for text in texts), f"{name}.id needs `an_id(…)`"
+
+
+@pytest.mark.parametrize("name", [name for name in SCHEMAS if "examples" in SCHEMAS[name]])
+def test_every_example_is_an_instance_of_its_schema(name):
+    schema = {"$ref": f"#/components/schemas/{name}", "components": {"schemas": SCHEMAS}}
+    validator = jsonschema_rs.Draft202012Validator(schema, validate_formats=True)
+    for example in SCHEMAS[name]["examples"]:
+        assert [fault.message for fault in validator.iter_errors(example)] == []
+        assert set(example) <= set(SCHEMAS[name].get("properties", example))
+
+
+def test_no_example_is_of_nothing():
+    shown = [json.dumps(example) for schema in SCHEMAS.values() for example in schema.get("examples", ())]
+    assert [name for name, example in EXAMPLES.items() if json.dumps(example) not in shown] == []
+
+
+def test_every_event_that_customers_hear_has_its_webhook():
+    assert sorted(document()["webhooks"]) == sorted(PUBLIC_EVENT_TYPES)
