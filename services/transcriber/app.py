@@ -2,7 +2,9 @@
 
 import asyncio
 import socket
+from functools import partial
 
+from services.transcriber.concurrency import ProjectLimits
 from services.transcriber.consumer import handlers
 from services.transcriber.decide import DecideTranscription
 from services.transcriber.failover import FailOver
@@ -15,7 +17,7 @@ from services.transcriber.settings import TranscriberSettings
 from services.transcriber.store_result import StoreResult
 from services.transcriber.transcribe import TranscribeRecording
 from services.transcriber.transcribe_remotely import RemoteRules, TranscribeRemotely
-from shared.domain.provider_key import ON_THE_NETWORK
+from shared.domain.job import Lane
 from shared.domain.transcription import Transcription
 from shared.messaging.consumer import consume
 from shared.platform import Platform, every
@@ -28,7 +30,7 @@ from shared.storage.transcripts import Transcripts
 from shared.telemetry.health import operations_app
 from shared.telemetry.metrics import register_queue
 from shared.workers.job_runner import JobLimits, JobRunner
-from shared.workers.leases import Leases
+from shared.workers.leases import Leases, LimitOf, unlimited
 
 _RECONCILE_S = 5.0
 
@@ -43,56 +45,71 @@ class Transcriber:
         self._platform = platform = Platform(self.name, settings.mongo, settings.kafka)
         self._store = ObjectStore(settings.s3)
         self._pool, self._spool = pool, Spool(settings.runtime.work_dir, self.name)
-        leases = Leases(platform.transcriptions, platform.relay, TranscriptionJobRules())
-        configs = EffectiveConfigs(platform.mongo)
-        results = StoreResult(Transcripts(platform.mongo), leases, settings.cloud.hour_prices())
-        self._clouds = clouds(settings.cloud)
+        self._clouds, configs = clouds(settings.cloud), EffectiveConfigs(platform.mongo)
+        self._runners = (self._here(settings, configs), self._elsewhere(settings, configs))
+        self._decide = DecideTranscription(platform.recordings, platform.transcriptions, configs, platform.relay)
+        self._consumer = consume(platform.broker, self.name, handlers(self._decide, self._wake))
+        register_queue("transcribe", platform.transcriptions.queue_state)
+        register_queue("transcribe_elsewhere", partial(platform.transcriptions.queue_state, Lane.ELSEWHERE))
+        self.failed = self._consumer.failed
+        self.app = operations_app({**platform.checks, "objects": self._store.check, "workers": self._check_workers})
+
+    def _here(self, settings: TranscriberSettings, configs: EffectiveConfigs) -> JobRunner[Transcription]:
+        """The runner of what is computed in worker processes, one slot a process."""
+        leases = self._leases(Lane.HERE, ProjectLimits(configs))
         transcribe = TranscribeRecording(
-            recordings=platform.recordings,
+            recordings=self._platform.recordings,
             store=self._store,
-            results=results,
-            providers=(WhisperProvider(pool, time_limit_s=settings.speech.transcribe_time_limit_s),),
+            results=self._results(settings, leases),
+            providers=(WhisperProvider(self._pool, time_limit_s=settings.speech.transcribe_time_limit_s),),
             spool=self._spool.folder,
         )
         limits = JobLimits(slots=settings.speech.transcribe_slots, lease_s=settings.speech.transcribe_lease_s)
+        return JobRunner(leases, transcribe, name="transcribe", worker=socket.gethostname(), limits=limits)
 
-        remotely = TranscribeRemotely(
-            recordings=platform.recordings,
+    def _elsewhere(self, settings: TranscriberSettings, configs: EffectiveConfigs) -> JobRunner[Transcription]:
+        """The runner of steps at providers on the network, which wait more than they compute."""
+        leases, cloud = self._leases(Lane.ELSEWHERE), settings.cloud
+        step = TranscribeRemotely(
+            recordings=self._platform.recordings,
             store=self._store,
-            results=results,
+            results=self._results(settings, leases),
             claims=leases,
             queue=leases,
             failover=FailOver(configs, leases, leases),
             providers=self._clouds.providers,
-            keys=Keyring(ProviderKeys(platform.mongo, Sealing(settings.sealing.sealing_keys)), settings.cloud.keys()),
+            keys=Keyring(ProviderKeys(self._platform.mongo, Sealing(settings.sealing.sealing_keys)), cloud.keys()),
             spool=self._spool.folder,
-            rules=RemoteRules(time_limit_s=settings.cloud.providers_time_limit_s, fetch_s=settings.cloud.providers_fetch_audio_s),
+            rules=RemoteRules(time_limit_s=cloud.providers_time_limit_s, fetch_s=cloud.providers_fetch_audio_s),
         )
+        limits = JobLimits(slots=cloud.providers_slots, lease_s=settings.speech.transcribe_lease_s)
+        return JobRunner(leases, step, name="transcribe", worker=socket.gethostname(), limits=limits)
 
-        async def work(transcription: Transcription) -> None:
-            verb = remotely if transcription.provider in ON_THE_NETWORK else transcribe
-            await verb(transcription)
+    def _leases(self, lane: Lane, limit_of: LimitOf = unlimited) -> Leases[Transcription]:
+        platform = self._platform
+        return Leases(platform.transcriptions, platform.relay, TranscriptionJobRules(), lane=lane, limit_of=limit_of)
 
-        self._runner = JobRunner(leases, work, name="transcribe", worker=socket.gethostname(), limits=limits)
-        self._decide = DecideTranscription(platform.recordings, platform.transcriptions, configs, platform.relay)
-        self._consumer = consume(platform.broker, self.name, handlers(self._decide, self._runner.wake))
-        register_queue("transcribe", platform.transcriptions.queue_state)
-        self.failed = self._consumer.failed
-        self.app = operations_app({**platform.checks, "objects": self._store.check, "workers": self._check_workers})
+    def _results(self, settings: TranscriberSettings, leases: Leases[Transcription]) -> StoreResult:
+        return StoreResult(Transcripts(self._platform.mongo), leases, settings.cloud.hour_prices())
+
+    def _wake(self) -> None:
+        for runner in self._runners:
+            runner.wake()
 
     async def start(self) -> None:
         """Load the model into every worker, connect, and begin to claim jobs."""
         await asyncio.to_thread(self._spool.open)
         await asyncio.gather(self._pool.start(), self._store.start(), self._platform.start())
         background = self._platform.background
-        background.start("jobs", self._runner.run)
+        for runner, name in zip(self._runners, ("jobs", "orders"), strict=True):
+            background.start(name, runner.run)
         await self._consumer.start()
         background.start("undecided", lambda: every(_RECONCILE_S, lambda: self._decide.left_behind(_RECONCILE_S)))
 
     async def stop(self) -> None:
         """Finish running jobs within the grace time or hand them back, then close."""
         await self._consumer.stop()
-        await self._runner.stop(0.6 * self._grace_s)
+        await asyncio.gather(*(runner.stop(0.6 * self._grace_s) for runner in self._runners))
         await self._pool.stop()
         await self._clouds.close()
         await self._platform.stop()

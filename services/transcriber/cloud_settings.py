@@ -33,6 +33,7 @@ class CloudSettings(msgspec.Struct, frozen=True):
     elevenlabs_asynchronous: bool = False
     whisper_hour_price: Price = 0.0
     providers_fetch_audio_s: Annotated[int, msgspec.Meta(ge=60, le=7 * 24 * 3600)] | None = None
+    providers_slots: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 16
     providers_time_limit_s: Annotated[float, msgspec.Meta(gt=0)] = 6 * 3600.0
 
     def keys(self) -> dict[ProviderName, str]:

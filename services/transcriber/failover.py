@@ -1,8 +1,11 @@
 """What happens when a provider fails: the next one of the project's list is tried, each once."""
 
+import msgspec
+
 from services.transcriber.ports import Claims, ProcessingConfigs, RemoteQueue
+from shared.domain.job import Job
 from shared.domain.languages import LANGUAGES
-from shared.domain.transcription import ProviderName, Transcription
+from shared.domain.transcription import ProviderName, Transcription, lane_of
 from shared.telemetry.logs import get_logger
 
 log = get_logger()
@@ -29,12 +32,18 @@ class FailOver:
         await self._claims.finish(
             claimed,
             lambda present: (
-                present.changed(provider=following, tried=tried, requested_language=language, remote=None),
+                present.changed(
+                    provider=following, tried=tried, requested_language=language, remote=None, job=_moved(present.job, following)
+                ),
                 (),
             ),
         )
         await self._queue.hand_back(claimed, 0.0, counted=False)
         return True
+
+
+def _moved(job: Job, provider: ProviderName) -> Job:
+    return msgspec.structs.replace(job, lane=lane_of(provider))
 
 
 def _accepted(provider: ProviderName, language: str | None) -> str | None:

@@ -26,20 +26,31 @@ class JobKind(StrEnum):
     TRANSCRIBE = "transcribe"
 
 
+class Lane(StrEnum):
+    """Which workers a job waits for: those that compute here, or those that wait for others on the network."""
+
+    HERE = "here"
+    ELSEWHERE = "elsewhere"
+
+
 class Job(msgspec.Struct, frozen=True, kw_only=True):
     """One piece of long work, of which the newest `token` alone may write the result.
 
     `available_at` is when it may be claimed: the queueing time at first, the end of the lease while running, the end of
-    the backoff after a failed attempt; None once the job has ended. `trace_id` is that of whoever queued it.
+    the backoff after a failed attempt; None once the job has ended. Within a project a higher `priority` goes first. `deaths`
+    counts the worker processes that ended in the middle of it. `trace_id` is that of whoever queued it.
     """
 
     id: str
     kind: JobKind
+    lane: Lane = Lane.HERE
+    priority: int = 0
     status: JobStatus = JobStatus.QUEUED
     queued_at: datetime
     available_at: datetime | None
     token: int = 0
     attempts: int = 0
+    deaths: int = 0
     worker: str | None = None
     trace_id: str | None = msgspec.field(default_factory=current_trace)
 
@@ -54,12 +65,16 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
             available_at=at + timedelta(seconds=lease_s),
         )
 
-    def handed_back(self, at: datetime, after_s: float, *, counted: bool) -> "Job":
-        """Return the job to the queue, claimable `after_s` seconds later; an attempt not `counted` is forgotten."""
+    def handed_back(self, at: datetime, after_s: float, *, counted: bool, died: bool = False) -> "Job":
+        """Return the job to the queue, claimable `after_s` seconds later; an attempt not `counted` is forgotten.
+
+        `died`: it took its worker process with it.
+        """
         return msgspec.structs.replace(
             self,
             status=JobStatus.QUEUED,
             attempts=self.attempts if counted else max(0, self.attempts - 1),
+            deaths=self.deaths + died,
             worker=None,
             available_at=at + timedelta(seconds=after_s),
         )

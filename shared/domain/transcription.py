@@ -9,7 +9,7 @@ import msgspec
 
 from shared.domain.clock import now
 from shared.domain.ids import derived_id
-from shared.domain.job import Failure, Job, JobKind
+from shared.domain.job import Failure, Job, JobKind, Lane
 from shared.domain.recording import Recording
 from shared.domain.tenant import Mode, Tenant
 from shared.domain.transition import check_move
@@ -31,6 +31,18 @@ class ProviderName(StrEnum):
     DEEPGRAM = "deepgram"
     ASSEMBLYAI = "assemblyai"
     ELEVENLABS = "elevenlabs"
+
+
+class Priority(StrEnum):
+    """What goes first within a project; the default lies between."""
+
+    LOW = "low"
+    NORMAL = "normal"
+    HIGH = "high"
+
+
+PRIORITIES: Mapping[Priority, int] = {Priority.LOW: -1, Priority.NORMAL: 0, Priority.HIGH: 1}
+"""The priorities as numbers, as jobs carry them."""
 
 
 class Redaction(StrEnum):
@@ -131,6 +143,12 @@ class TranscriptionRequest(msgspec.Struct, frozen=True, kw_only=True):
     language: str | None = None
     diarization: bool = True
     options: SpeechOptions = SpeechOptions()
+    priority: Priority = Priority.NORMAL
+
+
+def lane_of(provider: ProviderName) -> Lane:
+    """Return which workers do what is asked of the provider."""
+    return Lane.HERE if provider is ProviderName.WHISPER else Lane.ELSEWHERE
 
 
 def queued_transcription(transcription_id: str, recording: Recording, request: TranscriptionRequest) -> Transcription:
@@ -145,7 +163,14 @@ def queued_transcription(transcription_id: str, recording: Recording, request: T
         requested_language=request.language,
         diarization=request.diarization,
         options=request.options,
-        job=Job(id=derived_id("job", transcription_id, "transcribe"), kind=JobKind.TRANSCRIBE, queued_at=at, available_at=at),
+        job=Job(
+            id=derived_id("job", transcription_id, "transcribe"),
+            kind=JobKind.TRANSCRIBE,
+            lane=lane_of(request.provider),
+            priority=PRIORITIES[request.priority],
+            queued_at=at,
+            available_at=at,
+        ),
         created_at=at,
         updated_at=at,
     )

@@ -5,10 +5,10 @@ from datetime import datetime
 from typing import Any, Generic, Protocol, TypeVar
 
 import msgspec
-from pymongo import ASCENDING, IndexModel
+from pymongo import ASCENDING, DESCENDING, IndexModel
 
 from shared.domain.clock import now
-from shared.domain.job import Job, JobStatus
+from shared.domain.job import Job, JobStatus, Lane
 from shared.domain.tenant import Tenant
 from shared.domain.transition import VersionConflict
 from shared.events.codec import from_document, to_document
@@ -41,12 +41,17 @@ A = TypeVar("A", bound=Any)
 AGGREGATE_INDEXES = (
     IndexModel([("outbox.occurred_at", ASCENDING)], name="outbox", sparse=True),
     IndexModel(
-        [("project_id", ASCENDING), ("job.available_at", ASCENDING)],
+        [("job.lane", ASCENDING), ("project_id", ASCENDING), ("job.priority", DESCENDING), ("job.available_at", ASCENDING)],
         name="job_by_project",
         partialFilterExpression={"job.available_at": {"$type": "date"}},
     ),
     IndexModel(
-        [("job.available_at", ASCENDING)],
+        [("project_id", ASCENDING), ("job.lane", ASCENDING), ("job.worker", ASCENDING)],
+        name="running_by_project",
+        partialFilterExpression={"job.worker": {"$type": "string"}},
+    ),
+    IndexModel(
+        [("job.lane", ASCENDING), ("job.available_at", ASCENDING)],
         name="job_by_time",
         partialFilterExpression={"job.available_at": {"$type": "date"}},
     ),
@@ -98,21 +103,29 @@ class Aggregates(Generic[A]):
             raise VersionConflict(before.id)
         return after
 
-    async def next_claimable(self, after_project: str) -> A | None:
-        """Return the oldest job that may be claimed, of the first project after `after_project` that has one (round robin)."""
-        due = {"job.available_at": {"$lte": now(), "$type": "date"}}
-        order = (("project_id", ASCENDING), ("job.available_at", ASCENDING))
+    async def next_claimable(self, lane: Lane, after_project: str) -> A | None:
+        """Return a job of the lane that may be claimed, of the first project after `after_project` that has one (round robin).
+
+        Of the project's it is the one of the highest priority, the oldest among equals.
+        """
+        due = {"job.lane": lane.value, "job.available_at": {"$lte": now(), "$type": "date"}}
+        order = (("project_id", ASCENDING), ("job.priority", DESCENDING), ("job.available_at", ASCENDING))
         found = await self._documents.find_one({"project_id": {"$gt": after_project}, **due}, order)
         return found or await self._documents.find_one({"project_id": {"$lte": after_project}, **due}, order)
+
+    async def running_of(self, project_id: str, lane: Lane, limit: int) -> int:
+        """Return how many of the project's jobs in the lane are claimed, counted up to `limit`."""
+        where = {"project_id": project_id, "job.lane": lane.value, "job.worker": {"$type": "string"}}
+        return await self._documents.count(where, limit)
 
     async def renew(self, aggregate: A, token: int, until: datetime) -> bool:
         """Keep the lease until `until`; return False when a newer claim has taken the job over or it has ended."""
         where = _owned(aggregate.tenant, aggregate.id) | {"job.token": token, "job.status": JobStatus.RUNNING}
         return await self._documents.update(where, {"$set": {"job.available_at": until}})
 
-    async def queue_state(self, limit: int = 10_000) -> tuple[int, float]:
-        """Return how many jobs wait to be claimed, counted up to `limit`, and how long the oldest has waited, in seconds."""
-        due = {"job.available_at": {"$lte": now(), "$type": "date"}}
+    async def queue_state(self, lane: Lane = Lane.HERE, limit: int = 10_000) -> tuple[int, float]:
+        """Return how many jobs of the lane wait to be claimed, counted up to `limit`, and for how many seconds the oldest has."""
+        due = {"job.lane": lane.value, "job.available_at": {"$lte": now(), "$type": "date"}}
         oldest = await self._documents.project(due, ["job.available_at"], (("job.available_at", ASCENDING),), 1)
         if not oldest:
             return 0, 0.0

@@ -16,7 +16,7 @@ import msgspec
 
 from shared.domain.clock import now
 from shared.domain.errors import FailureReason, PermanentFailure, TransientFailure
-from shared.domain.job import Failure
+from shared.domain.job import Failure, Job
 from shared.domain.trace import traced
 from shared.telemetry.logs import bind, get_logger, wide_event
 from shared.telemetry.metrics import jobs, leases_lost_total, stage_seconds
@@ -33,20 +33,22 @@ _NOTICE_S = 3.0  # a job whose document was deleted, or cancelled, stops within 
 class JobLimits(msgspec.Struct, frozen=True, kw_only=True):
     """How a runner works: `slots` jobs at once, leases of `lease_s`, a look at the queue every `poll_s` seconds.
 
-    A job that failed `max_attempts` times through no fault of the platform's stores is given up.
+    A job that failed `max_attempts` times through no fault of the platform's stores is given up, one that killed its worker
+    process `max_deaths` times or outlasted its time limit sooner.
     """
 
     slots: int
     lease_s: float = 30.0
     poll_s: float = 1.0
     max_attempts: int = 5
+    max_deaths: int = 2
 
 
 class JobRunner(Generic[A]):
     """Claims and works jobs of one queue until stopped; `wake` when one may have come."""
 
     def __init__(
-        self, queue: LeaseQueue[A], work: Callable[[A], Awaitable[None]], *, name: str, worker: str, limits: JobLimits
+        self, queue: LeaseQueue[A], work: Callable[[A], Awaitable[object]], *, name: str, worker: str, limits: JobLimits
     ) -> None:
         self._queue, self._work = queue, work
         self._name, self._worker, self._limits = name, worker, limits
@@ -122,6 +124,7 @@ class JobRunner(Generic[A]):
         with traced(claimed.job.trace_id), bind(**about, recording_id=recording_id):
             try:
                 with wide_event(log, self._name, id=claimed.id, claim=claimed.job.token):
+                    self._refuse_exhausted(claimed.job)
                     began = time.perf_counter()
                     await self._leased(claimed)
                     stage_seconds.labels(claimed.job.kind).observe(time.perf_counter() - began)
@@ -164,11 +167,24 @@ class JobRunner(Generic[A]):
     async def _try_again(self, claimed: A, error: Exception) -> None:
         # An outage of what we depend on is not the job's fault; a worker's death or a fault of ours may be.
         counted = isinstance(error, _BLAMING) or not isinstance(error, TransientFailure)
-        if counted and claimed.job.attempts >= self._limits.max_attempts:
-            await self._give_up(claimed, PermanentFailure(FailureReason.PROCESSING_ERROR, "the work failed again and again"))
+        if counted and (last := self._last_straw(claimed.job, error)):
+            await self._give_up(claimed, PermanentFailure(FailureReason.PROCESSING_ERROR, last))
             return
         backoff_s = _BACKOFF_S[min(claimed.job.attempts, len(_BACKOFF_S)) - 1] if counted else _BACKOFF_S[0]
-        await self._hand_back(claimed, backoff_s, counted=counted)
+        await self._hand_back(claimed, backoff_s, counted=counted, died=isinstance(error, WorkerDied))
+
+    def _refuse_exhausted(self, job: Job) -> None:
+        """Give up a job whose workers vanished too often to say why, as when it takes the whole service with it."""
+        if job.attempts > self._limits.max_attempts:
+            raise PermanentFailure(FailureReason.PROCESSING_ERROR, "the work was begun again and again and never ended")
+
+    def _last_straw(self, job: Job, error: Exception) -> str | None:
+        """Return why the job is not tried again, if so."""
+        if isinstance(error, WorkerTimedOut):
+            return f"the work did not end within its time limit of {error.time_limit_s:g} s"
+        if isinstance(error, WorkerDied) and job.deaths + 1 >= self._limits.max_deaths:
+            return "the work ended its worker process again and again"
+        return "the work failed again and again" if job.attempts >= self._limits.max_attempts else None
 
     async def _give_up(self, claimed: A, failure: PermanentFailure) -> None:
         record = Failure(reason=failure.reason, message=failure.message, chunk_number=failure.chunk_number)
@@ -179,7 +195,7 @@ class JobRunner(Generic[A]):
                 "jobs.not_failed_yet", queue=self._name, id=claimed.id, reason=str(outage)[:200]
             )  # the lease ends by itself
 
-    async def _hand_back(self, claimed: A, after_s: float, *, counted: bool) -> None:
+    async def _hand_back(self, claimed: A, after_s: float, *, counted: bool, died: bool = False) -> None:
         with contextlib.suppress(TransientFailure):  # the lease ends by itself
-            await self._queue.hand_back(claimed, after_s, counted=counted)
+            await self._queue.hand_back(claimed, after_s, counted=counted, died=died)
         self.wake()

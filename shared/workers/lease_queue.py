@@ -21,8 +21,11 @@ class LeaseQueue(Protocol[A]):
     async def renew(self, claimed: A, until: datetime) -> bool:
         """Keep the lease until `until`; False when it is lost."""
 
-    async def hand_back(self, claimed: A, after_s: float, *, counted: bool) -> None:
-        """Return the job to the queue, claimable `after_s` seconds from now; one not `counted` costs no attempt."""
+    async def hand_back(self, claimed: A, after_s: float, *, counted: bool, died: bool = False) -> None:
+        """Return the job to the queue, claimable `after_s` seconds from now; one not `counted` costs no attempt.
+
+        `died`: it took its worker process with it.
+        """
 
     async def fail(self, claimed: A, failure: Failure) -> None:
         """End the job as failed, with its reason and its event; does nothing when the lease is lost."""

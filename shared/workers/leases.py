@@ -1,11 +1,11 @@
 """Jobs inside aggregates as a leased queue, and the fenced write by which alone a claim's result is stored."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 from typing import Any, Generic, Protocol, TypeVar
 
 from shared.domain.clock import now
-from shared.domain.job import Failure, Job, JobStatus
+from shared.domain.job import Failure, Job, JobStatus, Lane
 from shared.domain.tenant import Tenant
 from shared.domain.trace import traced
 from shared.domain.transition import VersionConflict
@@ -16,7 +16,15 @@ A = TypeVar("A", bound=Any)
 Change = Callable[[A], tuple[A, Sequence[Event]]]
 """From an aggregate as it stands to the aggregate as it shall be, with the events that tell of it."""
 
+LimitOf = Callable[[Tenant], Awaitable[int]]
+"""How many jobs of a project may run at once; 0 is any number."""
+
 _CONFLICT_TRIES = 20
+
+
+async def unlimited(_tenant: Tenant) -> int:
+    """Let any number of a project's jobs run."""
+    return 0
 
 
 class LeasableStore(Protocol[A]):
@@ -32,8 +40,11 @@ class LeasableStore(Protocol[A]):
     async def save(self, before: A, after: A, *events: Event) -> A:
         """Replace `before` by `after` and queue `events`, in one write; raises `VersionConflict`."""
 
-    async def next_claimable(self, after_project: str) -> A | None:
-        """Return the next job that may be claimed, round robin over projects."""
+    async def next_claimable(self, lane: Lane, after_project: str) -> A | None:
+        """Return the next job of the lane that may be claimed, round robin over projects."""
+
+    async def running_of(self, project_id: str, lane: Lane, limit: int) -> int:
+        """Return how many of the project's jobs are claimed, up to `limit`."""
 
     async def renew(self, aggregate: A, token: int, until: datetime) -> bool:
         """Keep a lease."""
@@ -59,14 +70,33 @@ class JobRules(Protocol[A]):
 class Leases(Generic[A]):
     """The jobs of one collection; only the newest claim may change its aggregate. A `LeaseQueue`."""
 
-    def __init__(self, store: LeasableStore[A], announcer: Announcer, rules: JobRules[A]) -> None:
+    def __init__(
+        self,
+        store: LeasableStore[A],
+        announcer: Announcer,
+        rules: JobRules[A],
+        *,
+        lane: Lane = Lane.HERE,
+        limit_of: LimitOf = unlimited,
+    ) -> None:
         self._store, self._announcer, self._rules = store, announcer, rules
+        self._lane, self._limit_of = lane, limit_of
         self._last_project = ""
 
     async def claim(self, worker: str, lease_s: float) -> A | None:
-        """Claim the next job, round robin over the projects, or return None when there is none."""
-        while (found := await self._store.next_claimable(self._last_project)) is not None:
+        """Claim the next job of the lane, round robin over the projects, or return None when there is none.
+
+        A project that has as many jobs running as it may is passed over. Workers that look at the same moment may exceed its
+        limit by one each.
+        """
+        full: set[str] = set()
+        while (found := await self._store.next_claimable(self._lane, self._last_project)) is not None:
+            if found.project_id in full:
+                return None  # once around
             self._last_project = found.project_id
+            if await self._is_full(found.tenant):
+                full.add(found.project_id)
+                continue
             with traced(found.job.trace_id):
                 after, events = self._rules.claimed(found, found.job.claimed(worker, now(), lease_s))
             try:
@@ -77,15 +107,21 @@ class Leases(Generic[A]):
             return after
         return None
 
+    async def _is_full(self, tenant: Tenant) -> bool:
+        limit = await self._limit_of(tenant)
+        return limit > 0 and await self._store.running_of(tenant.project_id, self._lane, limit) >= limit
+
     async def renew(self, claimed: A, until: datetime) -> bool:
         """Keep the lease until `until`; False when it is lost."""
         return await self._store.renew(claimed, claimed.job.token, until)
 
-    async def hand_back(self, claimed: A, after_s: float, *, counted: bool) -> None:
+    async def hand_back(self, claimed: A, after_s: float, *, counted: bool, died: bool = False) -> None:
         """Return the job to the queue, claimable `after_s` seconds from now; does nothing when the lease is lost."""
-        await self._unless_lost(
-            claimed, lambda present: (present.changed(job=present.job.handed_back(now(), after_s, counted=counted)), ())
-        )
+
+        def returned(present: A) -> tuple[A, Sequence[Event]]:
+            return present.changed(job=present.job.handed_back(now(), after_s, counted=counted, died=died)), ()
+
+        await self._unless_lost(claimed, returned)
 
     async def fail(self, claimed: A, failure: Failure) -> None:
         """End the job as failed, and tell; does nothing when the lease is lost."""

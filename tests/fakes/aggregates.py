@@ -41,11 +41,17 @@ class FakeAggregates:
         self.outbox.setdefault(after.id, []).extend(events)
         return after
 
-    async def next_claimable(self, after_project):
+    async def next_claimable(self, lane, after_project):
         self._check()
-        due = [doc for doc in self.documents.values() if doc.job and doc.job.available_at and doc.job.available_at <= now()]
-        due.sort(key=lambda doc: (doc.project_id <= after_project, doc.project_id, doc.job.available_at))
+        jobs = [doc for doc in self.documents.values() if doc.job and doc.job.available_at and doc.job.lane is lane]
+        due = [doc for doc in jobs if doc.job.available_at <= now()]
+        due.sort(key=lambda doc: (doc.project_id <= after_project, doc.project_id, -doc.job.priority, doc.job.available_at))
         return due[0] if due else None
+
+    async def running_of(self, project_id, lane, limit):
+        self._check()
+        running = [doc for doc in self.documents.values() if doc.job and doc.job.worker and doc.job.lane is lane]
+        return min(limit, len([doc for doc in running if doc.project_id == project_id]))
 
     async def renew(self, aggregate, token, until):
         self._check()

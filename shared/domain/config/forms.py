@@ -52,12 +52,16 @@ class AutoEnhancement(Form, frozen=True, kw_only=True):
 
 
 class ProcessingConfig(Form, frozen=True, kw_only=True):
-    """The `processing` section. `failover_providers` are tried in their order when the one that was asked for fails."""
+    """The `processing` section. `failover_providers` are tried in their order when the one that was asked for fails.
+
+    A `max_concurrent_transcriptions` of 0 is any number; it is the project's, of what is transcribed here.
+    """
 
     auto_transcription: AutoTranscription = AutoTranscription()
     auto_summary: AutoSummary = AutoSummary()
     auto_embedding: AutoEmbedding = AutoEmbedding()
     auto_enhancement: AutoEnhancement = AutoEnhancement()
+    max_concurrent_transcriptions: Annotated[int, msgspec.Meta(ge=0, le=10_000)] = 0
     failover_providers: Annotated[tuple[ProviderName, ...], msgspec.Meta(max_length=4)] = ()
 
 

@@ -54,7 +54,10 @@ SECTIONS: Mapping[str, Section] = {
             name="processing",
             description="What happens by itself once audio or a transcript is there.",
             form=ProcessingConfig,
-            rules={"failover_providers": Rule(Strategy.OVERRIDE)},
+            rules={
+                "max_concurrent_transcriptions": Rule(Strategy.MIN, unlimited=0),
+                "failover_providers": Rule(Strategy.OVERRIDE),
+            },
         ),
         Section(
             name="upload",

@@ -10,12 +10,12 @@ from services.stitcher.job_rules import RecordingJobRules
 from shared.domain.clock import now
 from shared.domain.errors import FailureReason, PermanentFailure, TransientFailure
 from shared.domain.ids import new_id
-from shared.domain.job import Job, JobKind, JobStatus
+from shared.domain.job import Job, JobKind, JobStatus, Lane
 from shared.domain.recording import Recording, RecordingStatus
 from shared.domain.tenant import Mode
 from shared.domain.trace import current_trace, traced
 from shared.telemetry.logs import bound_fields
-from shared.workers.failures import WorkerDied
+from shared.workers.failures import WorkerDied, WorkerTimedOut
 from shared.workers.job_runner import JobLimits, JobRunner
 from shared.workers.lease_queue import LeaseLost
 from shared.workers.leases import Leases
@@ -35,9 +35,9 @@ class Scene:
         self.worked = []
         self.runners = []
 
-    async def queue(self, project="p"):
+    async def queue(self, project="p", **about):
         at = now()
-        job = Job(id=new_id("job"), kind=JobKind.STITCH, queued_at=at, available_at=at)
+        job = Job(id=new_id("job"), kind=JobKind.STITCH, queued_at=at, available_at=at, **about)
         recording = Recording(
             id=new_id("rec"),
             project_id=project,
@@ -169,13 +169,13 @@ async def test_an_outage_costs_no_attempt(scene):
     assert scene.job(recording).available_at > now() - timedelta(seconds=1)
 
 
-async def test_a_job_that_kills_its_worker_again_and_again_is_given_up(scene):
+async def test_a_job_that_kills_its_worker_twice_is_given_up(scene):
     recording = await scene.queue()
 
     async def deadly(claimed):
         raise WorkerDied(-9)
 
-    scene.run(deadly, max_attempts=2)
+    scene.run(deadly)
     await scene.until(lambda: scene.job(recording).attempts == 1 and scene.job(recording).status is JobStatus.QUEUED)
     present = scene.store.documents[recording.id]
     scene.store.documents[recording.id] = msgspec.structs.replace(
@@ -183,6 +183,63 @@ async def test_a_job_that_kills_its_worker_again_and_again_is_given_up(scene):
     )
     await scene.until(lambda: scene.store.documents[recording.id].status is RecordingStatus.FAILED)
     assert scene.store.documents[recording.id].failure.reason is FailureReason.PROCESSING_ERROR
+    assert scene.job(recording).attempts == 2
+
+
+async def test_a_job_that_outlasts_its_time_limit_is_given_up_at_once(scene):
+    recording = await scene.queue()
+
+    async def endless(claimed):
+        raise WorkerTimedOut(5)
+
+    scene.run(endless)
+    await scene.until(lambda: scene.store.documents[recording.id].status is RecordingStatus.FAILED)
+    assert "time limit of 5 s" in scene.store.documents[recording.id].failure.message
+
+
+async def test_a_job_that_takes_the_whole_service_with_it_is_given_up_in_the_end(scene):
+    recording, begun = await scene.queue(), []
+
+    async def work(claimed):
+        begun.append(claimed.id)
+
+    for _ in range(5):  # services that died without a word
+        present = scene.store.documents[recording.id]
+        vanished = present.job.claimed("gone", now() - timedelta(seconds=60), 1)
+        scene.store.documents[recording.id] = msgspec.structs.replace(present, job=vanished)
+    scene.run(work)
+    await scene.until(lambda: scene.store.documents[recording.id].status is RecordingStatus.FAILED)
+    assert begun == []
+
+
+async def test_each_lane_has_workers_of_its_own(scene):
+    here = await scene.queue()
+    elsewhere = await scene.queue(lane=Lane.ELSEWHERE)
+    assert (await scene.leases.claim("w", 9)).id == here.id
+    assert await scene.leases.claim("w", 9) is None
+    assert (await Leases(scene.store, Silence(), RecordingJobRules(), lane=Lane.ELSEWHERE).claim("w", 9)).id == elsewhere.id
+
+
+async def test_within_a_project_the_higher_priority_goes_first_and_no_project_waits_for_anothers(scene):
+    low = [await scene.queue("p1", priority=-1) for _ in range(2)]
+    normal, high, other = await scene.queue("p1"), await scene.queue("p1", priority=1), await scene.queue("p2")
+    claimed = [(await scene.leases.claim("w", 9)).id for _ in range(5)]
+    assert claimed == [high.id, other.id, normal.id, low[0].id, low[1].id]
+
+
+async def test_a_project_runs_no_more_jobs_at_once_than_it_may_and_others_go_on(scene):
+    async def limit_of(tenant):
+        return {"p1": 2, "p2": 0}[tenant.project_id]
+
+    leases = Leases(scene.store, Silence(), RecordingJobRules(), limit_of=limit_of)
+    for project in ("p1", "p1", "p1", "p2", "p2", "p2"):
+        await scene.queue(project)
+    claimed = [await leases.claim("w", 9) for _ in range(5)]
+    assert sorted(item.project_id for item in claimed) == ["p1", "p1", "p2", "p2", "p2"]
+    assert await leases.claim("w", 9) is None
+    done = next(item for item in claimed if item.project_id == "p1")
+    await leases.finish(done, lambda present: (present.changed(job=present.job.ended(JobStatus.COMPLETED)), ()))
+    assert (await leases.claim("w", 9)).project_id == "p1"
 
 
 async def test_stopping_hands_running_work_back_uncounted(scene):

@@ -9,7 +9,7 @@ import pytest
 from shared.domain.clock import now
 from shared.domain.errors import AlreadyExists
 from shared.domain.ids import new_id
-from shared.domain.job import Job, JobKind, JobStatus
+from shared.domain.job import Job, JobKind, JobStatus, Lane
 from shared.domain.recording import Recording, RecordingStatus
 from shared.domain.tenant import Mode, Tenant
 from shared.domain.transition import TransitionRefused, VersionConflict
@@ -138,18 +138,18 @@ async def test_claims_go_round_the_projects(recordings):
             await added(recordings, project_id=project, job=a_job())
     turn, last = [], ""
     for _ in range(6):
-        recording = await recordings.next_claimable(last)
+        recording = await recordings.next_claimable(Lane.HERE, last)
         last = recording.project_id
         turn.append(last)
         await recordings.save(recording, recording.changed(job=recording.job.claimed("one", now(), 60)))
     assert turn == ["proj_a", "proj_b", "proj_c", "proj_a", "proj_c", "proj_a"]
-    assert await recordings.next_claimable(last) is None
+    assert await recordings.next_claimable(Lane.HERE, last) is None
 
 
 async def test_a_job_that_is_not_due_is_not_claimable(recordings):
     await added(recordings, job=a_job(now() + timedelta(minutes=1)))
     await added(recordings)
-    assert await recordings.next_claimable("") is None
+    assert await recordings.next_claimable(Lane.HERE, "") is None
 
 
 async def test_published_events_leave_the_outbox_and_later_ones_stay(recordings):

@@ -15,6 +15,7 @@ from services.transcriber.transcribe_remotely import RemoteRules, TranscribeRemo
 from shared.domain.clock import now
 from shared.domain.config.forms import ProcessingConfig
 from shared.domain.ids import new_id
+from shared.domain.job import Lane
 from shared.domain.media import Media, MediaStatus, MediaType
 from shared.domain.recording import Recording, RecordingStatus
 from shared.domain.tenant import Mode, Tenant
@@ -62,7 +63,7 @@ class Scene:
         self.mongo, self.spool, self.servers = mongo, spool, servers
         self.recordings, self.transcriptions, self.transcripts = Recordings(mongo), Transcriptions(mongo), Transcripts(mongo)
         self.relay = Relay((self.recordings, self.transcriptions), Events(mongo), Silent(), self.recordings)
-        self.leases = Leases(self.transcriptions, self.relay, TranscriptionJobRules())
+        self.leases = Leases(self.transcriptions, self.relay, TranscriptionJobRules(), lane=Lane.ELSEWHERE)
         self.keys, self.files = ProviderKeys(mongo, a_sealing()), OneFile()
         urls = {f"{name}_url": server.url for name, server in servers.items()}
         self.settings = CloudSettings(assemblyai_api_key=KEY, elevenlabs_api_key=KEY, **urls)
