@@ -127,47 +127,8 @@ class Ingest:
         self._platform = platform = Platform(self.name, settings.mongo, settings.kafka)
         mongo = platform.mongo
         self._store = ObjectStore(settings.s3)
-        self._keys, self._projects = ApiKeys(mongo), Projects(mongo)
-        self._endpoints = WebhookEndpoints(mongo, Sealing(settings.sealing.sealing_keys))
-        self._configs = ConfigOverrides(mongo)
-        self._end_users, self._devices, self._commands = EndUsers(mongo), Devices(mongo), DeviceCommands(mongo)
-        self._windows, self._upload_tokens = RateWindows(mongo), UploadTokens(mongo)
-        self._provider_keys = ProviderKeys(mongo, Sealing(settings.sealing.sealing_keys))
-        self._answers = IdempotencyKeys(mongo, Sealing(settings.sealing.sealing_keys))
-        stores = Stores(
-            recordings=platform.recordings,
-            transcriptions=platform.transcriptions,
-            transcripts=Transcripts(mongo),
-            objects=self._store,
-            configs=self._configs,
-            end_users=self._end_users,
-            devices=self._devices,
-            commands=self._commands,
-            endpoints=self._endpoints,
-            deliveries=WebhookDeliveries(mongo),
-            organizations=Organizations(mongo),
-            projects=self._projects,
-            keys=self._keys,
-            windows=self._windows,
-            answers=self._answers,
-            upload_tokens=self._upload_tokens,
-            provider_keys=self._provider_keys,
-            relay=platform.relay,
-            events=platform.events,
-        )
-        self._indexed = (
-            self._keys,
-            self._projects,
-            self._endpoints,
-            self._configs,
-            self._windows,
-            self._answers,
-            self._upload_tokens,
-            self._provider_keys,
-            self._end_users,
-            self._devices,
-            self._commands,
-        )
+        stores = _stores(settings, platform, self._store)
+        self._indexed = [getattr(stores, name) for name in _INDEXED]
         self.health = Health({"mongodb": mongo.check, "objects": self._store.check})
         self._work_dir = settings.runtime.work_dir
         use_cases = joined(settings.api, stores, self.health, mongo.check, work_dir=self._work_dir)
@@ -175,7 +136,7 @@ class Ingest:
         self._tail = Tail(platform.broker, self._hub)
         self.app = served(settings.api, use_cases)
         remains = Remains(platform.recordings, use_cases.bind_devices.release, use_cases.delete_recording)
-        self._erase_end_users = EraseEndUsers(self._end_users, remains)
+        self._erase_end_users = EraseEndUsers(stores.end_users, remains)
 
     async def start(self) -> None:
         """Connect; the bucket and the topics are made as soon as their servers answer."""
@@ -192,6 +153,48 @@ class Ingest:
         """Publish what waits, then close."""
         await self._platform.stop()
         await self._store.stop()
+
+
+_INDEXED = (
+    "keys",
+    "projects",
+    "endpoints",
+    "configs",
+    "windows",
+    "answers",
+    "upload_tokens",
+    "provider_keys",
+    "end_users",
+    "devices",
+    "commands",
+)
+"""The stores whose indexes this service makes; the platform makes those of its own."""
+
+
+def _stores(settings: IngestSettings, platform: Platform, objects: ObjectStore) -> Stores:
+    """Build what keeps things."""
+    mongo, sealing = platform.mongo, Sealing(settings.sealing.sealing_keys)
+    return Stores(
+        recordings=platform.recordings,
+        transcriptions=platform.transcriptions,
+        transcripts=Transcripts(mongo),
+        objects=objects,
+        configs=ConfigOverrides(mongo),
+        end_users=EndUsers(mongo),
+        devices=Devices(mongo),
+        commands=DeviceCommands(mongo),
+        endpoints=WebhookEndpoints(mongo, sealing),
+        deliveries=WebhookDeliveries(mongo),
+        organizations=Organizations(mongo),
+        projects=Projects(mongo),
+        keys=ApiKeys(mongo),
+        windows=RateWindows(mongo),
+        answers=IdempotencyKeys(mongo, sealing),
+        upload_tokens=UploadTokens(mongo),
+        provider_keys=ProviderKeys(mongo, sealing),
+        relay=platform.relay,
+        events=platform.events,
+    )
 
 
 def joined(api: ApiSettings, stores: Stores, health: Health, check_database: Check, *, work_dir: Path | None = None) -> UseCases:
@@ -215,10 +218,6 @@ def joined(api: ApiSettings, stores: Stores, health: Health, check_database: Che
     targets = TargetStores(stores.organizations, stores.projects, stores.end_users, stores.devices)
     admin_stores = AdminStores(stores.organizations, stores.projects, stores.keys)
     templates = ChunkTemplates(signatures, api.public_url, api.chunk_url_ttl_s)
-    rules = EndpointRules(api.webhooks_allow_private, timedelta(seconds=api.webhooks_secret_grace_s))
-    manage_endpoints = ManageEndpoints(stores.endpoints, stores.deliveries, pager, rules)
-    live = live_ports.LiveRules(streams_per_project=api.live_streams_per_project, heartbeat_s=api.live_heartbeat_s)
-    hub = Hub(live)
     return UseCases(
         authenticate=authenticate,
         admin_gate=admin_gate,
@@ -230,9 +229,6 @@ def joined(api: ApiSettings, stores: Stores, health: Health, check_database: Che
         administer=Administer(admin_stores, pager, authenticate.forget),
         open_recording=OpenRecording(recordings, outbox, find_subjects, upload_policy, templates),
         read_recordings=ReadRecordings(recordings, files, pager),
-        live_rules=live,
-        hub=hub,
-        follow_recording=FollowRecording(recordings, stores.events, stores.transcripts, authenticate, hub),
         delete_recording=DeleteRecording(recordings, transcriptions, outbox, api.upload_url_ttl_s),
         receive_chunk=receive_chunk,
         relay_chunk=RelayChunk(recordings, receive_chunk),
@@ -247,13 +243,29 @@ def joined(api: ApiSettings, stores: Stores, health: Health, check_database: Che
         find_target=FindTarget(targets),
         configure=Configure(stores.configs, pager, providers),
         manage_provider_keys=ManageProviderKeys(stores.provider_keys),
-        manage_endpoints=manage_endpoints,
-        manage_deliveries=ManageDeliveries(stores.deliveries, manage_endpoints, pager, test_wait_s=api.webhooks_test_wait_s),
         manage_end_users=ManageEndUsers(stores.end_users, pager, bind_devices.release, find_subjects.forget),
         bind_devices=bind_devices,
         command_grants=grants,
         **_of_devices(stores, pager),
+        **_of_webhooks(api, stores, pager),
+        **_of_live_views(api, stores, authenticate),
     )
+
+
+def _of_webhooks(api: ApiSettings, stores: Stores, pager: Pager) -> dict[str, Any]:
+    """Join the use cases of webhooks."""
+    rules = EndpointRules(api.webhooks_allow_private, timedelta(seconds=api.webhooks_secret_grace_s))
+    endpoints = ManageEndpoints(stores.endpoints, stores.deliveries, pager, rules)
+    deliveries = ManageDeliveries(stores.deliveries, endpoints, pager, test_wait_s=api.webhooks_test_wait_s)
+    return {"manage_endpoints": endpoints, "manage_deliveries": deliveries}
+
+
+def _of_live_views(api: ApiSettings, stores: Stores, authenticate: Authenticate) -> dict[str, Any]:
+    """Join the use cases of live views."""
+    rules = live_ports.LiveRules(streams_per_project=api.live_streams_per_project, heartbeat_s=api.live_heartbeat_s)
+    hub = Hub(rules)
+    follow = FollowRecording(stores.recordings, stores.events, stores.transcripts, authenticate, hub)
+    return {"live_rules": rules, "hub": hub, "follow_recording": follow}
 
 
 def _of_devices(stores: Stores, pager: Pager) -> dict[str, Any]:

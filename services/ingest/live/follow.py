@@ -105,8 +105,8 @@ class LiveStream:
                 beat_at = time.monotonic() + rules.heartbeat_s
 
     async def _wait(self, at_most_s: float, rules: LiveRules) -> None:
-        """Return when there may be news: word came, or it is time to look without."""
-        wait_s = at_most_s if self._hub.is_heard else min(at_most_s, rules.look_s)
+        """Return when there may be news: word came, or it is time to look without (an event is kept before it is told of)."""
+        wait_s = min(at_most_s, rules.idle_look_s if self._hub.is_heard else rules.look_s)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(max(0.0, wait_s)):
                 await self._watch.news.wait()

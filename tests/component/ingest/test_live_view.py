@@ -21,7 +21,7 @@ from tests.fakes.webhook_facts import TENANT, a_completion, a_recording, a_trans
 
 SOON_S = 5.0
 QUICK = LiveRules(streams_per_project=3, heartbeat_s=0.2, look_s=0.02)
-PATIENT = LiveRules(streams_per_project=3, heartbeat_s=60.0, look_s=60.0)
+PATIENT = LiveRules(streams_per_project=3, heartbeat_s=60.0, look_s=60.0, idle_look_s=60.0)
 
 
 class Someone:

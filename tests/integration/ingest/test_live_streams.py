@@ -88,7 +88,7 @@ async def test_from_each_position_exactly_the_rest_comes(api):
         assert await client.ids(7) == made
     for position in range(7):
         async with followed(api, recording["id"], made[position]) as client:
-            made.append((await happens(api, recording, 100 + position)).event_id)
+            made.append(await published(api, recording, 100 + position))
             assert await client.ids(len(made) - position - 1) == made[position + 1 :]
 
 
