@@ -1,12 +1,14 @@
 """Chunk PUTs per second at 128 KiB through the API, against a bare Litestar handler that reads the body and drops it.
 
 `python -m bench.chunks [--rounds 5] [--requests 400]`. Two figures: with the object store on the same cores, which is what a
-small installation sees, and with a store that drops what it gets, which is what the API itself costs. The rounds of all three
-are interleaved; each chunk is acknowledged only after the store's answer.
+small installation sees, and with a store that drops what it gets, which is what the API itself costs. Both with the CPU time of
+the API's process, which tells more than rates where others use the machine. The rounds of all three are interleaved; each chunk is
+acknowledged only after the store's answer.
 """
 
 import argparse
 import asyncio
+import os
 import subprocess
 import sys
 import tempfile
@@ -67,6 +69,13 @@ def chunk_requests(template: str, first: int, count: int) -> list[bytes]:
     return [put_request(template.replace("{chunk_number}", str(number)), body) for number in range(first, first + count)]
 
 
+def cpu_s(stack: Stack) -> float:
+    """Return the CPU time that the API's process has used so far, by the kernel's clock of 10 ms."""
+    pid = stack.services["ingest"].child.pid
+    fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(") ")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 class Rates:
     """Requests per second of each round, by what was asked."""
 
@@ -74,6 +83,7 @@ class Rates:
         self.bare: list[float] = []
         self.real: list[float] = []
         self.sink: list[float] = []
+        self.cpu: dict[str, list[float]] = {"API and object store": [], "API, store that drops": []}
 
 
 async def measure(real: Stack, sink: Stack, bare_port: int, rounds: int, count: int) -> Rates:
@@ -85,10 +95,12 @@ async def measure(real: Stack, sink: Stack, bare_port: int, rounds: int, count: 
     for number in range(rounds + 1):
         first = number * count + 1
         rates.bare.append(await requests_per_second(HOST, bare_port, bare, CONNECTIONS))
-        for stack, into in ((real, rates.real), (sink, rates.sink)):
+        for stack, into, cpu in zip((real, sink), (rates.real, rates.sink), rates.cpu.values(), strict=True):
             requests = chunk_requests(templates[stack], first, count)
+            before_s = cpu_s(stack)
             into.append(await requests_per_second(HOST, stack.services["ingest"].port, requests, CONNECTIONS))
-    for values in (rates.bare, rates.real, rates.sink):
+            cpu.append((cpu_s(stack) - before_s) / count * 1e6)
+    for values in (rates.bare, rates.real, rates.sink, *rates.cpu.values()):
         del values[0]
     return rates
 
@@ -99,7 +111,8 @@ def report(rates: Rates) -> None:
     print(f"  bare handler: {Figures(rates.bare):.0f}/s")
     for name, values in (("API and object store", rates.real), ("API, store that drops", rates.sink)):
         ratio = Figures([value / bare for value, bare in zip(values, rates.bare, strict=True)])
-        print(f"  {name}: {Figures(values):.0f}/s; ratio {ratio:.2f} (goal {GOAL})")
+        cpu = f"; {Figures(rates.cpu[name]):.0f} us of the API's CPU each"
+        print(f"  {name}: {Figures(values):.0f}/s; ratio {ratio:.2f} (goal {GOAL}){cpu}")
 
 
 def main() -> None:

@@ -68,5 +68,5 @@ def _needed(recording: Recording) -> Iterator[str]:
 
 
 def _next_after(recording: Recording, began: datetime) -> datetime | None:
-    ends = recording.finalization and recording.finalization.urls_end
-    return ends if ends is not None and ends > began else None
+    finalization = recording.finalization
+    return finalization.urls_end if finalization is not None and finalization.urls_end > began else None
