@@ -2,7 +2,7 @@
 
 `python -m bench.chunks [--rounds 5] [--requests 400]`. Two figures: with the object store on the same cores, which is what a
 small installation sees, and with a store that drops what it gets, which is what the API itself costs. Both with the CPU time of
-the API's process, which tells more than rates where others use the machine. The rounds of all three are interleaved; each chunk is
+the API's process, which tells more than rates on a busy machine. The rounds of all three are interleaved; each chunk is
 acknowledged only after the store's answer.
 """
 
