@@ -12,7 +12,7 @@ COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gen
 	--no-emit-index-url --no-header --no-annotate
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up down test check format bench model requirements clean
+.PHONY: help setup demo up down test check format bench speech model requirements clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -50,6 +50,9 @@ format: setup ## put the code into its standard form
 
 bench: setup ## measure, each figure as a ratio to its peer in the same run
 	@$(BIN)/python -m bench $(ARGS)
+
+speech: setup ## the speech lab: word errors, wrong speakers, memory and speed on the sample set
+	@$(BIN)/python -m bench.speech $(ARGS)
 
 model: setup ## fetch the speech model
 	$(BIN)/python -m services.transcriber.models

@@ -1,5 +1,7 @@
 """A worker's time against raw faster-whisper with the same options, in turns, in the same run; goal at most 1.05 times.
 
+Then the same with speakers told apart, against raw faster-whisper followed by raw sherpa-onnx, where its models are.
+
 `python -m bench.transcribe` uses half a minute of real speech; `--minutes 5 30` repeats it to those lengths instead, each
 in a new worker, and prints the peak memory, which must not grow with the length.
 """
@@ -13,15 +15,20 @@ import wave
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import msgspec
+import sherpa_onnx
 from faster_whisper import WhisperModel
+from faster_whisper.audio import decode_audio
 
 from deploy.local.sample_speech import reading
-from services.transcriber.model_folders import default_folder
+from services.transcriber.diarization.settings import SherpaSettings
+from services.transcriber.model_folders import ModelUnavailable, default_folder
 from services.transcriber.models import ModelSource, resolve_model
 from services.transcriber.ports import Progress, SpeechRequest
 from services.transcriber.providers.whisper import WhisperProvider, WhisperSettings, whisper_pool
+from services.transcriber.voice_models import VoiceSource, resolve_voice_models
 from shared.workers import Entry, ProcessPool, Report, Work
 
 TICKS = os.sysconf("SC_CLK_TCK")
@@ -35,8 +42,9 @@ class Cost(msgspec.Struct, frozen=True):
 
 
 def initialize_raw(settings: WhisperSettings) -> Work[str, int]:
-    """Return the peer: what a script does with faster-whisper."""
+    """Return the peer: what a script does with faster-whisper, and with sherpa-onnx when speakers are to be told apart."""
     model = WhisperModel(str(settings.model_path), device="cpu", compute_type="int8", cpu_threads=settings.cpu_threads)
+    diarizer = raw_sherpa(settings.diarization) if settings.diarization else None
 
     def transcribe(path: str, _: Report) -> int:
         segments, _info = model.transcribe(
@@ -47,9 +55,23 @@ def initialize_raw(settings: WhisperSettings) -> Work[str, int]:
             vad_filter=True,
             condition_on_previous_text=settings.condition_on_previous_text,
         )
-        return sum(len(segment.words or ()) for segment in segments)
+        words = sum(len(segment.words or ()) for segment in segments)
+        turns = diarizer.process(decode_audio(path)).num_segments if diarizer else 0
+        return words + int(turns)
 
     return transcribe
+
+
+def raw_sherpa(settings: SherpaSettings) -> Any:  # noqa: ANN401 - sherpa-onnx is not typed
+    """Return what its own documentation makes of the two models, with our threshold."""
+    pyannote = sherpa_onnx.OfflineSpeakerSegmentationPyannoteModelConfig(model=str(settings.segmentation))
+    return sherpa_onnx.OfflineSpeakerDiarization(
+        sherpa_onnx.OfflineSpeakerDiarizationConfig(
+            segmentation=sherpa_onnx.OfflineSpeakerSegmentationModelConfig(pyannote=pyannote),
+            embedding=sherpa_onnx.SpeakerEmbeddingExtractorConfig(model=str(settings.voices)),
+            clustering=sherpa_onnx.FastClusteringConfig(threshold=settings.threshold),
+        )
+    )
 
 
 def cpu_s(pid: int) -> float:
@@ -76,7 +98,9 @@ async def compare(settings: WhisperSettings, path: Path, rounds: int) -> None:
     ours = whisper_pool(settings, size=1)
     raw: ProcessPool[str, int] = ProcessPool(Entry("bench.transcribe", "initialize_raw", settings), size=1)
     await asyncio.gather(ours.start(), raw.start())
-    provider, request = WhisperProvider(ours), SpeechRequest(audio_path=path, language="en")
+    provider = WhisperProvider(ours)
+    request = SpeechRequest(audio_path=path, language="en", diarization=settings.diarization is not None)
+    peer = "raw faster-whisper and sherpa-onnx" if settings.diarization else "raw faster-whisper"
     pairs = []
     for number in range(rounds + 1):
         theirs = await cost_of(raw.pids[0], lambda: raw.run(str(path)))
@@ -88,7 +112,7 @@ async def compare(settings: WhisperSettings, path: Path, rounds: int) -> None:
         ratios = [getattr(mine, name) / getattr(theirs, name) for mine, theirs in pairs]
         ours_s, raw_s = (statistics.median(getattr(pair[side], name) for pair in pairs) for side in (0, 1))
         print(
-            f"transcribe {name}: worker {ours_s:.2f} s, raw faster-whisper {raw_s:.2f} s, "
+            f"transcribe {name}: worker {ours_s:.2f} s, {peer} {raw_s:.2f} s, "
             f"ratio {statistics.median(ratios):.3f} ({min(ratios):.3f} to {max(ratios):.3f}, {rounds} rounds)"
         )
 
@@ -136,8 +160,21 @@ async def main() -> None:
     speech = reading(default_folder().parent / "speech").path
     for minutes in asked.minutes:
         await measure_memory(settings, speech, minutes)
-    if not asked.minutes:
-        await compare(settings, speech, asked.rounds)
+    if asked.minutes:
+        return
+    await compare(settings, speech, asked.rounds)
+    try:
+        voices = resolve_voice_models(voice_source())
+    except ModelUnavailable as unavailable:
+        print(f"transcribe with speakers: skipped: {unavailable}")
+    else:
+        await compare(msgspec.structs.replace(settings, diarization=voices), speech, asked.rounds)
+
+
+def voice_source() -> VoiceSource:
+    """Return where a transcriber of this machine would look for the models that tell speakers apart."""
+    configured = os.environ.get("EARWITNESS_MODELS_DIR")
+    return VoiceSource(folders=(Path(configured), default_folder()) if configured else (default_folder(),))
 
 
 if __name__ == "__main__":

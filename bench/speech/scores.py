@@ -14,9 +14,25 @@ SaidWord = tuple[str, Hashable]
 """A word and who says it."""
 
 
+HUNDRED = 100
+ONES = """zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen
+eighteen nineteen""".split()  # noqa: SIM905 - a list of words reads best as words
+TENS = "- - twenty thirty forty fifty sixty seventy eighty ninety".split()  # noqa: SIM905 - same reason
+
+
 def plain_words(text: str) -> str:
-    """Small letters without punctuation, as both sides of a word error rate are written."""
-    return " ".join(re.sub(r"[^a-z0-9' ]", " ", text.lower().replace("mr.", "mister")).split())
+    """Small letters without punctuation, numbers below a thousand written out: both sides of a comparison are put so."""
+    plain = re.sub(r"[^a-z0-9' ]", " ", text.lower().replace("mr.", "mister").replace("%", " percent "))
+    spelt = re.sub(r"\b\d{1,3}\b", lambda found: " ".join(_spelt(int(found[0]))), plain)
+    return " ".join(spelt.replace("hundred and ", "hundred ").split())
+
+
+def _spelt(number: int) -> list[str]:
+    if number >= HUNDRED:
+        return [ONES[number // HUNDRED], "hundred", *(_spelt(number % HUNDRED) if number % HUNDRED else ())]
+    if number < len(ONES):
+        return [ONES[number]]
+    return [TENS[number // 10], *(_spelt(number % 10) if number % 10 else ())]
 
 
 def word_error_rate(reference: str, heard: str) -> float:

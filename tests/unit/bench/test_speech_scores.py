@@ -51,4 +51,5 @@ def test_words_in_another_s_mouth_count_however_the_rest_was_heard():
 
 def test_spelling_and_punctuation_are_no_word_errors():
     assert word_error_rate("mister Smith, it's you", "Mr. Smith it's you!") == 0
+    assert word_error_rate("two hundred and six, or forty percent of nineteen", "206 or 40% of 19") == 0
     assert word_error_rate("one two three four", "one three four four") == 0.5
