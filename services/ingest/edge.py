@@ -23,7 +23,6 @@ log = get_logger()
 
 _WELL_FORMED = re.compile(r"[A-Za-z0-9_.:-]{1,128}")
 _QUIET = frozenset({"/health", "/health/live", "/health/ready", "/metrics"})  # asked all day long, logged only when they fail
-_UNAUTHORIZED = 401
 _FAULT = 500
 UNROUTED = "-"
 """What OPTIONS becomes on its way in: the router would answer it, and by the contract no route does (`cors.py` may)."""
@@ -33,7 +32,7 @@ _CLIENT_GONE = 499
 
 
 class Edge:
-    """Wraps the application; `health` is what the runner drains, `strangers` counts who comes without a valid credential."""
+    """Wraps the application; `health` is what the runner drains, `strangers` knows how each client address stands."""
 
     def __init__(self, app: ASGIApp, health: Health, strangers: Strangers) -> None:
         self._app, self._strangers = app, strangers
@@ -76,8 +75,6 @@ class _Exchange:
     async def _send(self, message: Any) -> None:  # noqa: ANN401 - see ASGIApp
         if message["type"] == "http.response.start":
             self._status = message["status"]
-            if self._status == _UNAUTHORIZED:
-                self._strangers.note_failure(self._scope)
             message["headers"] = [*message["headers"], *self._headers()]
         elif self._method == "HEAD":
             message = {**message, "body": b""}

@@ -16,7 +16,7 @@ _NETWORK_BITS = 64  # of an IPv6 address: one customer has the rest for itself
 
 
 class Strangers:
-    """Counts 401s per address and minute, in this replica alone; the addresses not heard of for longest are forgotten.
+    """Counts wrong credentials per address and minute, in this replica alone; the addresses unheard of for longest are forgotten.
 
     `proxies` is how many proxies of ours stand in front and append to `X-Forwarded-For`; what clients put there does not count.
     """
@@ -38,7 +38,7 @@ class Strangers:
         )
 
     def note_failure(self, scope: Mapping[str, Any]) -> None:
-        """Count a request without a valid credential."""
+        """Count a credential that is not valid; a request that shows none tries nothing."""
         address = self._address(scope)
         minute, failures = self._present(address)
         self._failures[address] = minute, failures + 1
