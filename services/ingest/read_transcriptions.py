@@ -7,6 +7,9 @@ from shared.domain.transcript import Transcript
 from shared.domain.transcription import Transcription, TranscriptionStatus
 
 
+_WITH_TEXT = frozenset({TranscriptionStatus.PROCESSING, TranscriptionStatus.COMPLETED})
+
+
 class ReadTranscriptions:
     """What a caller may see of its project's transcriptions."""
 
@@ -14,13 +17,13 @@ class ReadTranscriptions:
         self._recordings, self._transcriptions, self._transcripts = recordings, transcriptions, transcripts
 
     async def get(self, caller: Caller, transcription_id: str) -> tuple[Transcription, Transcript | None]:
-        """Return one with its text; the text is there once the status says `completed`.
+        """Return one with its text; while the status says `processing` it is what was heard so far, if anything.
 
         It is gone with its recording, at the same moment.
         """
         transcription = await self._transcriptions.get(caller.tenant, transcription_id)
         if transcription is None or await self._recordings.get(caller.tenant, transcription.recording_id) is None:
             raise not_found("transcription", transcription_id)
-        if transcription.status is not TranscriptionStatus.COMPLETED:
+        if transcription.status not in _WITH_TEXT:
             return transcription, None
         return transcription, await self._transcripts.get(caller.tenant, transcription_id)

@@ -14,6 +14,7 @@ from services.transcriber.keyring import Keyring
 from services.transcriber.providers.cloud.factory import clouds
 from services.transcriber.providers.whisper import WhisperPool, WhisperProvider, whisper_pool
 from services.transcriber.settings import TranscriberSettings
+from services.transcriber.show_progress import ShowProgress
 from services.transcriber.store_result import StoreResult
 from services.transcriber.transcribe import TranscribeRecording
 from services.transcriber.transcribe_remotely import RemoteRules, TranscribeRemotely
@@ -61,6 +62,7 @@ class Transcriber:
             recordings=self._platform.recordings,
             store=self._store,
             results=self._results(settings, leases),
+            progress=ShowProgress(self._platform.transcriptions, Transcripts(self._platform.mongo)),
             providers=(WhisperProvider(self._pool, time_limit_s=settings.speech.transcribe_time_limit_s),),
             spool=self._spool.folder,
         )

@@ -15,7 +15,7 @@ class TranscriptionJobRules:
     def claimed(self, transcription: Transcription, job: Job) -> tuple[Transcription, Sequence[Event]]:
         """Move to `processing`; `transcription.started` fires once."""
         if transcription.status is TranscriptionStatus.PROCESSING:
-            return transcription.changed(job=job), ()
+            return transcription.changed(job=job, progress=None), ()
         after = transcription.changed(status=TranscriptionStatus.PROCESSING, started_at=now(), job=job)
         return after, (transcription_event(TranscriptionStarted, after),)
 

@@ -10,8 +10,8 @@ import msgspec
 from shared.domain.config.forms import ProcessingConfig
 from shared.domain.recording import Recording
 from shared.domain.tenant import Tenant
-from shared.domain.transcript import Transcript
-from shared.domain.transcription import ProviderName, Transcription
+from shared.domain.transcript import Segment, Transcript
+from shared.domain.transcription import ProviderName, Transcription, TranscriptionProgress
 from shared.events.event import Event
 from shared.workers.leases import Change
 
@@ -35,10 +35,14 @@ class SpeechRequest(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Progress(msgspec.Struct, frozen=True):
-    """How much of the audio is done, 0 to 1 and never falling, and what is being done to it."""
+    """How much of the audio is done, 0 to 1 and never falling, and what is being done to it.
+
+    `heard` is what was heard since the last report; who said it may be told later only.
+    """
 
     fraction: float
     stage: str
+    heard: tuple[Segment, ...] = ()
 
 
 OnProgress = Callable[[Progress], None]
@@ -148,3 +152,17 @@ class ProviderSecrets(Protocol):
 
     async def secret(self, tenant: Tenant, provider: ProviderName) -> str | None:
         """Return the key itself, None when the project has none."""
+
+
+class ProgressStore(Protocol):
+    """Where progress is shown."""
+
+    async def report(self, claimed: Transcription, progress: TranscriptionProgress) -> None:
+        """Show the progress; a claim that is not the newest shows nothing."""
+
+
+class PartialStore(Protocol):
+    """Where the text so far is kept; the whole one takes its place."""
+
+    async def put(self, transcription: Transcription, transcript: Transcript) -> bool:
+        """Keep it; False when a newer claim has kept its own."""

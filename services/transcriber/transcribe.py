@@ -4,7 +4,8 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from services.transcriber.ports import AudioStore, Progress, Provider, RecordingStore, ResultStore, SpeechRequest
+from services.transcriber.ports import AudioStore, Provider, RecordingStore, ResultStore, SpeechRequest
+from services.transcriber.show_progress import ShowProgress
 from shared.domain.clock import now
 from shared.domain.errors import FailureReason, PermanentFailure
 from shared.domain.stored_object import pinned
@@ -15,16 +16,17 @@ from shared.telemetry.metrics import stage_seconds
 class TranscribeRecording:
     """Runs the provider on a recording's audio; the text is stored before the status says `completed`."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - the collaborators of the one verb
         self,
         *,
         recordings: RecordingStore,
         store: AudioStore,
         results: ResultStore,
+        progress: ShowProgress,
         providers: Sequence[Provider],
         spool: Path,
     ) -> None:
-        self._recordings, self._store, self._results = recordings, store, results
+        self._recordings, self._store, self._results, self._progress = recordings, store, results, progress
         self._providers = {ProviderName(provider.name): provider for provider in providers}
         self._spool = spool
 
@@ -41,7 +43,8 @@ class TranscribeRecording:
             path = Path(folder) / "audio"
             with pinned(audio.etag):
                 await self._store.download(audio.object_key, path, etag=audio.etag)
-            transcript = await provider.transcribe(_speech_request(transcription, path, recording.duration_ms), _unheard)
+            async with self._progress.of(transcription) as on_progress:
+                transcript = await provider.transcribe(_speech_request(transcription, path, recording.duration_ms), on_progress)
         completed = await self._results.store(transcription, transcript)
         if completed.automatic and recording.uploaded_at is not None:
             stage_seconds.labels("uploaded_to_transcribed").observe((now() - recording.uploaded_at).total_seconds())
@@ -59,10 +62,6 @@ def _speech_request(transcription: Transcription, audio: Path, duration_ms: int 
         multichannel=options.multichannel,
         hints=", ".join(filter(None, (options.prompt, *options.vocabulary))) or None,
     )
-
-
-def _unheard(_progress: Progress) -> None:
-    """Take note of nothing: progress is not shown yet."""
 
 
 def _base_language(code: str | None) -> str | None:

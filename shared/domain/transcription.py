@@ -89,6 +89,15 @@ class RemoteJob(msgspec.Struct, frozen=True, kw_only=True):
     failures: int = 0
 
 
+class TranscriptionProgress(msgspec.Struct, frozen=True, kw_only=True):
+    """How far the work is while it runs: `percent` from 0 to 99, what is being done, and when it may end."""
+
+    percent: int
+    stage: str
+    estimated_completion_at: datetime | None
+    updated_at: datetime
+
+
 class Transcription(msgspec.Struct, frozen=True, kw_only=True, rename={"id": "_id"}):
     """A transcription as MongoDB keeps it; `active` holds while it is pending or processing: one a recording, by index.
 
@@ -114,6 +123,7 @@ class Transcription(msgspec.Struct, frozen=True, kw_only=True, rename={"id": "_i
     speaker_count: int | None = None
     confidence: float | None = None
     failure: Failure | None = None
+    progress: TranscriptionProgress | None = None
     remote: RemoteJob | None = None
     tried: tuple[ProviderName, ...] = ()
     job: Job

@@ -72,6 +72,14 @@ class RecordingResource(msgspec.Struct, frozen=True, kw_only=True):
     deleted_at: str | None
 
 
+class ProgressResource(msgspec.Struct, frozen=True, kw_only=True):
+    """How far a transcription is: `percent` reaches 100 when it is completed."""
+
+    percent: int
+    stage: str
+    estimated_completion_at: str | None
+
+
 class TranscriptionResource(msgspec.Struct, frozen=True, kw_only=True):
     """A transcription on the wire, without its text, which `Transcript` keeps."""
 
@@ -82,13 +90,14 @@ class TranscriptionResource(msgspec.Struct, frozen=True, kw_only=True):
     language: str | None
     provider: Annotated[str, one_of(ProviderName)]
     diarization: bool
-    num_speakers: int | None | UnsetType = UNSET
+    num_speakers: int | UnsetType | None = UNSET
     multichannel: bool | UnsetType = UNSET
     redact: tuple[str, ...] | UnsetType = UNSET
     duration_ms: int | None
     word_count: int | None
-    speaker_count: int | None | UnsetType = UNSET
+    speaker_count: int | UnsetType | None = UNSET
     confidence: float | None
+    progress: ProgressResource | UnsetType | None = UNSET
     error: ErrorResource | None
     error_message: str | None
     created_at: str
@@ -169,6 +178,7 @@ def transcription_resource(transcription: Transcription) -> TranscriptionResourc
         word_count=transcription.word_count,
         speaker_count=transcription.speaker_count,
         confidence=transcription.confidence,
+        progress=_progress(transcription),
         error=error_resource(transcription.failure),
         error_message=transcription.failure.message if transcription.failure else None,
         created_at=wire_time(transcription.created_at),
@@ -177,3 +187,19 @@ def transcription_resource(transcription: Transcription) -> TranscriptionResourc
         completed_at=wire_time_or_none(transcription.completed_at),
         deleted_at=wire_time_or_none(transcription.deleted_at),
     )
+
+
+def _progress(transcription: Transcription) -> ProgressResource | None:
+    """Show how far it is; nothing of one that failed."""
+    progress = transcription.progress
+    if transcription.status is TranscriptionStatus.PROCESSING and progress is not None:
+        ends_at = wire_time_or_none(progress.estimated_completion_at)
+        return ProgressResource(percent=progress.percent, stage=progress.stage, estimated_completion_at=ends_at)
+    return _UNDIVIDED.get(transcription.status)
+
+
+_UNDIVIDED = {
+    TranscriptionStatus.PENDING: ProgressResource(percent=0, stage="queued", estimated_completion_at=None),
+    TranscriptionStatus.PROCESSING: ProgressResource(percent=0, stage="starting", estimated_completion_at=None),
+    TranscriptionStatus.COMPLETED: ProgressResource(percent=100, stage="completed", estimated_completion_at=None),
+}

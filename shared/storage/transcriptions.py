@@ -9,10 +9,10 @@ from shared.domain.clock import now
 from shared.domain.errors import AlreadyExists
 from shared.domain.job import JobStatus
 from shared.domain.tenant import Tenant
-from shared.domain.transcription import Transcription
+from shared.domain.transcription import Transcription, TranscriptionProgress
 from shared.events.event import Event
 from shared.storage.aggregates import AGGREGATE_INDEXES, Aggregates
-from shared.storage.documents import Documents
+from shared.storage.documents import Documents, to_builtins
 from shared.storage.mongo import Mongo
 
 _NEWEST_FIRST = (("_id", DESCENDING),)
@@ -44,6 +44,11 @@ class Transcriptions(Aggregates[Transcription]):
         except AlreadyExists:
             return False
         return True
+
+    async def report(self, claimed: Transcription, progress: TranscriptionProgress) -> None:
+        """Show how far the claim's work is; it changes no version, so it stands in nobody's way."""
+        where = _of(claimed.tenant) | {"_id": claimed.id, "job.token": claimed.job.token, "job.status": JobStatus.RUNNING.value}
+        await self._documents.update(where, {"$set": {"progress": to_builtins(progress)}})
 
     async def page(
         self, tenant: Tenant, matching: Mapping[str, Any], limit: int, *, before: str | None = None, offset: int = 0

@@ -109,6 +109,12 @@ class SpokenSegment(Strict):
     words: list[SpokenWord]
 
 
+class Progress(Strict):
+    percent: Annotated[int, msgspec.Meta(ge=0, le=100)]
+    stage: str
+    estimated_completion_at: Time | None
+
+
 class Transcription(Strict):
     id: TranscriptionId
     project_id: ProjectId
@@ -124,6 +130,7 @@ class Transcription(Strict):
     word_count: int | None
     speaker_count: int | None
     confidence: float | None
+    progress: Progress | None
     segments: list[SpokenSegment] | None
     text: str | None
     full_text: str | None

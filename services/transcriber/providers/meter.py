@@ -22,13 +22,13 @@ class Meter:
         """Hand on what is heard, reporting where it ends."""
         for segment in segments:
             yield segment
-            self.reached(segment.end)
+            self.reached(segment.end, segment)
 
-    def reached(self, time_s: float) -> None:
-        """Report that the present pass has come so far."""
+    def reached(self, time_s: float, *heard: Segment) -> None:
+        """Report that the present pass has come so far, and what was heard last."""
         part = min(time_s / self._total_s, 1.0) if self._total_s else 0.0
         self._fraction = max(self._fraction, self._share * (self._passed + part) / self._passes)
-        self._report(Progress(self._fraction, self._stage))
+        self._report(Progress(self._fraction, self._stage, heard))
 
     def next_pass(self) -> None:
         """Begin with the audio again."""

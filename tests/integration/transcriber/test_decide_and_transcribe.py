@@ -7,6 +7,7 @@ import pytest
 
 from services.transcriber.decide import DecideTranscription
 from services.transcriber.job_rules import TranscriptionJobRules
+from services.transcriber.show_progress import ShowProgress
 from services.transcriber.store_result import StoreResult
 from services.transcriber.transcribe import TranscribeRecording
 from shared.domain.clock import now
@@ -81,6 +82,7 @@ class Scene:
             recordings=self.recordings,
             store=self.files,
             results=StoreResult(self.transcripts, self.leases, {}),
+            progress=ShowProgress(self.transcriptions, self.transcripts),
             providers=(self.parrot,),
             spool=spool,
         )
