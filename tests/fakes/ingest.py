@@ -3,7 +3,7 @@
 import httpx
 import msgspec
 
-from services.ingest.app import Stores, joined, served
+from services.ingest.join import Stores, joined, served
 from services.ingest.settings import ApiSettings
 from shared.domain.clock import now
 from shared.domain.errors import AlreadyExists, TransientFailure
@@ -15,9 +15,9 @@ from tests.fakes.answers import FakeAnswers, FakeUploadTokens, FakeWindows
 from tests.fakes.api_client import ApiClient
 from tests.fakes.configs import FakeConfigs
 from tests.fakes.devices import FakeCommands, FakeDevices, FakeEndUsers
+from tests.fakes.event_log import FakeEventLog
 from tests.fakes.objects import FakeObjects
 from tests.fakes.provider_keys import FakeProviderKeys
-from tests.fakes.event_log import FakeEventLog
 from tests.fakes.webhook_stores import FakeDeliveries, FakeEndpoints
 
 ADMIN_TOKEN = "admin-token-for-tests"
