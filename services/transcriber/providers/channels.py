@@ -8,6 +8,7 @@ import numpy as np
 from av.audio.resampler import AudioResampler
 from numpy.typing import NDArray
 
+from services.transcriber.providers.decode import by_channel
 from services.transcriber.samples import RATE
 
 MOST = 8  # channels that are told apart; a file with more is no conversation
@@ -24,7 +25,7 @@ def separate_channels(path: Path) -> tuple[int, ...]:
     try:
         with av.open(str(path), metadata_errors="ignore") as container:
             stream = next(iter(container.streams.audio), None)
-            if stream is None or not 1 < len(stream.layout.channels) <= MOST:
+            if stream is None or not 1 < stream.layout.nb_channels <= MOST:
                 return ()
             products = _products(container, stream)
     except (av.error.FFmpegError, ValueError):
@@ -38,16 +39,16 @@ def separate_channels(path: Path) -> tuple[int, ...]:
 
 def _products(container: Any, stream: Any) -> NDArray[np.float64]:  # noqa: ANN401 - av is not typed for us
     """The inner product of each two channels; on the diagonal each channel's energy."""
-    count = len(stream.layout.channels)
+    count = stream.layout.nb_channels
     products = np.zeros((count, count))
-    resampler = AudioResampler(format="fltp", layout=stream.layout, rate=RATE)
+    resampler = AudioResampler(format="flt", layout=stream.layout, rate=RATE)
     heard = 0
     for frame in container.decode(stream):
-        if heard >= LOOKED_AT_S * RATE or len(frame.layout.channels) != count:
+        if heard >= LOOKED_AT_S * RATE or frame.layout.nb_channels != count:
             break
         frame.pts = None
         for resampled in resampler.resample(frame):
-            channels = np.nan_to_num(resampled.to_ndarray().astype(np.float64))
+            channels = np.nan_to_num(by_channel(resampled).astype(np.float64))
             heard += channels.shape[1]
             products += channels @ channels.T
     return products

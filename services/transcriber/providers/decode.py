@@ -17,6 +17,7 @@ LARGEST_GAP_S = 600.0  # ... up to here; beyond it the clock was set anew, as in
 MOST_SILENCE_S = 24 * 3600.0  # in all, lest a forged file keeps a worker busy for ever
 BACKWARD_S = 1.0  # a clock that runs back further than this was set anew too
 MOST_DAMAGED_PACKETS = 1000
+MOST_MIXED = 8  # channels that ffmpeg's libraries mix into one, each as loud as its place asks; of more we take the mean
 
 
 def decoded(path: Path, channel: int | None = None) -> Iterator[Samples]:
@@ -127,9 +128,9 @@ class _Resampling:
     """Turns frames of one format into samples; a stream may change its format in the middle."""
 
     def __init__(self, frame: Any, channel: int | None) -> None:  # noqa: ANN401 - av is not typed for us
-        self._format = self._format_of(frame)
-        self._channel = channel or 0
-        self._resampler = AudioResampler(format="fltp", layout="mono" if channel is None else frame.layout, rate=RATE)
+        self._format, self._channel = self._format_of(frame), channel
+        mixed = channel is None and frame.layout.nb_channels <= MOST_MIXED
+        self._resampler = AudioResampler(format="flt", layout="mono" if mixed else frame.layout, rate=RATE)
 
     @staticmethod
     def _format_of(frame: Any) -> tuple[str, str, int]:  # noqa: ANN401 - av is not typed for us
@@ -150,5 +151,16 @@ class _Resampling:
 
     def _samples(self, frames: Any) -> Iterator[Samples]:  # noqa: ANN401 - av is not typed for us
         for frame in frames:
-            channels: Samples = frame.to_ndarray()
-            yield channels[self._channel] if self._channel < len(channels) else np.zeros_like(channels[0])
+            channels: Samples = by_channel(frame)
+            if self._channel is None:
+                yield channels.mean(axis=0)
+            elif self._channel < len(channels):
+                yield channels[self._channel]
+            else:
+                yield np.zeros_like(channels[0])
+
+
+def by_channel(frame: Any) -> Samples:  # noqa: ANN401 - av is not typed for us
+    """The samples of an interleaved frame, a row for each channel; av breaks down over eight that are not interleaved."""
+    samples: Samples = frame.to_ndarray()
+    return samples.reshape(-1, frame.layout.nb_channels).T
