@@ -163,7 +163,7 @@ def closing_s(monkeypatch):
 
 
 @pytest.mark.parametrize("lasts_s", [-1.0, 1000.0], ids=["a mark ends at once", "a mark stays"])
-@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=250, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(acts=st.lists(ACTS, min_size=2, max_size=8), complete=st.booleans(), seed=st.integers(0, 1 << 32))
 def test_what_is_joined_is_what_senders_were_told(closing_s, lasts_s, acts, complete, seed):
     closing_s(lasts_s)
