@@ -36,6 +36,7 @@ from services.ingest.controllers.provider_keys import ProviderKeyController
 from services.ingest.controllers.recordings import RecordingController
 from services.ingest.controllers.relay import RelayController
 from services.ingest.controllers.transcriptions import TranscriptionController
+from services.ingest.controllers.transcripts import TranscriptController
 from services.ingest.controllers.uploads import UploadAliasController, UploadController
 from services.ingest.controllers.webhook_deliveries import (
     DeliveryController,
@@ -51,11 +52,13 @@ from services.ingest.devices.heartbeat import TakeHeartbeat
 from services.ingest.devices.manage import ManageDevices
 from services.ingest.devices.state import ReportDevices
 from services.ingest.end_users.manage import ManageEndUsers
+from services.ingest.exports.export_transcription import ExportTranscription
 from services.ingest.finalize import Finalize
 from services.ingest.health import ReportHealth
 from services.ingest.idempotency.once import Once
 from services.ingest.idempotency.repeats import recall
 from services.ingest.limits import MAX_BODY_BYTES
+from services.ingest.list_transcriptions import ListTranscriptions
 from services.ingest.live.follow import FollowRecording
 from services.ingest.live.hub import Hub
 from services.ingest.live.ports import LiveRules
@@ -90,6 +93,7 @@ CONTROLLERS = (
     DownloadController,
     UploadAliasController,
     TranscriptionController,
+    TranscriptController,
     ConfigSchemaController,
     EffectiveConfigController,
     OrganizationConfigController,
@@ -135,6 +139,8 @@ class UseCases(msgspec.Struct, frozen=True, kw_only=True):
     offer_download: OfferDownload
     start_transcription: StartTranscription
     read_transcriptions: ReadTranscriptions
+    list_transcriptions: ListTranscriptions
+    export_transcription: ExportTranscription
     find_target: FindTarget
     configure: Configure
     manage_provider_keys: ManageProviderKeys

@@ -29,11 +29,13 @@ from services.ingest.devices.state import ReportDevices
 from services.ingest.edge import Edge
 from services.ingest.end_users.manage import ManageEndUsers
 from services.ingest.end_users.ports import EndUserStore
+from services.ingest.exports.export_transcription import ExportTranscription
 from services.ingest.finalize import Finalize
 from services.ingest.health import ReportHealth
 from services.ingest.http import UseCases, http_app
 from services.ingest.idempotency.once import Once
 from services.ingest.idempotency.repeats import KeepsAnswers
+from services.ingest.list_transcriptions import ListTranscriptions
 from services.ingest.live import ports as live_ports
 from services.ingest.live.follow import FollowRecording
 from services.ingest.live.hub import Hub
@@ -161,9 +163,12 @@ def _of_providers(api: ApiSettings, stores: Stores, pager: Pager) -> dict[str, A
     """Join the use cases that have to know the providers of transcriptions."""
     providers = ConfiguredProviders({ProviderName.WHISPER, *api.cloud_providers}, stores.provider_keys)
     recordings, transcriptions = stores.recordings, stores.transcriptions
+    read = ReadTranscriptions(recordings, transcriptions, stores.transcripts)
     return {
         "start_transcription": StartTranscription(recordings, transcriptions, Outbox(stores.relay), providers),
-        "read_transcriptions": ReadTranscriptions(recordings, transcriptions, stores.transcripts),
+        "read_transcriptions": read,
+        "list_transcriptions": ListTranscriptions(recordings, transcriptions, stores.transcripts, pager),
+        "export_transcription": ExportTranscription(read),
         "configure": Configure(stores.configs, pager, providers),
         "manage_provider_keys": ManageProviderKeys(stores.provider_keys),
     }

@@ -86,6 +86,9 @@ class TranscriptReader(Protocol):
     async def get(self, tenant: Tenant, transcription_id: str) -> Transcript | None:
         """Return the transcript, if it is there."""
 
+    async def texts(self, tenant: Tenant, transcription_ids: Sequence[str]) -> dict[str, str]:
+        """Return the texts alone, by id, of those that are there."""
+
 
 class ObjectStore(Protocol):
     """The bucket."""

@@ -1,5 +1,6 @@
 """The one map of errors to HTTP: status, code, and the envelope of contract A4."""
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -38,6 +39,7 @@ _STATUSES: Mapping[type[Exception], tuple[int, str]] = {
     refusals.ContentMismatch: (409, "content_hash_mismatch"),
     refusals.SizeMismatch: (409, "content_size_mismatch"),
     refusals.TranscriptionInProgress: (409, "transcription_in_progress"),
+    refusals.TranscriptionNotCompleted: (409, "transcription_not_completed"),
     refusals.LimitReached: (409, "limit_reached"),
     refusals.EndpointDisabled: (409, "endpoint_disabled"),
     refusals.LengthRequired: (411, "length_required"),
@@ -64,6 +66,7 @@ _FRAMEWORK_MESSAGES: Mapping[int, str] = {
     413: f"a JSON body may be {MAX_BODY_BYTES} bytes at most",
     500: "the server failed",
 }
+_MISSING = re.compile(r"Missing required \w+ parameter '([^']+)'")
 _RETRY_AFTER_S = 5
 _OF_THE_MOMENT = (TransitionRefused, BodyMismatch)
 
@@ -165,7 +168,13 @@ def _invalid(error: ValidationException) -> Problem:
     extra = error.extra if isinstance(error.extra, list) and error.extra else [{}]
     first = extra[0] if isinstance(extra[0], dict) else {}
     message = str(first.get("message") or error.detail)
-    return Problem(status=400, code="invalid_request", message=message, param=first.get("key"))
+    return Problem(status=400, code="invalid_request", message=message, param=first.get("key") or _missing(error.detail))
+
+
+def _missing(detail: str) -> str | None:
+    """Return the name of a required parameter that did not come, which the framework says in its message alone."""
+    found = _MISSING.match(detail)
+    return found and found[1]
 
 
 def _framework(error: HTTPException) -> Problem:

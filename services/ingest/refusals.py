@@ -161,6 +161,10 @@ class RecordingNotReady(Refused):
     may_pass = True
 
 
+class TranscriptionNotCompleted(Refused):
+    """There is no transcript of this transcription, or not yet."""
+
+
 class TranscriptionInProgress(Refused):
     """The recording is being transcribed already."""
 

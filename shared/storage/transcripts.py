@@ -1,5 +1,6 @@
 """The `transcripts` collection: text, segments and words, apart from the transcription because they are large."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -59,6 +60,13 @@ class Transcripts:
             {"_id": transcription_id, "project_id": tenant.project_id, "mode": tenant.mode.value}
         )
         return None if stored is None else stored.transcript
+
+    async def texts(self, tenant: Tenant, transcription_ids: Sequence[str]) -> dict[str, str]:
+        """Return the texts alone, by id, of those that are there and the tenant's."""
+        owner = {"project_id": tenant.project_id, "mode": tenant.mode.value}
+        where = {"_id": {"$in": list(transcription_ids)}, **owner}
+        found = await self._documents.project(where, ["transcript.text"], None, len(transcription_ids))
+        return {document["_id"]: document["transcript"]["text"] for document in found}
 
     async def erase_texts(self, tenant: Tenant, recording_id: str) -> None:
         """Remove the transcripts of a recording for good."""

@@ -107,6 +107,9 @@ class FakeTranscripts:
     async def get(self, tenant, transcription_id):
         return self.kept.get((tenant, transcription_id))
 
+    async def texts(self, tenant, transcription_ids):
+        return {one: self.kept[tenant, one].text for one in transcription_ids if (tenant, one) in self.kept}
+
 
 class FakeRows:
     """Organizations, projects, keys and endpoints: rows by id."""

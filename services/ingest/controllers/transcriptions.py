@@ -1,16 +1,20 @@
-"""Transcriptions: start by either route, read one."""
+"""Transcriptions: start by either route, list, read one."""
 
 from litestar import Controller, get, post
 from litestar.di import NamedDependency
-from litestar.params import FromPath, JSONBody
+from litestar.params import FromPath, FromQuery, JSONBody
 
 from services.ingest import refusals
 from services.ingest.api_request import ApiRequest, requires
 from services.ingest.bodies import CreateTranscription, Transcribe
+from services.ingest.list_transcriptions import ListTranscriptions
+from services.ingest.paging import DEFAULT_LIMIT, PageRequest
 from services.ingest.rates.limiter import Bucket
 from services.ingest.read_transcriptions import ReadTranscriptions
 from services.ingest.start_transcription import StartTranscription
-from services.ingest.views.transcriptions import TranscriptionView, transcription_view
+from services.ingest.views.pages import PageView
+from services.ingest.views.transcriptions import TranscriptionView, listed_view, transcription_view
+from shared.domain.transcription import TranscriptionStatus
 
 _REFUSES = [
     refusals.NotFound,
@@ -56,6 +60,24 @@ class TranscriptionController(Controller):
         transcription = await start_transcription(request.caller, data.recording_id, data, request.context.claim)
         request.context.note(transcription_id=transcription.id, recording_id=data.recording_id)
         return transcription_view(transcription)
+
+    @get("/transcriptions", guards=[requires("transcriptions:read")])
+    async def list_page(  # noqa: PLR0913, PLR0917 - the query parameters of the contract
+        self,
+        request: ApiRequest,
+        list_transcriptions: NamedDependency[ListTranscriptions],
+        limit: FromQuery[int] = DEFAULT_LIMIT,
+        offset: FromQuery[int | None] = None,
+        cursor: FromQuery[str | None] = None,
+        recording_id: FromQuery[str | None] = None,
+        status: FromQuery[TranscriptionStatus | None] = None,
+    ) -> PageView[TranscriptionView]:
+        """List transcriptions, newest first.
+
+        `text` is that of the newest ones when a page's texts are long; `segments` are read one by one.
+        """
+        page = PageRequest(limit, offset, cursor)
+        return listed_view(await list_transcriptions(request.caller, page, recording_id=recording_id, status=status))
 
     @get("/transcriptions/{transcription_id:str}", guards=[requires("transcriptions:read")])
     async def read(

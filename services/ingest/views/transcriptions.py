@@ -1,5 +1,9 @@
 """Transcriptions with their text."""
 
+import msgspec
+
+from services.ingest.list_transcriptions import TranscriptionPage
+from services.ingest.views.pages import PageView, page_view
 from shared.domain.transcript import Segment, Transcript
 from shared.domain.transcription import Transcription, TranscriptionStatus
 from shared.events.resources import TranscriptionResource, transcription_resource
@@ -27,3 +31,12 @@ def transcription_view(transcription: Transcription, transcript: Transcript | No
         full_text=text,
         segments=None if transcript is None else transcript.segments,
     )
+
+
+def listed_view(found: TranscriptionPage) -> PageView[TranscriptionView]:
+    """Show a page of transcriptions: with their texts, as far as they are at hand, and without segments."""
+    return page_view(found.page, [_listed(item, found.texts.get(item.id)) for item in found.page.items])
+
+
+def _listed(transcription: Transcription, text: str | None) -> TranscriptionView:
+    return msgspec.structs.replace(transcription_view(transcription), text=text, full_text=text)

@@ -186,6 +186,14 @@ QUERIES = {
     "projects of one organization": lambda r: r.projects.page("org_1", 26),
     "a transcript": lambda r: r.transcripts.get(TENANT, "txn_1"),
 }
+QUERIES |= {
+    f"transcriptions by {matching} {position}": lambda r, matching=matching, position=position: r.transcriptions.page(
+        TENANT, matching, 26, **position
+    )
+    for matching in ({}, {"status": "pending"}, {"recording_id": "rec_1"}, {"recording_id": "rec_1", "status": "failed"})
+    for position in ({}, {"before": "txn_5"}, {"offset": 10})
+}
+QUERIES["texts of a page"] = lambda r: r.transcripts.texts(TENANT, ["txn_1", "txn_2"])
 FILTERS = ({"status": "uploaded"}, {"status": "failed"}, {"device_id": "dev_1"}, {"end_user_id": "eu_1"}, {})
 QUERIES |= {
     f"recordings by {matching} {position}": lambda r, matching=matching, position=position: r.recordings.page(

@@ -1,0 +1,1 @@
+"""A finished transcript as a file: plain text, captions, JSON."""
