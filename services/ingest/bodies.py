@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from services.ingest.limits import MAX_CHUNK_NUMBER, MAX_INTEGER, MAX_NAME
+from shared.domain.caller import SCOPES
 from shared.domain.media import MediaType
 from shared.domain.tenant import Mode
 from shared.domain.transcription import ProviderName, Redaction
@@ -20,6 +21,7 @@ ChunkNumber = Annotated[int, msgspec.Meta(ge=1, le=MAX_CHUNK_NUMBER)]
 Milliseconds = Annotated[int, msgspec.Meta(ge=0, le=MAX_INTEGER)]
 Sha256 = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-fA-F]{64}\Z")]
 Md5 = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-fA-F]{32}\Z")]
+SCOPE = msgspec.Meta(extra_json_schema={"enum": list(SCOPES)})
 Language = Annotated[str, msgspec.Meta(min_length=1, max_length=10)]
 
 
@@ -121,11 +123,11 @@ class CreateKey(msgspec.Struct, kw_only=True):
 
     mode: Mode = Mode.LIVE
     name: Name | None = None
-    scopes: Annotated[list[str], msgspec.Meta(min_length=1)] | None = None
+    scopes: Annotated[list[Annotated[str, SCOPE]], msgspec.Meta(min_length=1)] | None = None
     expires_at: Moment | None = None
 
 
 class PutProviderKey(msgspec.Struct, kw_only=True):
     """`PUT /provider-keys/{provider}`."""
 
-    api_key: Annotated[str, msgspec.Meta(min_length=1, max_length=512)]
+    api_key: Annotated[str, msgspec.Meta(min_length=1, max_length=512, extra_json_schema={"pattern": "^[!-~]+$"})]

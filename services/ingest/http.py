@@ -3,7 +3,7 @@
 from typing import Any
 
 import msgspec
-from litestar import Litestar
+from litestar import Litestar, Request, Response
 from litestar.datastructures import State
 from litestar.di import Provide
 
@@ -75,6 +75,7 @@ from services.ingest.relay_chunk import RelayChunk
 from services.ingest.relay_upload import RelayUpload
 from services.ingest.request_upload import OfferChunkUrls, RequestUploadUrl
 from services.ingest.start_transcription import StartTranscription
+from services.ingest.strict_query import check_query
 from services.ingest.webhooks.deliveries import ManageDeliveries
 from services.ingest.webhooks.endpoints import ManageEndpoints
 from shared.telemetry.health import Health
@@ -161,7 +162,7 @@ def http_app(use_cases: UseCases) -> Litestar:
         route_handlers=CONTROLLERS,
         dependencies={name: _provided(getattr(use_cases, name)) for name in UseCases.__struct_fields__},
         exception_handlers={Exception: answer_problem},
-        before_request=recall,
+        before_request=_before,
         request_class=ApiRequest,
         response_class=ApiResponse,
         request_max_body_size=MAX_BODY_BYTES,
@@ -173,6 +174,12 @@ def http_app(use_cases: UseCases) -> Litestar:
     )
     app.state.document = Document(app)
     return app
+
+
+async def _before(request: Request[Any, Any, Any]) -> Response[bytes] | None:
+    """Run before every handler."""
+    check_query(request)
+    return await recall(request)
 
 
 def _provided(use_case: Any) -> Provide:  # noqa: ANN401 - each of them

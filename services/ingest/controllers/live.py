@@ -21,7 +21,7 @@ class LiveController(Controller):
         "/",
         guards=[requires(SCOPE)],
         refuses=[refusals.NotFound, refusals.TooManyStreams],
-        answers={"text/event-stream": {"schema": {"type": "string"}}},
+        answers={"text/event-stream": {"schema": {"type": "object", "required": ["data"]}}},
     )
     async def follow(
         self,

@@ -13,6 +13,7 @@ from services.ingest.openapi.schemas import Schema, Schemas
 from services.ingest.paging import DEFAULT_LIMIT, MAX_LIMIT, MAX_OFFSET
 from shared.domain.config.sections import SECTIONS
 from shared.domain.wire import ID_CHARACTERS, id_pattern
+from shared.events.topics import PUBLIC_EVENT_TYPES
 
 _PLACES = {PathParameter: "path", QueryParameter: "query", HeaderParameter: "header"}
 
@@ -30,6 +31,7 @@ _SCHEMAS: dict[str, Schema] = {
     "section": {"type": "string", "enum": sorted(SECTIONS)},
     "upload_id": {"type": "string", "pattern": f"^(rec|med)_{ID_CHARACTERS}$"},
     "transcription_id": {"type": "string", "pattern": id_pattern("txn")},
+    "event_type": {"type": "string", "enum": list(PUBLIC_EVENT_TYPES)},
     "limit": {"type": "integer", "minimum": 1, "maximum": MAX_LIMIT, "default": DEFAULT_LIMIT},
     "offset": {"type": "integer", "minimum": 0, "maximum": MAX_OFFSET},
     "cursor": {"type": "string", "maxLength": 512},
@@ -49,7 +51,7 @@ _DESCRIPTIONS = {
     "signature": "Of the signed URL: what makes it a credential.",
 }
 _IDEMPOTENCY_KEY: Schema = {"type": "string", "pattern": "^[A-Za-z0-9_-]{1,255}$"}
-_PATH_ONLY = ("end_user_id", "device_id")  # filters take any text
+_PATH_ONLY = ("device_id", "end_user_id", "organization_id", "recording_id")  # filters take any text
 
 
 def parameters_of(handler: HTTPRouteHandler, schemas: Schemas) -> list[dict[str, Any]]:

@@ -58,7 +58,13 @@ def _operation(topic: Topic, schemas: Schemas) -> dict[str, Any]:
         "description": description,
         "tags": ["Webhooks"],
         "parameters": [
-            {"name": name, "in": "header", "required": True, "description": text, "schema": {"type": "string", "pattern": pattern}}
+            {
+                "name": name,
+                "in": "header",
+                "required": True,
+                "description": text,
+                "schema": {"type": "string", "pattern": pattern},
+            }
             for name, (text, pattern) in _HEADERS.items()
         ],
         "requestBody": {"required": True, "content": {"application/json": {"schema": _body(topic, schemas)}}},

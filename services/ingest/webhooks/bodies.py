@@ -4,10 +4,12 @@ from typing import Annotated, Any
 
 import msgspec
 
-from shared.domain.webhook import EndpointStatus
+from shared.domain.webhook import ALL_EVENTS, EndpointStatus
+from shared.events.topics import PUBLIC_EVENT_TYPES
 
 Url = Annotated[str, msgspec.Meta(min_length=1, max_length=2048)]
-Events = Annotated[list[str], msgspec.Meta(min_length=1, max_length=100)]
+EventType = Annotated[str, msgspec.Meta(extra_json_schema={"enum": [ALL_EVENTS, *PUBLIC_EVENT_TYPES]})]
+Events = Annotated[list[EventType], msgspec.Meta(min_length=1, max_length=100)]
 Description = Annotated[str, msgspec.Meta(max_length=1024)]
 MAX_GRACE_S = 30 * 86_400
 
@@ -40,4 +42,4 @@ class RotateSecret(msgspec.Struct, kw_only=True):
 class SendTest(msgspec.Struct, kw_only=True):
     """`POST /webhook-endpoints/{id}/test`: which event to send an example of."""
 
-    event_type: Annotated[str, msgspec.Meta(max_length=100)] | None = None
+    event_type: Annotated[str, msgspec.Meta(max_length=100, extra_json_schema={"enum": list(PUBLIC_EVENT_TYPES)})] | None = None
