@@ -44,7 +44,7 @@ class Ingest:
         self._tail = Tail(platform.broker, self._hub)
         self.app = served(settings.api, use_cases)
         remains = Remains(platform.recordings, use_cases.bind_devices.release, use_cases.delete_recording)
-        self._erase_end_users = EraseEndUsers(stores.end_users, remains)
+        self._erase_end_users = EraseEndUsers(EndUsers(mongo), remains)
 
     async def start(self) -> None:
         """Connect; the bucket and the topics are made as soon as their servers answer."""

@@ -172,3 +172,42 @@ async def test_an_application_that_cannot_start_is_an_error_and_no_exit():
 async def test_a_taken_port_is_an_error(server):
     with pytest.raises(OSError, match="in use"):
         HttpServer(echo_length, "127.0.0.1", server.port)
+
+
+async def endless(scope, receive, send) -> None:
+    """Answer for as long as the client is there, and note that it has gone."""
+    if scope["type"] == "lifespan":
+        await echo_length(scope, receive, send)
+        return
+    await receive()
+    leaving = asyncio.create_task(receive())
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    while not leaving.done():
+        await send({"type": "http.response.body", "body": bytes(65_536), "more_body": True})
+        await asyncio.sleep(0)
+    scope["state"]["left"].set()
+
+
+@pytest.mark.parametrize("reads", [False, True])
+async def test_a_client_that_does_not_read_its_answer_is_left(monkeypatch, reads):
+    monkeypatch.setattr(http_server, "ANSWER_IDLE_TIMEOUT_S", 0.5)
+    left = asyncio.Event()
+
+    async def app(scope, receive, send):
+        await endless({**scope, "state": {"left": left}}, receive, send)
+
+    server = HttpServer(app, "127.0.0.1", 0)
+    await server.start()
+    reader, writer = await asyncio.open_connection("127.0.0.1", server.port, limit=1024)
+    writer.write(b"GET / HTTP/1.1\r\nhost: a\r\n\r\n")
+    try:
+        if reads:
+            ends = asyncio.get_running_loop().time() + 3
+            while asyncio.get_running_loop().time() < ends:
+                await reader.read(1_000_000)
+            assert not left.is_set()
+        else:
+            await asyncio.wait_for(left.wait(), DEADLINE_S)
+    finally:
+        writer.transport.abort()
+        await server.drain(DEADLINE_S)

@@ -1,0 +1,44 @@
+"""`python -m services.ingest.reseal`: the last step but one of changing the sealing key."""
+
+from shared.domain.transcription import ProviderName
+from shared.storage.mongo import Mongo
+from shared.storage.provider_keys import ProviderKeys
+from shared.storage.webhook_endpoints import WebhookEndpoints
+from tests.fakes.sealing import OTHER_SEALING_KEY, SEALING_KEY, a_sealing
+from tests.fakes.webhook_facts import TENANT, an_endpoint
+from tests.integration.ingest.test_ingest_process import start
+
+
+async def reseal(mongo_settings, *keys):
+    """Run it with these keys; its status and what it printed."""
+    database = {"mongo_url": mongo_settings.mongo_url, "mongo_database": mongo_settings.mongo_database}
+    process = await start("services.ingest.reseal", **database, sealing_keys=",".join(keys))
+    out, err = await process.communicate()
+    return process.returncode, out.decode() + err.decode()
+
+
+async def test_what_was_sealed_under_the_old_key_opens_under_the_new_one_alone(mongo_settings):
+    mongo = Mongo(mongo_settings)
+    endpoints, keys = WebhookEndpoints(mongo, a_sealing()), ProviderKeys(mongo, a_sealing())
+    for collection in (endpoints, keys):
+        await collection.ensure_indexes()
+    made = [an_endpoint("https://a.example/") for _ in range(3)]
+    for endpoint in made:
+        await endpoints.add(endpoint)
+    await endpoints.remove(TENANT, made[2].id)
+    await keys.put(TENANT, ProviderName.DEEPGRAM, "a provider's key")
+    assert await reseal(mongo_settings, OTHER_SEALING_KEY, SEALING_KEY) == (0, "sealed anew: 3 documents\n")
+    assert await reseal(mongo_settings, OTHER_SEALING_KEY, SEALING_KEY) == (0, "sealed anew: 0 documents\n")
+    new = a_sealing(OTHER_SEALING_KEY)
+    for endpoint in made[:2]:
+        assert (await WebhookEndpoints(mongo, new).get(TENANT, endpoint.id)).secrets == endpoint.secrets
+    assert await ProviderKeys(mongo, new).secret(TENANT, ProviderName.DEEPGRAM) == "a provider's key"
+    status, said = await reseal(mongo_settings, SEALING_KEY)
+    assert (status, "not among EARWITNESS_SEALING_KEYS" in said) == (75, True)
+    mongo.close()
+
+
+async def test_without_keys_it_says_so(mongo_settings):
+    process = await start("services.ingest.reseal", mongo_url=mongo_settings.mongo_url)
+    _, err = await process.communicate()
+    assert (process.returncode, b"EARWITNESS_SEALING_KEYS is missing" in err) == (78, True)
