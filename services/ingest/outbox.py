@@ -32,9 +32,9 @@ class Outbox:
         return stored
 
 
-async def decided_anew(attempt: Callable[[], Awaitable[T]]) -> T:
-    """Run `attempt`, which reads, decides and saves, until its decision was not overtaken; at most a few times."""
-    for _ in range(_TRIES):
+async def decided_anew(attempt: Callable[[], Awaitable[T]], tries: int = _TRIES) -> T:
+    """Run `attempt`, which reads, decides and saves, until its decision was not overtaken; at most `tries` times."""
+    for _ in range(tries):
         try:
             return await attempt()
         except VersionConflict as conflict:

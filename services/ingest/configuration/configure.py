@@ -1,6 +1,9 @@
 """Configuration of one subject: what counts for it, what it says itself, and how it came to say so (contract section 16)."""
 
-from typing import Any
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
+from weakref import WeakValueDictionary
 
 from services.ingest.configuration.ports import ConfigStore
 from services.ingest.configuration.targets import Target
@@ -17,7 +20,9 @@ from shared.domain.tenant import Tenant
 from shared.telemetry.logs import get_logger
 
 log = get_logger()
+T = TypeVar("T")
 
+_TRIES = 50  # replicas with many changes in hand overtake each other about every second time
 _NOBODY = Tenant("admin")  # cursors of the operator's lists belong to no project
 
 
@@ -26,6 +31,7 @@ class Configure:
 
     def __init__(self, configs: ConfigStore, pager: Pager, providers: ConfiguredProviders) -> None:
         self._configs, self._pager, self._providers = configs, pager, providers
+        self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     async def read(self, target: Target, section: str) -> Resolved:
         """Return the section as it counts for the subject."""
@@ -58,9 +64,7 @@ class Configure:
             await self._configs.save(before, after, change)
             return result
 
-        result = await decided_anew(attempt)
-        await self._file(target.subject.key(known.name))
-        return result
+        return await self._in_turn(target.subject.key(known.name), attempt)
 
     async def reset(self, target: Target, section: str) -> None:
         """Forget what the subject says; doing it again changes nothing."""
@@ -72,8 +76,7 @@ class Configure:
                     after, change = before.changed(None, _author(target))
                     await self._configs.save(before, after, change)
 
-        await decided_anew(attempt)
-        await self._file(target.subject.key(known.name))
+        await self._in_turn(target.subject.key(known.name), attempt)
 
     async def history(self, target: Target, section: str, request: PageRequest) -> Page[ConfigChange]:
         """Return a page of the changes of what the subject says about the section, newest first."""
@@ -84,6 +87,13 @@ class Configure:
 
         tenant = target.subject.tenant or _NOBODY
         return await self._pager.page(tenant, f"config:{target.subject.key(known.name)}", request, read)
+
+    async def _in_turn(self, override_id: str, attempt: Callable[[], Awaitable[T]]) -> T:
+        """Run `attempt` after those of this replica that came before; those of others are found out when it saves."""
+        async with self._turns.setdefault(override_id, asyncio.Lock()):
+            result = await decided_anew(attempt, _TRIES)
+        await self._file(override_id)
+        return result
 
     async def _file(self, override_id: str) -> None:
         try:

@@ -4,7 +4,10 @@ import asyncio
 
 import pytest
 
+from shared.domain.config.levels import ConfigLevel, ConfigSubject
 from shared.domain.config.sections import SECTIONS
+from shared.domain.tenant import Tenant
+from tests.fakes.configs import say
 
 LEVELS = ("organization", "project", "end_user", "device")
 
@@ -211,8 +214,9 @@ async def test_a_change_stands_on_record_though_the_audit_was_away(api, world):
 async def test_a_change_that_was_overtaken_is_decided_anew(api, world):
     path = f"{world['project']}/upload"
 
-    async def overtake():
-        await api.ok("PUT", path, {"streaming_chunk_kb": 512})
+    async def overtake():  # as another replica does
+        subject = ConfigSubject(ConfigLevel.PROJECT, api.project_id, Tenant(api.project_id))
+        await say(api.stores.configs, subject, "upload", {"streaming_chunk_kb": 512})
 
     api.stores.configs.overtaking = overtake
     answer = await api.ok("PUT", path, {"allow_roaming": True})

@@ -79,16 +79,27 @@ async def test_changes_at_once_on_two_replicas_all_count_and_follow_each_other_o
     assert {change["request_id"] for change in changes} == {answer.headers["X-Request-Id"] for answer in answers}
 
 
+async def test_a_crowd_of_changes_on_two_replicas_is_served(two):
+    path = f"/projects/{two[0].project_id}/config/upload"
+    bodies = [{"streaming_chunk_kb": 64 + number} for number in range(32)]
+    answers = await asyncio.gather(*(two[number % 2].call("PUT", path, body) for number, body in enumerate(bodies)))
+    assert {answer.status_code for answer in answers} == {200}
+    changes = (await two[0].ok("GET", f"{path}/history?limit=100"))["data"]
+    assert sorted(change["after"]["streaming_chunk_kb"] for change in changes) == list(range(64, 96))
+    assert (await two[1].ok("GET", path))["value"]["streaming_chunk_kb"] == changes[0]["after"]["streaming_chunk_kb"]
+
+
 async def test_a_replica_that_dies_before_it_files_a_change_leaves_it_on_record(two, deployment, monkeypatch):
     one, other = two
     path = f"/projects/{one.project_id}/config/upload"
 
-    async def die(_override_id):
+    async def die(*_):
         raise asyncio.CancelledError
 
-    monkeypatch.setattr(one.service._configs, "file", die)
-    with pytest.raises(Exception):  # noqa: B017 - however a connection ends
-        (await one.call("PUT", path, {"allow_roaming": True})).raise_for_status()
+    with monkeypatch.context() as dying:
+        dying.setattr(ConfigOverrides, "file", die)
+        with pytest.raises(Exception):  # noqa: B017 - however a connection ends
+            (await one.call("PUT", path, {"allow_roaming": True})).raise_for_status()
     mongo = Mongo(deployment.mongo)
     tenant = Tenant(one.project_id)
     subject = ConfigSubject(ConfigLevel.PROJECT, one.project_id, tenant)
