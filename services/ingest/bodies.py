@@ -9,7 +9,7 @@ from services.ingest.limits import MAX_CHUNK_NUMBER, MAX_INTEGER, MAX_NAME
 from shared.domain.caller import SCOPES
 from shared.domain.media import MediaType
 from shared.domain.tenant import Mode
-from shared.domain.transcription import ProviderName, Redaction
+from shared.domain.transcription import Priority, ProviderName, Redaction
 
 Name = Annotated[str, msgspec.Meta(max_length=MAX_NAME)]
 RequiredName = Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_NAME)]
@@ -97,6 +97,7 @@ class Transcribe(msgspec.Struct, kw_only=True):
     prompt: Annotated[str, msgspec.Meta(max_length=1000)] | None = None
     vocabulary: Annotated[list[Word], msgspec.Meta(max_length=100)] | None = None
     redact: Annotated[list[Redaction], msgspec.Meta(max_length=10)] | None = None
+    priority: Priority | None = None
 
 
 class CreateTranscription(Transcribe, kw_only=True):

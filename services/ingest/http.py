@@ -12,6 +12,7 @@ from services.ingest.admission import Admission
 from services.ingest.api_request import ApiRequest
 from services.ingest.api_response import ApiResponse
 from services.ingest.authentication import AdminGate, Authenticate
+from services.ingest.cancel_transcription import CancelTranscription
 from services.ingest.complete_upload import CompleteUpload
 from services.ingest.configuration.configure import Configure
 from services.ingest.configuration.targets import FindTarget
@@ -67,6 +68,7 @@ from services.ingest.open_recording import OpenRecording
 from services.ingest.openapi.document import Document
 from services.ingest.problems import answer_problem
 from services.ingest.provider_keys import ManageProviderKeys
+from services.ingest.queue_place import FindQueuePlace
 from services.ingest.rates.strangers import Strangers
 from services.ingest.read_recordings import ReadRecordings
 from services.ingest.read_transcriptions import ReadTranscriptions
@@ -139,6 +141,8 @@ class UseCases(msgspec.Struct, frozen=True, kw_only=True):
     relay_chunk: RelayChunk
     offer_download: OfferDownload
     start_transcription: StartTranscription
+    cancel_transcription: CancelTranscription
+    find_queue_place: FindQueuePlace
     read_transcriptions: ReadTranscriptions
     list_transcriptions: ListTranscriptions
     export_transcription: ExportTranscription

@@ -10,6 +10,7 @@ from services.ingest import ports
 from services.ingest.administer import Administer, AdminStores
 from services.ingest.admission import Admission
 from services.ingest.authentication import AdminGate, Authenticate
+from services.ingest.cancel_transcription import CancelTranscription
 from services.ingest.chunk_bodies import ChunkBodies
 from services.ingest.chunk_route import ChunkRoute
 from services.ingest.complete_upload import CompleteUpload
@@ -44,6 +45,7 @@ from services.ingest.open_recording import ChunkTemplates, OpenRecording
 from services.ingest.outbox import Outbox
 from services.ingest.paging import Pager
 from services.ingest.provider_keys import ConfiguredProviders, ManageProviderKeys
+from services.ingest.queue_place import FindQueuePlace
 from services.ingest.rates.limiter import RateLimiter, Rates
 from services.ingest.rates.strangers import Strangers
 from services.ingest.read_recordings import ReadRecordings
@@ -165,6 +167,8 @@ def _of_providers(api: ApiSettings, stores: Stores, pager: Pager) -> dict[str, A
     recordings, transcriptions = stores.recordings, stores.transcriptions
     read = ReadTranscriptions(recordings, transcriptions, stores.transcripts)
     return {
+        "cancel_transcription": CancelTranscription(recordings, transcriptions, Outbox(stores.relay)),
+        "find_queue_place": FindQueuePlace(transcriptions),
         "start_transcription": StartTranscription(recordings, transcriptions, Outbox(stores.relay), providers),
         "read_transcriptions": read,
         "list_transcriptions": ListTranscriptions(recordings, transcriptions, stores.transcripts, pager),

@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any, Protocol, TypeVar
 
 from shared.domain.caller import ApiKey, Credential
+from shared.domain.job import Lane
 from shared.domain.kept_answer import Answer, Claim, ClaimedRequest
 from shared.domain.project import Organization, Project
 from shared.domain.provider_key import ProviderKey
@@ -70,6 +71,12 @@ class TranscriptionStore(AggregateStore[Transcription], Protocol):
 
     async def newest_of(self, tenant: Tenant, recording_id: str) -> Transcription | None:
         """Return the recording's newest transcription."""
+
+    async def ahead_of(self, waiting: Transcription, limit: int) -> int:
+        """Return how many of its project's jobs go before one that waits, counted up to `limit`."""
+
+    async def running_of(self, project_id: str, lane: Lane, limit: int) -> int:
+        """Return how many of the project's jobs in the lane are claimed, counted up to `limit`."""
 
     async def page(
         self, tenant: Tenant, matching: Mapping[str, Any], limit: int, *, before: str | None = None, offset: int = 0

@@ -39,6 +39,7 @@ _STATUSES: Mapping[type[Exception], tuple[int, str]] = {
     refusals.ContentMismatch: (409, "content_hash_mismatch"),
     refusals.SizeMismatch: (409, "content_size_mismatch"),
     refusals.TranscriptionInProgress: (409, "transcription_in_progress"),
+    refusals.TranscriptionEnded: (409, "transcription_ended"),
     refusals.TranscriptionNotCompleted: (409, "transcription_not_completed"),
     refusals.LimitReached: (409, "limit_reached"),
     refusals.EndpointDisabled: (409, "endpoint_disabled"),

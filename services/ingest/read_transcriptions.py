@@ -6,7 +6,6 @@ from shared.domain.caller import Caller
 from shared.domain.transcript import Transcript
 from shared.domain.transcription import Transcription, TranscriptionStatus
 
-
 _WITH_TEXT = frozenset({TranscriptionStatus.PROCESSING, TranscriptionStatus.COMPLETED})
 
 
@@ -21,9 +20,17 @@ class ReadTranscriptions:
 
         It is gone with its recording, at the same moment.
         """
-        transcription = await self._transcriptions.get(caller.tenant, transcription_id)
-        if transcription is None or await self._recordings.get(caller.tenant, transcription.recording_id) is None:
-            raise not_found("transcription", transcription_id)
+        transcription = await shown_with_its_recording(self._recordings, self._transcriptions, caller, transcription_id)
         if transcription.status not in _WITH_TEXT:
             return transcription, None
         return transcription, await self._transcripts.get(caller.tenant, transcription_id)
+
+
+async def shown_with_its_recording(
+    recordings: RecordingStore, transcriptions: TranscriptionStore, caller: Caller, transcription_id: str
+) -> Transcription:
+    """Return the transcription; raises `NotFound` when there is none, or its recording is gone."""
+    transcription = await transcriptions.get(caller.tenant, transcription_id)
+    if transcription is None or await recordings.get(caller.tenant, transcription.recording_id) is None:
+        raise not_found("transcription", transcription_id)
+    return transcription

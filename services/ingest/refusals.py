@@ -171,6 +171,10 @@ class TranscriptionInProgress(Refused):
     may_pass = True
 
 
+class TranscriptionEnded(Refused):
+    """The transcription is completed, or has failed: there is nothing left to cancel."""
+
+
 class UnsupportedLanguage(Refused):
     """The provider does not know the language."""
 

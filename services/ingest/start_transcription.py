@@ -15,7 +15,14 @@ from shared.domain.kept_answer import Claim
 from shared.domain.languages import LANGUAGES
 from shared.domain.recording import TRANSCRIBABLE, Recording
 from shared.domain.tenant import Tenant
-from shared.domain.transcription import ProviderName, SpeechOptions, Transcription, TranscriptionRequest, queued_transcription
+from shared.domain.transcription import (
+    Priority,
+    ProviderName,
+    SpeechOptions,
+    Transcription,
+    TranscriptionRequest,
+    queued_transcription,
+)
 from shared.domain.transition import TransitionRefused, VersionConflict
 from shared.events.transcription import TranscriptionEvent, TranscriptionQueued, transcription_event
 from shared.telemetry.logs import get_logger
@@ -49,7 +56,7 @@ class StartTranscription:
             await self._outbox.add(self._transcriptions, transcription, event)
         except AlreadyExists as error:
             raise await self._in_progress(caller.tenant, recording_id) from error
-        await self._reflect(event)
+        await reflect(self._recordings, event)
         return transcription
 
     async def _request(self, tenant: Tenant, body: Transcribe) -> TranscriptionRequest:
@@ -61,6 +68,7 @@ class StartTranscription:
             language=accepted_language(provider, body.language),
             diarization=diarization,
             options=_options(body),
+            priority=body.priority or Priority.NORMAL,
         )
 
     async def _refuse_unready(self, recording: Recording) -> None:
@@ -76,11 +84,13 @@ class StartTranscription:
     async def _in_progress(self, tenant: Tenant, recording_id: str) -> TranscriptionInProgress:
         return _already(await self._transcriptions.newest_of(tenant, recording_id))
 
-    async def _reflect(self, event: TranscriptionEvent) -> None:
-        try:
-            await self._recordings.reflect(event)
-        except (TransientFailure, VersionConflict, TransitionRefused) as error:  # whoever publishes the event does it again
-            log.warning("transcription.not_reflected", recording_id=event.recording_id, error=type(error).__name__)
+
+async def reflect(recordings: RecordingStore, event: TranscriptionEvent) -> None:
+    """Show the fact on its recording; what cannot be shown now is shown by whoever publishes the event."""
+    try:
+        await recordings.reflect(event)
+    except (TransientFailure, VersionConflict, TransitionRefused) as error:
+        log.warning("transcription.not_reflected", recording_id=event.recording_id, error=type(error).__name__)
 
 
 def _options(body: Transcribe) -> SpeechOptions:

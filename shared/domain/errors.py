@@ -20,6 +20,7 @@ class FailureReason(StrEnum):
     UNSUPPORTED_FORMAT = "unsupported_format"
     PROVIDER_NOT_CONFIGURED = "provider_not_configured"
     PROCESSING_ERROR = "processing_error"
+    CANCELLED = "cancelled"
 
 
 class TransientFailure(Exception):

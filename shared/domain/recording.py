@@ -30,7 +30,10 @@ FOLLOWS: Mapping[RecordingStatus, frozenset[RecordingStatus]] = {
     RecordingStatus.PENDING: frozenset({RecordingStatus.UPLOADED, RecordingStatus.INTEGRITY_FAILURE, RecordingStatus.FAILED}),
     RecordingStatus.STREAMING: frozenset({RecordingStatus.UPLOADED, RecordingStatus.FAILED}),
     RecordingStatus.UPLOADED: frozenset({RecordingStatus.PROCESSING, RecordingStatus.FAILED, RecordingStatus.INTEGRITY_FAILURE}),
-    RecordingStatus.PROCESSING: frozenset({RecordingStatus.PROCESSING, RecordingStatus.COMPLETED, RecordingStatus.FAILED}),
+    # Back to `UPLOADED` when its transcription was cancelled: another may be started.
+    RecordingStatus.PROCESSING: frozenset(
+        {RecordingStatus.PROCESSING, RecordingStatus.COMPLETED, RecordingStatus.FAILED, RecordingStatus.UPLOADED}
+    ),
     RecordingStatus.COMPLETED: frozenset({RecordingStatus.PROCESSING}),
     RecordingStatus.FAILED: frozenset(),
     # A whole file whose hash was wrong is uploaded anew and completed again (contract section 6.5).

@@ -132,6 +132,13 @@ def _reflected(recording: Recording, event: TranscriptionEvent) -> Recording:
         fields["status"] = RecordingStatus.COMPLETED
     elif isinstance(event, TranscriptionFailed):
         error = event.transcription.error
+        if error is not None and error.code == FailureReason.CANCELLED:
+            return recording.changed(**fields, **_as_before(recording))
         fields["status"] = RecordingStatus.FAILED
         fields["failure"] = error and Failure(reason=FailureReason(error.code), message=error.message)
     return recording.changed(**fields)
+
+
+def _as_before(recording: Recording) -> dict[str, Any]:
+    """Return what takes the recording back to where a transcription may be started."""
+    return {"status": RecordingStatus.UPLOADED} if recording.status is RecordingStatus.PROCESSING else {}

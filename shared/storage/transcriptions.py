@@ -64,6 +64,16 @@ class Transcriptions(Aggregates[Transcription]):
         where = _of(tenant) | {"deleted_at": None, "recording_id": recording_id}
         return await self._documents.find_one(where, _NEWEST_FIRST)
 
+    async def ahead_of(self, waiting: Transcription, limit: int) -> int:
+        """Return how many of its project's jobs go before one that waits, counted up to `limit`."""
+        job = waiting.job
+        same = {"job.lane": job.lane.value, "project_id": waiting.project_id, "job.worker": None}
+        date = {"$type": "date"}
+        urgent = same | {"job.priority": {"$gt": job.priority}, "job.available_at": date}
+        earlier = same | {"job.priority": job.priority, "job.available_at": date | {"$lt": job.available_at}}
+        counted = await self._documents.count(urgent, limit)
+        return min(limit, counted + (await self._documents.count(earlier, limit) if counted < limit else 0))
+
     async def delete_of(self, tenant: Tenant, recording_id: str) -> None:
         """Delete the transcriptions of a recording: gone from reads, and whoever works on one has lost its lease."""
         where = _of(tenant) | {"recording_id": recording_id, "deleted_at": None}

@@ -132,6 +132,8 @@ class Transcription(Strict):
     confidence: float | None
     progress: Progress | None
     segments: list[SpokenSegment] | None
+    queue_position: int | None
+    estimated_start_at: Time | None
     text: str | None
     full_text: str | None
     error: dict[str, Any] | None

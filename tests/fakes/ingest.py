@@ -83,6 +83,11 @@ class FakeTranscriptions(FakeAggregates):
             raise AlreadyExists(aggregate.recording_id)
         return await super().add(aggregate, *events)
 
+    async def ahead_of(self, waiting, limit):
+        job, same = waiting.job, [item for item in self.documents.values() if item.project_id == waiting.project_id]
+        waits = [item.job for item in same if item.job.available_at and item.job.worker is None and item.job.lane is job.lane]
+        return len([other for other in waits if (-other.priority, other.available_at) < (-job.priority, job.available_at)])
+
     async def newest_of(self, tenant, recording_id):
         return max(self._of(tenant, recording_id), key=lambda item: item.id, default=None)
 

@@ -7,6 +7,8 @@ from litestar.params import FromPath, FromQuery, JSONBody
 from services.ingest import refusals
 from services.ingest.api_request import ApiRequest, requires
 from services.ingest.bodies import CreateTranscription, Transcribe
+from services.ingest.cancel_transcription import CancelTranscription
+from services.ingest.queue_place import FindQueuePlace
 from services.ingest.list_transcriptions import ListTranscriptions
 from services.ingest.paging import DEFAULT_LIMIT, PageRequest
 from services.ingest.rates.limiter import Bucket
@@ -43,11 +45,12 @@ class TranscriptionController(Controller):
         recording_id: FromPath[str],
         data: JSONBody[Transcribe],
         start_transcription: NamedDependency[StartTranscription],
+        find_queue_place: NamedDependency[FindQueuePlace],
     ) -> TranscriptionView:
         """Queue a transcription of the recording."""
         transcription = await start_transcription(request.caller, recording_id, data, request.context.claim)
         request.context.note(transcription_id=transcription.id)
-        return transcription_view(transcription)
+        return transcription_view(transcription, None, await find_queue_place(transcription))
 
     @post("/transcriptions", guards=[requires("transcriptions:write")], refuses=_REFUSES, bucket=Bucket.TRANSCRIPTIONS)
     async def create(
@@ -55,11 +58,12 @@ class TranscriptionController(Controller):
         request: ApiRequest,
         data: JSONBody[CreateTranscription],
         start_transcription: NamedDependency[StartTranscription],
+        find_queue_place: NamedDependency[FindQueuePlace],
     ) -> TranscriptionView:
         """Queue a transcription of the recording that the body names."""
         transcription = await start_transcription(request.caller, data.recording_id, data, request.context.claim)
         request.context.note(transcription_id=transcription.id, recording_id=data.recording_id)
-        return transcription_view(transcription)
+        return transcription_view(transcription, None, await find_queue_place(transcription))
 
     @get("/transcriptions", guards=[requires("transcriptions:read")])
     async def list_page(  # noqa: PLR0913, PLR0917 - the query parameters of the contract
@@ -85,6 +89,23 @@ class TranscriptionController(Controller):
         request: ApiRequest,
         transcription_id: FromPath[str],
         read_transcriptions: NamedDependency[ReadTranscriptions],
+        find_queue_place: NamedDependency[FindQueuePlace],
     ) -> TranscriptionView:
         """Read one, with its text once it is completed."""
-        return transcription_view(*await read_transcriptions.get(request.caller, transcription_id))
+        transcription, transcript = await read_transcriptions.get(request.caller, transcription_id)
+        return transcription_view(transcription, transcript, await find_queue_place(transcription))
+
+    @post(
+        "/transcriptions/{transcription_id:str}/cancel",
+        status_code=200,
+        guards=[requires("transcriptions:write")],
+        refuses=[refusals.NotFound, refusals.TranscriptionEnded],
+    )
+    async def cancel(
+        self,
+        request: ApiRequest,
+        transcription_id: FromPath[str],
+        cancel_transcription: NamedDependency[CancelTranscription],
+    ) -> TranscriptionView:
+        """Cancel one that waits or runs."""
+        return transcription_view(await cancel_transcription(request.caller, transcription_id))

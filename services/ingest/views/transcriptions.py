@@ -1,5 +1,7 @@
 """Transcriptions with their text."""
 
+from services.ingest.queue_place import QueuePlace
+from shared.domain.clock import wire_time_or_none
 import msgspec
 
 from services.ingest.list_transcriptions import TranscriptionPage
@@ -12,15 +14,20 @@ from shared.events.resources import TranscriptionResource, transcription_resourc
 class TranscriptionView(TranscriptionResource, frozen=True, kw_only=True):
     """A transcription; `text` and `full_text` are the same, and null until it is completed (contract A13).
 
-    `segments` of one that is processing are those heard so far; they may change.
+    `segments` of one that is processing are those heard so far; they may change. `queue_position` counts from 1, of one
+    that waits, when it is read by itself.
     """
 
     text: str | None
     full_text: str | None
     segments: tuple[Segment, ...] | None
+    queue_position: int | None
+    estimated_start_at: str | None
 
 
-def transcription_view(transcription: Transcription, transcript: Transcript | None = None) -> TranscriptionView:
+def transcription_view(
+    transcription: Transcription, transcript: Transcript | None = None, place: QueuePlace | None = None
+) -> TranscriptionView:
     """Show a transcription with its text, if there is one."""
     resource = transcription_resource(transcription)
     completed = transcription.status is TranscriptionStatus.COMPLETED
@@ -30,6 +37,8 @@ def transcription_view(transcription: Transcription, transcript: Transcript | No
         text=text,
         full_text=text,
         segments=None if transcript is None else transcript.segments,
+        queue_position=None if place is None else place.position,
+        estimated_start_at=None if place is None else wire_time_or_none(place.estimated_start_at),
     )
 
 
