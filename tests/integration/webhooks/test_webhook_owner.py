@@ -109,6 +109,17 @@ async def test_resuming_leaves_an_attempt_that_runs_alone(make_stage, make_recei
     held.set()
 
 
+async def test_one_success_ends_a_run_of_failures(stage, receiver):
+    endpoint = await stage.endpoint(receiver.url(), failing_since=now() - timedelta(days=4))
+    await stage.fan_out(an_upload())
+    await eventually(lambda: ended(stage, endpoint))
+
+    async def well():
+        return (await stage.present(endpoint)).failing_since is None
+
+    assert await eventually(well)
+
+
 async def test_an_enabled_endpoint_begins_without_a_history(stage):
     endpoint = await stage.endpoint("https://a.example/", failing_since=now() - timedelta(days=6))
     await stage.endpoints.disable(TENANT, endpoint.id, DisabledReason.FAILING)

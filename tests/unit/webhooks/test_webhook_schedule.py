@@ -25,6 +25,13 @@ def test_the_default_schedule_is_that_of_the_contract():
     assert CONTRACT.next_attempt_at(6, AT, None) is None
 
 
+def test_the_default_limits_are_those_of_the_contract():
+    settings = WebhookSettings()
+    assert (settings.webhooks_timeout_s, settings.webhooks_disable_after_s) == (30, 5 * 86_400)
+    assert settings.webhooks_allow_private is False
+    assert settings.webhooks_test_timeout_s < settings.webhooks_timeout_s
+
+
 @given(pauses, st.integers(1, 12), draws)
 def test_a_pause_varies_by_a_tenth_and_attempts_end_with_the_schedule(schedule, tries, draw):
     again_at = schedule.next_attempt_at(tries, AT, None, lambda: draw)
