@@ -16,7 +16,7 @@ from shared.domain.media import Media, MediaType
 from shared.domain.project import Organization, Project
 from shared.domain.recording import Recording, RecordingStatus
 from shared.domain.tenant import Mode, Tenant
-from shared.domain.transcription import TranscriptionRequest, queued_transcription
+from shared.domain.transcription import ProviderName, TranscriptionRequest, queued_transcription
 from shared.events.recording import RecordingCreated, recording_event
 from shared.settings import MongoSettings
 from shared.storage.api_keys import ApiKeys
@@ -24,6 +24,7 @@ from shared.storage.events import Events
 from shared.storage.mongo import Mongo
 from shared.storage.organizations import Organizations
 from shared.storage.projects import Projects
+from shared.storage.provider_keys import ProviderKeys
 from shared.storage.recordings import Recordings
 from shared.storage.transcriptions import Transcriptions
 from shared.storage.transcripts import Transcripts
@@ -88,10 +89,11 @@ class Repositories:
         self.tests = WebhookDeliveries(mongo, waiting=DeliveryStatus.TESTING)
         self.endpoints, self.keys = WebhookEndpoints(mongo, a_sealing()), ApiKeys(mongo)
         self.organizations, self.projects = Organizations(mongo), Projects(mongo)
+        self.provider_keys = ProviderKeys(mongo, a_sealing())
 
     async def fill(self):
         jobs, told = (self.recordings, self.transcriptions, self.transcripts), (self.events, self.deliveries)
-        indexed = (*jobs, *told, self.endpoints, self.keys, self.projects)
+        indexed = (*jobs, *told, self.endpoints, self.keys, self.projects, self.provider_keys)
         await asyncio.gather(*(repository.ensure_indexes() for repository in indexed))
         recordings = [a_recording(number) for number in range(MANY)]
         events = [recording_event(RecordingCreated, recording) for recording in recordings]
@@ -102,11 +104,13 @@ class Repositories:
         await self.events.fanned_out([event.event_id for event in events[20:]])
         transcriptions = [queued_transcription(new_id("txn"), recording, TranscriptionRequest()) for recording in recordings]
         await asyncio.gather(*map(self.transcriptions.add, transcriptions))
+        self.waiting = next(item for item in reversed(transcriptions) if item.project_id == TENANT.project_id)
         await self.deliveries.add_new([a_delivery(number) for number in range(MANY)])
         await asyncio.gather(*(self.add_tenancy(number) for number in range(MANY)))
 
     async def add_tenancy(self, number):
         project, at = f"proj_{number % 7}", now()
+        await self.provider_keys.put(Tenant(f"proj_{number % 100}"), list(ProviderName)[number % 4], "secret")
         endpoint = {"url": "https://a.example", "events": ["recording.created"], "secrets": [], "deleted_at": None}
         rest = {"status": "enabled", "created_at": at, "updated_at": at}
         row = {"_id": f"whe_{number:03d}", "project_id": project, "mode": TENANT.mode, **endpoint, **rest}
@@ -138,6 +142,8 @@ QUERIES = {
     "a job of the first project": lambda r: r.recordings.next_claimable(Lane.HERE, "proj_9"),
     "a transcription job of a later project": lambda r: r.transcriptions.next_claimable(Lane.HERE, "proj_2"),
     "a transcription job of the first project": lambda r: r.transcriptions.next_claimable(Lane.ELSEWHERE, "proj_9"),
+    "how many jobs go first": lambda r: r.transcriptions.ahead_of(r.waiting, 20),
+    "a tenant's keys for providers": lambda r: r.provider_keys.of_tenant(TENANT),
     "the running jobs of a project": lambda r: r.transcriptions.running_of("proj_1", Lane.HERE, 10),
     "the depth of the stitch queue": lambda r: r.recordings.queue_state(),
     "outboxes of recordings": lambda r: r.recordings.unpublished(moment(), 500),
