@@ -1,6 +1,7 @@
 """An object store that takes everything and keeps nothing: what is left of a PUT is the cost of its caller.
 
-`python -m bench.s3_sink PORT`. It answers PUT with the MD5 that an S3 store would give, HEAD and GET with success and nothing.
+`python -m bench.s3_sink PORT`. It answers PUT with the MD5 that an S3 store would give and the CRC-32 that it was sent, HEAD and
+GET with success and nothing.
 """
 
 import asyncio
@@ -26,18 +27,23 @@ class Sink(asyncio.Protocol):
         """Answer every request that is complete."""
         self._buffer += data
         while (end := self._buffer.find(b"\r\n\r\n")) >= 0:
-            head = bytes(self._buffer[:end]).lower()
+            original = bytes(self._buffer[:end])
+            head = original.lower()
             length = int(head.partition(b"content-length:")[2].partition(b"\r\n")[0] or 0)
             if len(self._buffer) < end + 4 + length:
                 return
             body = memoryview(self._buffer)[end + 4 : end + 4 + length]
-            self._answer(hashlib.md5(body, usedforsecurity=False).hexdigest() if head.startswith(b"put") else "none")
+            crc32 = (
+                original[head.find(b"x-amz-checksum-crc32:") :].partition(b"\r\n")[0] if b"x-amz-checksum-crc32:" in head else b""
+            )
+            self._answer(hashlib.md5(body, usedforsecurity=False).hexdigest() if head.startswith(b"put") else "none", crc32)
             body.release()
             del self._buffer[: end + 4 + length]
 
-    def _answer(self, etag: str) -> None:
+    def _answer(self, etag: str, line: bytes) -> None:
         assert self._transport is not None
-        self._transport.write(f'HTTP/1.1 200 OK\r\nETag: "{etag}"\r\nContent-Length: 0\r\n\r\n'.encode())
+        repeated = line + b"\r\n" if line else b""
+        self._transport.write(f'HTTP/1.1 200 OK\r\nETag: "{etag}"\r\nContent-Length: 0\r\n'.encode() + repeated + b"\r\n")
 
 
 async def main() -> None:

@@ -23,6 +23,7 @@ from shared.settings import S3Settings
 from shared.storage.minio_bucket import MinioBucket
 from shared.storage.object_bodies import MeasuredBody, bytes_body, file_body, gathered, stream_body
 from shared.storage.object_download import Download, not_found
+from shared.storage.put_checks import PutChecks
 from shared.storage.s3_answers import content_md5, deletion, deletion_failures, described, fits_xml, listing
 from shared.storage.s3_connection import S3Answer, S3Connection, S3Request
 from shared.storage.signing import Endpoint, Grant, Signer, object_path
@@ -57,6 +58,7 @@ class ObjectStore:
         self._signer = Signer(settings.s3_access_key, settings.s3_secret_key, settings.s3_region)
         self._connection = S3Connection(settings)
         self._minio = MinioBucket(settings)
+        self._checks = PutChecks()
 
     async def start(self) -> None:
         """Open the connection pool; nothing is sent yet."""
@@ -185,11 +187,12 @@ class ObjectStore:
             query["continuation-token"] = page[1]
 
     async def _put_small(self, key: str, content: bytes, content_type: str) -> StoredObject:
-        digest = _md5(content)
-        md5_header = base64.b64encode(digest).decode()  # the store itself refuses a body that arrives damaged
-        headers = {hdrs.CONTENT_TYPE: content_type, "Content-MD5": md5_header}
-        answer = await self._connection.answer(S3Request("PUT", key, headers=headers, body=content))
-        return await self._confirmed(key, len(content), answer, digest.hex())
+        sums = self._checks.headers(content)
+        request = S3Request("PUT", key, headers={hdrs.CONTENT_TYPE: content_type, **sums}, body=content)
+        answer = await self._connection.answer(request)
+        if self._checks.passed(sums, answer.headers):
+            return described(key, answer.headers, len(content))
+        return await self._confirmed(key, len(content), answer, _md5(content).hex())
 
     async def _put_measured(self, key: str, body: MeasuredBody, content_type: str) -> StoredObject:
         answer = await self._connection.answer(S3Request("PUT", key, headers={hdrs.CONTENT_TYPE: content_type}, body=body))

@@ -19,7 +19,7 @@ from shared.settings import S3Settings
 from shared.storage.object_bodies import SILENCE_S, MeasuredBody
 from shared.storage.s3_answers import BUSY_CODES, error_code
 from shared.storage.s3_wire import WireLimits, Wires
-from shared.storage.signing import UNSIGNED_PAYLOAD, Endpoint, Signer, object_path, query_string
+from shared.storage.signing import UNSIGNED_PAYLOAD, Endpoint, Signer, Target, object_path, query_string
 
 OK = frozenset({200, 204, 206})
 ATTEMPTS = 3
@@ -151,7 +151,9 @@ class S3Connection:
     def _signed(self, request: S3Request) -> tuple[str, dict[str, str]]:
         """Return the target with its query, and the headers that authorize the request, with its own."""
         path, query = object_path(self._bucket, request.key), query_string(request.query)
-        headers = self._signer.headers(self._endpoint.host, (request.method, path, query), UNSIGNED_PAYLOAD, datetime.now(UTC))
+        amz = {name: value for name, value in request.headers.items() if name.startswith("x-amz-")}  # all of which are signed
+        target = Target(request.method, path, query, amz)
+        headers = self._signer.headers(self._endpoint.host, target, UNSIGNED_PAYLOAD, datetime.now(UTC))
         headers.update(request.headers)
         return f"{path}?{query}" if query else path, headers
 

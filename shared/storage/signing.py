@@ -18,7 +18,6 @@ LONGEST_EXPIRY_S = 7 * 24 * 3600  # a server refuses more
 LONGEST_KEY_BYTES = 1024  # the S3 limit
 _UNFIT_KEY = re.compile(r"(^|/)\.{0,2}(/|\Z)|\\|\x00")  # SeaweedFS takes a backslash for a slash
 _ALGORITHM = "AWS4-HMAC-SHA256"
-_SIGNED_HEADERS = "host;x-amz-content-sha256;x-amz-date"
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
@@ -51,6 +50,15 @@ class Grant(msgspec.Struct, frozen=True):
     headers: Mapping[str, str] = {}
 
 
+class Target(msgspec.Struct, frozen=True):
+    """What is asked for: method, encoded path, canonical query, and the `x-amz-` headers (lower case) that come with it."""
+
+    method: str
+    path: str
+    query: str
+    headers: Mapping[str, str] = {}
+
+
 class Signer:
     """Signs requests and URLs with one pair of keys; pure apart from the clock it is given."""
 
@@ -61,20 +69,20 @@ class Signer:
         self._day = ""
         self._key = b""
 
-    def headers(self, host: str, target: tuple[str, str, str], payload_hash: str, now: datetime) -> dict[str, str]:
-        """Return the headers that authorize `target` (method, encoded path, canonical query) at `now` (UTC)."""
+    def headers(self, host: str, target: Target, payload_hash: str, now: datetime) -> dict[str, str]:
+        """Return the headers that authorize `target` at `now` (UTC); those of its own it carries besides."""
         moment = _timestamp(now)
-        canonical = (
-            f"{target[0]}\n{target[1]}\n{target[2]}\n"
-            f"host:{host}\nx-amz-content-sha256:{payload_hash}\nx-amz-date:{moment}\n\n"
-            f"{_SIGNED_HEADERS}\n{payload_hash}"
-        )
+        signed = {"host": host, "x-amz-content-sha256": payload_hash, "x-amz-date": moment, **target.headers}
+        names = sorted(signed)
+        lines = "".join([f"{name}:{signed[name]}\n" for name in names])
+        listed = ";".join(names)
+        canonical = f"{target.method}\n{target.path}\n{target.query}\n{lines}\n{listed}\n{payload_hash}"
         credential = f"{self._access_key}/{self._scope(moment)}"
         signature = self._signature(canonical, moment)
         return {
             "x-amz-content-sha256": payload_hash,
             "x-amz-date": moment,
-            "Authorization": f"{_ALGORITHM} Credential={credential}, SignedHeaders={_SIGNED_HEADERS}, Signature={signature}",
+            "Authorization": f"{_ALGORITHM} Credential={credential}, SignedHeaders={listed}, Signature={signature}",
         }
 
     def presign(self, endpoint: Endpoint, grant: Grant, now: datetime) -> str:

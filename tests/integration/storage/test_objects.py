@@ -10,7 +10,7 @@ import pytest
 from shared.domain.ids import new_ulid
 from shared.domain.object_keys import chunk_key, chunk_of, chunk_prefix
 from shared.settings import S3Settings
-from shared.storage.objects import BodyMismatch, ObjectMissing, ObjectStore, ObjectStoreRefused
+from shared.storage.objects import BodyMismatch, ObjectMissing, ObjectStore, ObjectStoreRefused, ObjectStoreUnavailable
 
 HOSTILE_KEYS = (
     "p/a b+c%2F&?#=ü€😀'\"<>*~!()@:$,;|^`{}[]",
@@ -133,6 +133,22 @@ async def test_sixty_four_at_once_do_not_mix(store: ObjectStore) -> None:
         return await store.read(key, 0, len(contents[number]))
 
     assert await asyncio.gather(*map(there_and_back, range(64))) == contents
+
+
+@pytest.mark.parametrize("name", ["x-amz-checksum-crc32", "Content-MD5"])
+async def test_a_small_body_that_arrives_damaged_is_not_stored(
+    store: ObjectStore, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    sums = store._checks.headers(b"what was sent")
+    monkeypatch.setattr(store._checks, "headers", lambda _content: {name: sums[name]})
+    with pytest.raises(ObjectStoreUnavailable):
+        await store.put("p/damaged", b"what came out", 13, "audio/ogg")
+    assert await store.stat("p/damaged") is None
+
+
+async def test_the_server_is_seen_to_compare_crc32(store: ObjectStore) -> None:
+    await store.put("p/first", b"x", 1, "audio/ogg")
+    assert list(store._checks.headers(b"x")) == ["x-amz-checksum-crc32"]
 
 
 async def test_the_bucket_is_made_once(bucket_settings: S3Settings) -> None:

@@ -1,8 +1,10 @@
 """Chunks on their way into the store: confirmed, sent again, or refused as unavailable; never taken for stored wrongly."""
 
 import asyncio
+import base64
 import os
 import secrets
+import zlib
 
 import pytest
 
@@ -82,6 +84,16 @@ async def confirms_something_else(server, stream, head):
     return True
 
 
+async def compares_crc32(server, stream, head):
+    sums = {name.lower(): value for name, _, value in (line.partition(": ") for line in head.decode().split("\r\n"))}
+    body = await server.take(stream, head)
+    crc32 = base64.b64encode(zlib.crc32(body).to_bytes(4)).decode()
+    assert sums["x-amz-checksum-crc32"] == crc32
+    server.answer(stream, etag="made by other rules", head=f"x-amz-checksum-crc32: {crc32}\r\n")
+    server.sums.append(sorted(sums.keys() & {"content-md5", "x-amz-checksum-crc32"}))
+    return True
+
+
 async def is_no_store(server, stream, head):
     await server.take(stream, head)
     stream[1].write(b"SSH-2.0-OpenSSH_9.2\r\n")
@@ -100,6 +112,21 @@ async def test_chunks_at_the_same_moment_do_not_mix(server, store):
     contents = [bytes([number]) * (1000 * number + 1) for number in range(40)]
     await asyncio.gather(*(store.put(f"p/{number}", content, len(content), "x/y") for number, content in enumerate(contents)))
     assert {path: body for _, path, body in server.requests} == {f"/bucket/p/{n}": content for n, content in enumerate(contents)}
+
+
+async def test_a_store_that_compares_crc32_is_sent_no_md5_any_more(server, store):
+    server.sums, server.always = [], compares_crc32
+    for _ in range(3):
+        await put(store)
+    assert server.sums == [["content-md5", "x-amz-checksum-crc32"], ["x-amz-checksum-crc32"], ["x-amz-checksum-crc32"]]
+
+
+async def test_a_store_that_stops_comparing_is_held_against_its_etag_at_once(server, store):
+    server.sums, server.faults = [], [compares_crc32]
+    await put(store)
+    server.always = confirms_something_else
+    with pytest.raises(ObjectStoreUnavailable, match="MD5"):
+        await put(store)
 
 
 @pytest.mark.parametrize("fault", [resets, is_busy])

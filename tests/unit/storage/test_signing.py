@@ -6,7 +6,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from shared.storage.signing import Endpoint, Grant, Signer, object_path, query_string
+from shared.storage.signing import Endpoint, Grant, Signer, Target, object_path, query_string
 
 ACCESS_KEY = "AKIAIOSFODNN7EXAMPLE"
 SECRET_KEY = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"
@@ -27,8 +27,14 @@ def signer() -> Signer:
     ],
 )
 def test_a_request_is_signed_as_aws_signs_it(query: dict[str, str], signature: str) -> None:
-    headers = signer().headers(HOST, ("GET", "/", query_string(query)), NO_BODY, MOMENT)
+    headers = signer().headers(HOST, Target("GET", "/", query_string(query)), NO_BODY, MOMENT)
     assert headers["Authorization"].endswith(f"Signature={signature}")
+
+
+def test_headers_that_come_with_a_request_are_signed_as_aws_signs_them() -> None:
+    headers = signer().headers(HOST, Target("GET", "/test.txt", "", {"range": "bytes=0-9"}), NO_BODY, MOMENT)
+    assert "SignedHeaders=host;range;x-amz-content-sha256;x-amz-date," in headers["Authorization"]
+    assert headers["Authorization"].endswith("Signature=f0e8bdb87c964420e857bd35b5d6ed310bd44f0170aba48dd91039c6036bdb41")
 
 
 def test_a_url_is_signed_as_aws_signs_it() -> None:
@@ -38,10 +44,10 @@ def test_a_url_is_signed_as_aws_signs_it() -> None:
 
 def test_the_key_of_the_day_is_derived_anew_at_midnight() -> None:
     used_before = signer()
-    used_before.headers(HOST, ("GET", "/", ""), NO_BODY, MOMENT)
+    used_before.headers(HOST, Target("GET", "/", ""), NO_BODY, MOMENT)
     tomorrow = MOMENT + timedelta(days=1)
-    assert used_before.headers(HOST, ("GET", "/", ""), NO_BODY, tomorrow) == signer().headers(
-        HOST, ("GET", "/", ""), NO_BODY, tomorrow
+    assert used_before.headers(HOST, Target("GET", "/", ""), NO_BODY, tomorrow) == signer().headers(
+        HOST, Target("GET", "/", ""), NO_BODY, tomorrow
     )
 
 
