@@ -95,8 +95,7 @@ def _json(exchange: Exchange, told: str) -> Any:
     if exchange.body is None or not exchange.body or kinds[0].split(";")[0] != "application/json":
         return None
     assert kinds == ["application/json"], told
-    value = json.loads(exchange.body.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_no_constant)
-    return value
+    return json.loads(exchange.body.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_no_constant)
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -150,5 +149,7 @@ def _validator(schema: str) -> jsonschema_rs.Draft202012Validator:
 def _closed() -> dict[str, Any]:
     """The components, each object with no property but those it names."""
     schemas = document()["components"]["schemas"]
-    closed = {name: schema | ({"additionalProperties": False} if "properties" in schema else {}) for name, schema in schemas.items()}
+    closed = {
+        name: schema | ({"additionalProperties": False} if "properties" in schema else {}) for name, schema in schemas.items()
+    }
     return {"schemas": closed}

@@ -13,16 +13,23 @@ T = TypeVar("T")
 
 _PATH = re.compile(r" - at `\$\.?(.*)`\Z")
 _MISSING = re.compile(r"required field `([^`]+)`")
+_FLOAT_FOR_INTEGER = re.compile(r"Expected `[^`]*\bint\b[^`]*`, got `float`")
+_EXACT = 2**53  # up to here a float is the integer that was written
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 
 
 def decode(body: bytes, form: type[T]) -> T:
-    """Return `body` as `form`; whatever is wrong with it is an `InvalidRequest` that names the field."""
+    """Return `body` as `form`; whatever is wrong with it is an `InvalidRequest` that names the field.
+
+    A field that wants an integer takes 300.0 for 300: JSON does not tell them apart, and some languages write it so.
+    """
     value = parse(body)
-    try:
-        return msgspec.convert(value, form)
-    except msgspec.ValidationError as error:
-        raise invalid(error) from error
+    while True:
+        try:
+            return msgspec.convert(value, form)
+        except msgspec.ValidationError as error:
+            if not _made_integer(value, str(error)):
+                raise invalid(error) from error
 
 
 def parse(body: bytes) -> Any:  # noqa: ANN401 - any JSON value
@@ -51,6 +58,21 @@ def invalid(error: msgspec.ValidationError) -> InvalidRequest:
     if missing := _MISSING.search(message):
         param = f"{param}.{missing[1]}".lstrip(".")
     return InvalidRequest(_PATH.sub("", message), param=param or None)
+
+
+def _made_integer(value: Any, fault: str) -> bool:  # noqa: ANN401 - any JSON value
+    """Put an integer in place of the whole number that the fault is about; say whether there was one."""
+    path = _PATH.search(fault)
+    if path is None or _FLOAT_FOR_INTEGER.match(fault) is None:
+        return False
+    *parents, last = path[1].split(".")
+    for parent in parents:
+        value = value.get(parent) if isinstance(value, dict) else None
+    number = value.get(last) if isinstance(value, dict) else None
+    if not isinstance(number, float) or not number.is_integer() or abs(number) > _EXACT:
+        return False
+    value[last] = int(number)
+    return True
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -107,3 +107,15 @@ def test_a_text_of_a_form_ends_where_the_form_ends(form, body):
     refused = refusal_of(decode, json.dumps(body | {name: text + "\n"}).encode(), form)
     assert refused is not None
     assert refused.param == name
+
+
+@pytest.mark.parametrize(("written", "taken"), [(b"300", 300), (b"300.0", 300), (b"3e2", 300), (b"300.5", None), (b"1e300", None)])
+def test_a_whole_number_is_an_integer_however_it_is_written(written, taken):
+    body = b'{"total_chunks": 1, "duration_ms": ' + written + b"}"
+    refused = refusal_of(decode, body, FinalizeRecording)
+    assert refused.param == "duration_ms" if taken is None else decode(body, FinalizeRecording).duration_ms == taken
+
+
+def test_metadata_keeps_its_numbers_as_they_were_written():
+    body = b'{"recording_generation": 2.0, "metadata": {"a": 2.0}}'
+    assert repr(decode(body, CreateRecording).metadata) == "{'a': 2.0}"
