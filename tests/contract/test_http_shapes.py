@@ -84,6 +84,7 @@ class UploadUrl(Strict):
     headers: dict[str, str]
     expires_at: Time
     expires_in: int
+    upload_token: Annotated[str, msgspec.Meta(pattern=r"^up_[A-Za-z0-9]{40}$")]
 
 
 class Finalized(Strict):
