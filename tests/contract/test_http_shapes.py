@@ -7,6 +7,8 @@ from typing import Annotated, Any, Literal
 import msgspec
 import pytest
 
+from shared.domain.delivery import Attempt as KeptAttempt
+from shared.domain.delivery import DeliveryStatus
 from shared.domain.media import Media as StoredMedia
 from shared.domain.media import MediaStatus, MediaType
 from shared.domain.recording import RecordingStatus
@@ -152,7 +154,9 @@ class Endpoint(Strict):
     events: list[str]
     description: str | None
     status: Literal["enabled", "disabled"]
-    disabled_reason: str | None
+    disabled_reason: Literal["gone", "failing", "requested"] | None
+    disabled_at: Time | None
+    failing_since: Time | None
     metadata: dict[str, Any]
     created_at: Time
     updated_at: Time
@@ -160,6 +164,36 @@ class Endpoint(Strict):
 
 class NewEndpoint(Endpoint):
     secret: Annotated[str, msgspec.Meta(pattern="^whsec_[A-Za-z0-9+/]{43}=$")]
+
+
+class Attempt(Strict):
+    number: int
+    attempted_at: Time
+    duration_ms: int
+    status_code: int | None
+    error: str | None
+    response: str
+    manual: bool
+
+
+class DeliveryLine(Strict):
+    id: Annotated[str, msgspec.Meta(pattern="^whd" + ULID)]
+    event_id: Annotated[str, msgspec.Meta(pattern="^evt" + ULID)]
+    event_type: str
+    endpoint_id: EndpointId
+    recording_id: RecordingId
+    status: Literal["pending", "testing", "succeeded", "failed", "cancelled"]
+    test: bool
+    attempts_made: int
+    next_attempt_at: Time | None
+    last_attempt: Attempt | None
+    created_at: Time
+    updated_at: Time
+
+
+class Delivery(DeliveryLine):
+    attempts: list[Attempt]
+    body: str | None
 
 
 class Definition(Strict):
@@ -275,6 +309,24 @@ async def test_a_completed_transcription(api):
     api.stores.transcriptions.documents[started.id] = from_here(stored, **done)
     shown = strictly(await api.call("GET", f"/transcriptions/{started.id}"), Transcription, 200)
     assert shown.text == shown.full_text == "Hi"
+
+
+async def test_webhook_deliveries(api):
+    body = {"url": "https://customer.example/hook", "events": ["*"]}
+    endpoint = strictly(await api.call("POST", "/webhook-endpoints", body), NewEndpoint, 201)
+    path = f"/webhook-endpoints/{endpoint.id}"
+    strictly(await api.call("PATCH", path, {"status": "disabled"}), Endpoint, 200)
+    strictly(await api.call("POST", f"{path}/rotate-secret"), NewEndpoint, 200)
+    api.stores.deliveries.on_new = lambda new: api.stores.deliveries.rows.update({new.id: answered(new)})
+    delivery = strictly(await api.call("POST", f"{path}/test"), Delivery, 200)
+    strictly(await api.call("GET", f"{path}/deliveries"), page_of(DeliveryLine), 200)
+    strictly(await api.call("GET", f"/webhook-deliveries/{delivery.id}"), Delivery, 200)
+    strictly(await api.call("POST", f"/webhook-deliveries/{delivery.id}/replay"), Delivery, 202)
+
+
+def answered(delivery):
+    attempt = KeptAttempt(number=1, at=delivery.created_at, duration_ms=3, status_code=200, manual=True)
+    return delivery.attempted(attempt, DeliveryStatus.SUCCEEDED, None)
 
 
 async def test_webhook_endpoints_and_configuration(api):
