@@ -41,7 +41,7 @@ class ErrorResource(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
 
 
 class RecordingResource(msgspec.Struct, frozen=True, kw_only=True):
-    """A recording on the wire."""
+    """A recording on the wire; `mime_type` and `file_size_bytes` are those of its audio, for clients that know no `media`."""
 
     id: Annotated[str, an_id("rec")]
     project_id: str
@@ -61,6 +61,8 @@ class RecordingResource(msgspec.Struct, frozen=True, kw_only=True):
     recorded_at: str | None
     transcription_id: str | None
     media: tuple[MediaResource, ...]
+    mime_type: str | UnsetType | None = UNSET
+    file_size_bytes: int | UnsetType | None = UNSET
     metadata: dict[str, Any]
     stitching: StitchingResource | None
     error: ErrorResource | None
@@ -129,7 +131,7 @@ def media_resource(media: Media) -> MediaResource:
 
 def recording_resource(recording: Recording) -> RecordingResource:
     """Show a recording as it stands."""
-    job = recording.job
+    job, audio = recording.job, recording.audio
     stitching = recording.streaming and job is not None and job.kind is JobKind.STITCH
     return RecordingResource(
         id=recording.id,
@@ -149,6 +151,8 @@ def recording_resource(recording: Recording) -> RecordingResource:
         recorded_at=wire_time_or_none(recording.recorded_at),
         transcription_id=recording.transcription_id,
         media=tuple(media_resource(media) for media in recording.media),
+        mime_type=audio and audio.content_type,
+        file_size_bytes=audio and audio.file_size_bytes,
         metadata=recording.metadata,
         stitching=StitchingResource(status=job.status, job_id=job.id) if stitching and job else None,
         error=error_resource(recording.failure),

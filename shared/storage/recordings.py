@@ -1,7 +1,8 @@
 """The `recordings` collection: media, job and outbox inside."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import datetime
+from itertools import combinations
 from typing import Any
 
 from pymongo import ASCENDING, DESCENDING, IndexModel
@@ -26,19 +27,20 @@ _NEWEST_FIRST = (("_id", DESCENDING),)
 _TENANT = [("project_id", ASCENDING), ("mode", ASCENDING)]
 _CONFLICT_TRIES = 20
 
+_FILTERS = {"device_id": "device", "end_user_id": "user", "status": "status"}
+
+
+def _listings() -> Iterator[IndexModel]:
+    """Yield an index for every combination of filters that a list may have, which gives what matches newest first."""
+    for fields in (chosen for count in range(4) for chosen in combinations(_FILTERS, count)):
+        keys = [(field, ASCENDING) for field in ("deleted_at", *fields)]
+        name = "_by_".join(("list", *(_FILTERS[field] for field in fields)))
+        yield IndexModel([*_TENANT, *keys, ("_id", DESCENDING)], name=name)
+
+
 INDEXES = (
     *AGGREGATE_INDEXES,
-    IndexModel([*_TENANT, ("deleted_at", ASCENDING), ("_id", DESCENDING)], name="list"),
-    IndexModel([*_TENANT, ("deleted_at", ASCENDING), ("status", ASCENDING), ("_id", DESCENDING)], name="list_by_status"),
-    IndexModel([*_TENANT, ("deleted_at", ASCENDING), ("device_id", ASCENDING), ("_id", DESCENDING)], name="list_by_device"),
-    IndexModel([*_TENANT, ("deleted_at", ASCENDING), ("end_user_id", ASCENDING), ("_id", DESCENDING)], name="list_by_user"),
-    IndexModel(
-        [*_TENANT, ("device_id", ASCENDING), ("recording_uuid", ASCENDING), ("recording_generation", ASCENDING)],
-        name="one_per_uuid",
-        unique=True,
-        partialFilterExpression={"recording_uuid": {"$type": "string"}, "deleted_at": {"$type": "null"}},
-    ),
-    IndexModel([*_TENANT, ("media.id", ASCENDING)], name="by_media", partialFilterExpression={"media.id": {"$exists": True}}),
+    *_listings(),
     IndexModel([("updated_at", ASCENDING)], name="transcription_due", partialFilterExpression={"transcription_due": True}),
     IndexModel([("sweep_at", ASCENDING)], name="to_sweep", partialFilterExpression={"sweep_at": {"$type": "date"}}),
     IndexModel([("erasure.due_at", ASCENDING)], name="to_erase", partialFilterExpression={"erasure.due_at": {"$type": "date"}}),

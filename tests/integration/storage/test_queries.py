@@ -200,12 +200,17 @@ QUERIES |= {
     for position in ({}, {"before": "txn_5"}, {"offset": 10})
 }
 QUERIES["texts of a page"] = lambda r: r.transcripts.texts(TENANT, ["txn_1", "txn_2"])
-FILTERS = ({"status": "uploaded"}, {"status": "failed"}, {"device_id": "dev_1"}, {"end_user_id": "eu_1"}, {})
+FILTERS = [
+    {name: value for name, value in (("status", status), ("device_id", device), ("end_user_id", user)) if value}
+    for status in (None, "uploaded", "failed")
+    for device in (None, "dev_1")
+    for user in (None, "eu_1")
+]
 QUERIES |= {
     f"recordings by {matching} {position}": lambda r, matching=matching, position=position: r.recordings.page(
         TENANT, matching, 26, **position
     )
-    for matching in (*FILTERS, {"status": "failed", "device_id": "dev_1"}, {"device_id": "dev_1", "end_user_id": "eu_1"})
+    for matching in FILTERS
     for position in ({}, {"before": "rec_5"}, {"offset": 10})
 }
 
