@@ -190,7 +190,14 @@ def _of_live_views(api: ApiSettings, stores: Stores, authenticate: Authenticate)
     """Join the use cases of live views."""
     rules = live_ports.LiveRules(streams_per_project=api.live_streams_per_project, heartbeat_s=api.live_heartbeat_s)
     hub = Hub(rules)
-    follow = FollowRecording(stores.recordings, stores.events, stores.transcripts, authenticate, hub)
+    follow = FollowRecording(
+        recordings=stores.recordings,
+        transcriptions=stores.transcriptions,
+        log=stores.events,
+        transcripts=stores.transcripts,
+        credentials=authenticate,
+        hub=hub,
+    )
     return {"live_rules": rules, "hub": hub, "follow_recording": follow}
 
 

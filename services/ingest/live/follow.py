@@ -8,6 +8,7 @@ from enum import StrEnum
 
 from services.ingest.live.hub import Hub, Watch
 from services.ingest.live.ports import Credentials, EventLog, KeptEvent, LiveRules
+from services.ingest.live.progress import ProgressFeed, Transcriptions
 from services.ingest.ports import RecordingStore, TranscriptReader
 from services.ingest.read_recordings import found
 from services.ingest.refusals import Forbidden, Unauthorized
@@ -40,10 +41,18 @@ class Ended(StrEnum):
 class FollowRecording:
     """Opens streams."""
 
-    def __init__(
-        self, recordings: RecordingStore, log: EventLog, transcripts: TranscriptReader, credentials: Credentials, hub: Hub
+    def __init__(  # noqa: PLR0913 - the collaborators of its streams
+        self,
+        *,
+        recordings: RecordingStore,
+        transcriptions: Transcriptions,
+        log: EventLog,
+        transcripts: TranscriptReader,
+        credentials: Credentials,
+        hub: Hub,
     ) -> None:
         self._recordings, self.log, self.transcripts = recordings, log, transcripts
+        self.transcriptions = transcriptions
         self.credentials, self.hub = credentials, hub
 
     async def __call__(self, caller: Caller, authorization: str, recording_id: str, last_event_id: str | None) -> "LiveStream":
@@ -69,6 +78,7 @@ class LiveStream:
     def __init__(self, opener: FollowRecording, watch: Watch, caller: Caller, authorization: str, start: int) -> None:
         self._log, self._transcripts, self._hub = opener.log, opener.transcripts, opener.hub
         self._credentials, self._authorization = opener.credentials, authorization
+        self._transcriptions = opener.transcriptions
         self._watch, self._caller, self._start, self._reached = watch, caller, start, start
         self._told: set[str] = set()
         self.ended: Ended | None = None
@@ -90,15 +100,18 @@ class LiveStream:
     async def frames(self, rules: LiveRules) -> AsyncIterator[bytes]:
         """Yield what goes out: each event once, in the order in which they were kept, and a comment when nothing happens."""
         yield b"retry: %d\n\n" % RETRY_MS
+        progress = ProgressFeed(self._transcriptions, self._caller.tenant, self._watch.recording_id, rules.progress_look_s)
         beat_at = time.monotonic() + rules.heartbeat_s
         while self.ended is None:
             self._watch.news.clear()
-            async for frame in self._news():
+            async for frame in self._news(progress):
                 yield frame
+            if (moved := await self._moved(progress)) is not None:
+                yield moved
             if self._hub.closing:
                 self.ended = self.ended or Ended.DRAINING
             if self.ended is None:
-                await self._wait(beat_at - time.monotonic(), rules)
+                await self._wait(min(beat_at - time.monotonic(), progress.wait_s), rules)
             if self.ended is None and time.monotonic() >= beat_at:
                 await self._check_credential()
                 yield b": nothing new\n\n"
@@ -111,7 +124,14 @@ class LiveStream:
             async with asyncio.timeout(max(0.0, wait_s)):
                 await self._watch.news.wait()
 
-    async def _news(self) -> AsyncIterator[bytes]:
+    async def _moved(self, progress: ProgressFeed) -> bytes | None:
+        if self.ended is not None:
+            return None
+        with contextlib.suppress(TransientFailure):
+            return await progress.frame()
+        return None
+
+    async def _news(self, progress: ProgressFeed) -> AsyncIterator[bytes]:
         """Yield events that were not sent yet; while they cannot be read there are none."""
         position = max(self._start, self._reached - OVERLAP)
         while self.ended is None:
@@ -119,6 +139,7 @@ class LiveStream:
                 batch = await self._log.kept_since(self._caller.tenant, self._watch.recording_id, position, BATCH)
                 for kept in batch:
                     if self.ended is None and self._is_news(kept.event):
+                        progress.heard(kept.event)
                         yield await self._frame(kept)
             except TransientFailure:
                 return

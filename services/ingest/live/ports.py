@@ -40,9 +40,13 @@ class Credentials(Protocol):
 
 
 class LiveRules(msgspec.Struct, frozen=True, kw_only=True):
-    """How streams behave. `look_s` is how often the kept events are looked at while the broker is away, else `idle_look_s`."""
+    """How streams behave. `look_s` is how often the kept events are looked at while the broker is away, else `idle_look_s`.
+
+    `progress_look_s` is how often the progress of a running transcription is.
+    """
 
     streams_per_project: int = 100
     heartbeat_s: float = 15.0
     look_s: float = 1.0
     idle_look_s: float = 5.0
+    progress_look_s: float = 2.0

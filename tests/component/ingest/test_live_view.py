@@ -12,15 +12,17 @@ from services.ingest.live.hub import Hub
 from services.ingest.live.ports import LiveRules
 from services.ingest.refusals import NotFound, TooManyStreams, Unauthorized
 from shared.domain.caller import SCOPES
+from shared.domain.clock import now
 from shared.domain.errors import TransientFailure
 from shared.domain.recording import RecordingStatus
+from shared.domain.transcription import TranscriptionProgress, TranscriptionStatus
 from shared.events.recording import RecordingCreated, RecordingDeleted, RecordingFailed, recording_event, upload_claimed
 from tests.fakes.event_log import FakeEventLog
-from tests.fakes.ingest import FakeRecordings, FakeTranscripts
+from tests.fakes.ingest import FakeRecordings, FakeTranscriptions, FakeTranscripts
 from tests.fakes.webhook_facts import TENANT, a_completion, a_recording, a_transcript, a_transcription
 
 SOON_S = 5.0
-QUICK = LiveRules(streams_per_project=3, heartbeat_s=0.2, look_s=0.02)
+QUICK = LiveRules(streams_per_project=3, heartbeat_s=0.2, look_s=0.02, progress_look_s=0.02)
 PATIENT = LiveRules(streams_per_project=3, heartbeat_s=60.0, look_s=60.0, idle_look_s=60.0)
 
 
@@ -49,6 +51,7 @@ class World:
     def __init__(self):
         self.recordings, self.log, self.transcripts = FakeRecordings(), FakeEventLog(), FakeTranscripts()
         self.caller, self.hub = Someone(), Hub(QUICK)
+        self.transcriptions = FakeTranscriptions()
         self.recording = a_recording(status=RecordingStatus.PENDING)
         self.recordings.documents[self.recording.id] = self.recording
         self.version = 0
@@ -66,7 +69,14 @@ class World:
 
     @contextlib.asynccontextmanager
     async def followed(self, since=None, rules=QUICK):
-        follow = FollowRecording(self.recordings, self.log, self.transcripts, self.caller, self.hub)
+        follow = FollowRecording(
+            recordings=self.recordings,
+            transcriptions=self.transcriptions,
+            log=self.log,
+            transcripts=self.transcripts,
+            credentials=self.caller,
+            hub=self.hub,
+        )
         stream = await follow(self.caller, "Bearer x", self.recording.id, since)
         reader = Reader(stream, rules)
         try:
@@ -312,3 +322,41 @@ async def test_over_http_strangers_learn_nothing(api):
     assert (await api.refused("GET", f"/recordings/{recording['id']}/events", secret=test_mode))[:2] == (404, "not_found")
     other = await api.new_key(api.project_id, scopes=["recordings:write"])
     assert (await api.refused("GET", f"/recordings/{recording['id']}/events", secret=other))[:2] == (403, "forbidden")
+
+
+def transcribing(world, percent):
+    """Show how far the recording's transcription is."""
+    present = world.transcriptions.documents.get("txn_1") or msgspec.structs.replace(
+        a_transcription(), id="txn_1", recording_id=world.recording.id, status=TranscriptionStatus.PROCESSING, active=True
+    )
+    progress = TranscriptionProgress(percent=percent, stage="transcribing", estimated_completion_at=None, updated_at=now())
+    world.transcriptions.documents["txn_1"] = msgspec.structs.replace(present, progress=progress)
+
+
+async def progress_of(reader):
+    async with asyncio.timeout(SOON_S):
+        while not (frame := await reader.frame()).startswith("event: transcription.progress"):
+            pass
+    return json.loads(frame.partition("data: ")[2])["data"]["progress"]["percent"]
+
+
+async def test_the_progress_of_a_running_transcription_is_told_as_it_changes_without_an_id(world):
+    transcribing(world, 10)
+    async with world.followed() as reader:
+        assert await progress_of(reader) == 10
+        transcribing(world, 55)
+        assert await progress_of(reader) == 55
+
+
+async def test_nothing_is_looked_up_while_nothing_is_transcribed(world):
+    looks = 0
+
+    async def newest_of(_tenant, _recording_id):
+        nonlocal looks
+        looks += 1
+
+    world.transcriptions.newest_of = newest_of
+    async with world.followed() as reader:
+        for _ in range(6):  # heartbeats
+            await reader.frame()
+    assert looks == 1
