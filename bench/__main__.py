@@ -17,7 +17,7 @@ BENCHES = {
     "chunks": (),
     "stitch": (),
     "transcribe": ("--rounds", "3"),
-    "speech_memory": ("--minutes", "4", "12", "--piece", "60"),
+    "speech_memory": ("--minutes", "2", "6", "--piece", "30"),
     "objects": ("--rounds", "3"),
 }
 """Every benchmark, with options by which all together take some minutes on two cores."""

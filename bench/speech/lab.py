@@ -16,6 +16,7 @@ from services.transcriber.providers.decode import decoded
 from services.transcriber.providers.whisper import WhisperProvider, WhisperSettings, whisper_pool
 from services.transcriber.samples import RATE
 from shared.domain.transcript import Segment, Transcript
+from shared.workers import Entry, ProcessPool, Report, Work
 
 
 class Row(msgspec.Struct, frozen=True, kw_only=True):
@@ -39,12 +40,13 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
 async def measured(task: Task, settings: WhisperSettings) -> Row:
     """Transcribe the task's file, and tell its speakers apart once more alone."""
     transcript, cpu_s, peak = await _transcribed(task, settings)
+    raw = await _raw_text(task, settings) if task.said and not task.multichannel else None
     length_s = transcript.duration_ms / 1000
     return Row(
         name=task.name,
         length_s=length_s,
         words=word_error_rate(task.text, transcript.text) if task.said else None,
-        raw_words=word_error_rate(task.text, raw_text(task, settings)) if task.said and not task.multichannel else None,
+        raw_words=None if raw is None else word_error_rate(task.text, raw),
         wrong_speakers=wrong_speaker_rate(_by_turn(task.said), _by_segment(transcript.segments)) if task.said else None,
         diarization=diarization_error_rate(_spans(task.turns), turns_of(task, settings)) if task.turns else None,
         speakers=f"{transcript.speaker_count or 0}/{len({turn.speaker for turn in task.said})}",
@@ -71,18 +73,31 @@ async def _transcribed(task: Task, settings: WhisperSettings) -> tuple[Transcrip
     return results[0], cost.cpu_s, peak
 
 
-def raw_text(task: Task, settings: WhisperSettings) -> str:
-    """What faster-whisper alone makes of the file, with the same options."""
+async def _raw_text(task: Task, settings: WhisperSettings) -> str:
+    """What faster-whisper alone makes of the file, with the same options, in a process that is limited as ours is."""
+    pool: ProcessPool[str, str] = ProcessPool(Entry("bench.speech.lab", "initialize_raw", settings), size=1)
+    await pool.start()
+    text = await pool.run(str(task.path))
+    await pool.stop()
+    return text
+
+
+def initialize_raw(settings: WhisperSettings) -> Work[str, str]:
+    """Return what a script does with faster-whisper."""
     model = WhisperModel(str(settings.model_path), device="cpu", compute_type="int8", cpu_threads=settings.cpu_threads)
-    segments, _ = model.transcribe(
-        str(task.path),
-        language="en",
-        beam_size=settings.beam,
-        word_timestamps=True,
-        vad_filter=True,
-        condition_on_previous_text=settings.condition_on_previous_text,
-    )
-    return " ".join(segment.text for segment in segments)
+
+    def transcribe(path: str, _: Report) -> str:
+        segments, _info = model.transcribe(
+            path,
+            language="en",
+            beam_size=settings.beam,
+            word_timestamps=True,
+            vad_filter=True,
+            condition_on_previous_text=settings.condition_on_previous_text,
+        )
+        return " ".join(segment.text for segment in segments)
+
+    return transcribe
 
 
 def turns_of(task: Task, settings: WhisperSettings) -> list[Span]:
