@@ -9,6 +9,8 @@ from services.ingest.end_users import erase
 from shared.domain.clock import now
 from shared.domain.errors import TransientFailure
 from shared.domain.tenant import Tenant
+from shared.storage.devices import Devices
+from shared.storage.end_users import EndUsers
 from tests.integration.ingest.conftest import until
 
 CACHE_S = 1.0
@@ -28,7 +30,7 @@ async def beats(api, token):
 
 
 def end_users_of(api):
-    return api.service._end_users._documents
+    return EndUsers(api.service._platform.mongo)._documents
 
 
 async def sweep_now(api, end_user_id):
@@ -65,7 +67,7 @@ async def test_the_use_of_a_token_is_noted(replicas):
     assert await beats(one, device["device_token"]) == 200
 
     async def noted():
-        return (await one.service._devices.get(Tenant(one.project_id), device["id"])).last_used_at is not None
+        return (await Devices(one.service._platform.mongo).get(Tenant(one.project_id), device["id"])).last_used_at is not None
 
     assert await until(noted)
 
