@@ -63,6 +63,8 @@ class Recording(Strict):
     recorded_at: Time | None
     transcription_id: TranscriptionId | None
     media: list[Media]
+    mime_type: str | None
+    file_size_bytes: int | None
     metadata: dict[str, Any]
     stitching: Stitching | None
     error: dict[str, Any] | None
