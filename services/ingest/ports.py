@@ -170,6 +170,9 @@ class ProjectStore(Protocol):
     async def get(self, project_id: str) -> Project | None:
         """Return one."""
 
+    async def organization_of(self, project_id: str) -> str | None:
+        """Return the organization that owns the project, None when there is no such project."""
+
     async def page(self, organization_id: str | None, limit: int, *, before: str | None = None, offset: int = 0) -> list[Project]:
         """Return all, or those of one organization, newest first."""
 
