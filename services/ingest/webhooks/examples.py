@@ -72,7 +72,12 @@ def _recording(tenant: Tenant, fields: Mapping[str, Any]) -> Recording:
         file_size_bytes=49_600,
         created_at=at,
     )
-    usual: dict[str, Any] = {"status": RecordingStatus.UPLOADED, "media": (audio,), "duration_ms": _DURATION_MS, "uploaded_at": at}
+    usual: dict[str, Any] = {
+        "status": RecordingStatus.UPLOADED,
+        "media": (audio,),
+        "duration_ms": _DURATION_MS,
+        "uploaded_at": at,
+    }
     return Recording(
         id=new_id("rec"),
         project_id=tenant.project_id,
