@@ -55,7 +55,7 @@ class DeviceCommands:
     async def page(
         self, tenant: Tenant, matching: Mapping[str, Any], limit: int, *, before: str | None = None, offset: int = 0
     ) -> list[DeviceCommand]:
-        """Return commands newest first, those of ids below `before` if given; `matching` names the device and perhaps a status."""
+        """Return commands newest first, those of ids below `before` if given; `matching` names the device and maybe a status."""
         where = {"project_id": tenant.project_id, "mode": tenant.mode.value, **matching}
         if before is not None:
             where["_id"] = {"$lt": before}

@@ -24,9 +24,7 @@ class ManageEndUsers:
     `release` frees the devices of one that was deleted; `forget` makes this replica look for it when it is named next.
     """
 
-    def __init__(
-        self, end_users: EndUserStore, pager: Pager, release: OfEndUser, forget: Callable[[Tenant, str], None]
-    ) -> None:
+    def __init__(self, end_users: EndUserStore, pager: Pager, release: OfEndUser, forget: Callable[[Tenant, str], None]) -> None:
         self._end_users, self._pager, self._release, self._forget = end_users, pager, release, forget
 
     async def create(self, caller: Caller, body: CreateEndUser) -> EndUser:
