@@ -41,12 +41,20 @@ class SherpaDiarizer:
         return SherpaListening(self, stretch=round(self._settings.stretch_s * RATE), speakers=speakers)
 
     def turns_in(self, samples: Samples, speakers: int | None) -> list[Turn]:
-        """Who speaks when in one stretch."""
+        """Who speaks when in one stretch.
+
+        An engine told to find more people than it can hear in so little finds one; then whoever it finds untold counts.
+        """
         if len(samples) < SHORTEST:
             return []
-        self._config.clustering = sherpa_onnx.FastClusteringConfig(
-            num_clusters=speakers or -1, threshold=self._settings.threshold
-        )
+        told = self._found(samples, speakers)
+        if speakers is None or _people(told) == speakers:
+            return told
+        return max(told, self._found(samples, None), key=lambda turns: _people(turns) if _people(turns) <= speakers else 0)
+
+    def _found(self, samples: Samples, speakers: int | None) -> list[Turn]:
+        clustering = sherpa_onnx.FastClusteringConfig(num_clusters=speakers or -1, threshold=self._settings.threshold)
+        self._config.clustering = clustering
         self._engine.set_config(self._config)
         found = self._engine.process(samples).sort_by_start_time()
         return [Turn(float(turn.start), float(turn.end), int(turn.speaker)) for turn in found]
@@ -101,6 +109,10 @@ class SherpaListening:
         self._turns += [Turn(turn.start + offset_s, turn.end + offset_s, names[turn.speaker]) for turn in found]
         self._start += len(samples)
         self._stretches += 1
+
+
+def _people(turns: Sequence[Turn]) -> int:
+    return len({turn.speaker for turn in turns})
 
 
 def _longest(own: list[Turn], everybody: list[Turn], samples: Samples) -> Iterator[Samples]:

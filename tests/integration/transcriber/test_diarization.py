@@ -86,6 +86,11 @@ def test_a_known_number_of_speakers_is_kept_to(diarizer, real_conversation):
     assert len({speaker for *_, speaker in told_apart(diarizer, samples, speakers=3)}) == 3
 
 
+def test_more_speakers_than_can_be_heard_are_not_made_up(diarizer, spoken):
+    heard = told_apart(diarizer, spoken[1][: 13 * RATE], speakers=20)
+    assert len({speaker for *_, speaker in heard}) == 2
+
+
 def test_silence_and_scraps_have_no_speaker(diarizer):
     assert told_apart(diarizer, np.zeros(12 * RATE, dtype=np.float32)) == []
     assert told_apart(diarizer, np.zeros(100, dtype=np.float32)) == []

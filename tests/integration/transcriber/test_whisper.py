@@ -9,6 +9,7 @@ import av
 import msgspec
 import numpy as np
 import pytest
+from faster_whisper import WhisperModel
 
 from services.transcriber.ports import SpeechRequest
 from services.transcriber.providers.decode import decoded
@@ -183,6 +184,22 @@ async def test_a_transcription_in_full_run_can_be_cancelled_and_the_next_one_run
         last = save(tmp_path / "last.wav", samples[-4 * RATE :])
         assert "amiable" in (await provider.transcribe(request(last, "en"), ignore)).text
     assert pool.pids != (pid,)
+
+
+async def test_no_more_words_are_wrong_than_with_the_bare_model(provider, whisper_model, real_speech):
+    bare = WhisperModel(str(whisper_model), device="cpu", compute_type="int8", cpu_threads=1)
+    segments, _ = bare.transcribe(
+        str(real_speech.path), language="en", beam_size=5, word_timestamps=True, vad_filter=True, condition_on_previous_text=False
+    )
+    theirs = word_error_rate(real_speech.text, " ".join(segment.text for segment in segments))
+    ours = word_error_rate(real_speech.text, (await provider.transcribe(request(real_speech.path, "en"), ignore)).text)
+    assert ours <= theirs + 0.005
+
+
+async def test_hints_are_heard_as_they_are_to_be_written(provider, samples, tmp_path):
+    path = save(tmp_path / "sentence.wav", samples[: 7 * RATE])
+    assert "Dashwood" in (await provider.transcribe(request(path, "en"), ignore)).text
+    assert "Dashwoode" in (await provider.transcribe(request(path, "en", hints="Mr. John Dashwoode, Dashwoode"), ignore)).text
 
 
 def whole(engine, path, duration_ms=None):
