@@ -66,7 +66,7 @@ TOPICS: Mapping[str, Topic] = {
         Topic(event=TranscriptionQueued, producers=("ingest", "transcriber"), consumers=("transcriber", "webhooks")),
         Topic(event=TranscriptionStarted, producers=("transcriber",), consumers=("webhooks",)),
         Topic(event=TranscriptionCompleted, producers=("transcriber",), consumers=("webhooks",)),
-        Topic(event=TranscriptionFailed, producers=("transcriber",), consumers=("webhooks",)),
+        Topic(event=TranscriptionFailed, producers=("ingest", "transcriber"), consumers=("webhooks",)),
     )
 }
 """Every topic by name."""
