@@ -60,7 +60,7 @@ def _speech_request(transcription: Transcription, audio: Path, duration_ms: int 
         duration_ms=duration_ms,
         num_speakers=options.num_speakers,
         multichannel=options.multichannel,
-        hints=", ".join(filter(None, (options.prompt, *options.vocabulary))) or None,
+        hints=" ".join(filter(None, (options.prompt, ", ".join(options.vocabulary)))) or None,
     )
 
 

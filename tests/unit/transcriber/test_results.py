@@ -95,7 +95,7 @@ def transcribed(tmp_path):
 async def test_the_provider_is_told_all_that_was_asked(transcribed):
     options = SpeechOptions(num_speakers=3, multichannel=True, prompt="A call.", vocabulary=("Opus", "Ann"))
     asked = (await transcribed(options)).asked
-    assert (asked.num_speakers, asked.multichannel, asked.hints) == (3, True, "A call., Opus, Ann")
+    assert (asked.num_speakers, asked.multichannel, asked.hints) == (3, True, "A call. Opus, Ann")
     assert (asked.language, asked.diarization, asked.duration_ms) == ("en", True, 9000)
 
 
