@@ -8,9 +8,9 @@ from services.ingest import refusals
 from services.ingest.api_request import ApiRequest, requires
 from services.ingest.bodies import CreateTranscription, Transcribe
 from services.ingest.cancel_transcription import CancelTranscription
-from services.ingest.queue_place import FindQueuePlace
 from services.ingest.list_transcriptions import ListTranscriptions
 from services.ingest.paging import DEFAULT_LIMIT, PageRequest
+from services.ingest.queue_place import FindQueuePlace
 from services.ingest.rates.limiter import Bucket
 from services.ingest.read_transcriptions import ReadTranscriptions
 from services.ingest.start_transcription import StartTranscription

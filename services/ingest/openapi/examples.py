@@ -152,6 +152,8 @@ EXAMPLES: dict[str, Any] = {
         "text": "Good morning, everyone.",
         "full_text": "Good morning, everyone.",
         "segments": [_SEGMENT],
+        "queue_position": None,
+        "estimated_start_at": None,
     },
     "UploadUrlView": {
         "media_id": _MEDIA,

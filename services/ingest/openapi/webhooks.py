@@ -5,7 +5,7 @@ from typing import Annotated, Any
 import msgspec
 
 from services.ingest.openapi.schemas import Schemas
-from services.ingest.views.transcriptions import TranscriptionView
+from services.ingest.views.transcriptions import TranscriptionWithText
 from shared.domain.wire import an_id
 from shared.events.recording import RecordingEvent, RecordingUploaded
 from shared.events.resources import RecordingResource, TranscriptionResource
@@ -85,4 +85,4 @@ def _data(topic: Topic) -> Any:  # noqa: ANN401 - a Struct or a union of them
         return RecordingUploadedData
     if issubclass(topic.event, RecordingEvent):
         return RecordingResource
-    return TranscriptionView | TruncatedTranscription
+    return TranscriptionWithText | TruncatedTranscription

@@ -1,26 +1,31 @@
 """Transcriptions with their text."""
 
-from services.ingest.queue_place import QueuePlace
-from shared.domain.clock import wire_time_or_none
 import msgspec
 
 from services.ingest.list_transcriptions import TranscriptionPage
+from services.ingest.queue_place import QueuePlace
 from services.ingest.views.pages import PageView, page_view
+from shared.domain.clock import wire_time_or_none
 from shared.domain.transcript import Segment, Transcript
 from shared.domain.transcription import Transcription, TranscriptionStatus
 from shared.events.resources import TranscriptionResource, transcription_resource
 
 
-class TranscriptionView(TranscriptionResource, frozen=True, kw_only=True):
-    """A transcription; `text` and `full_text` are the same, and null until it is completed (contract A13).
+class TranscriptionWithText(TranscriptionResource, frozen=True, kw_only=True):
+    """A transcription; `text` and `full_text` are the same, and null until it is completed (contract A13)."""
+
+    text: str | None
+    full_text: str | None
+    segments: tuple[Segment, ...] | None
+
+
+class TranscriptionView(TranscriptionWithText, frozen=True, kw_only=True):
+    """A transcription as the API shows it.
 
     `segments` of one that is processing are those heard so far; they may change. `queue_position` counts from 1, of one
     that waits, when it is read by itself.
     """
 
-    text: str | None
-    full_text: str | None
-    segments: tuple[Segment, ...] | None
     queue_position: int | None
     estimated_start_at: str | None
 
