@@ -15,6 +15,7 @@ import msgspec
 BENCHES = {
     "finalize": ("--rounds", "3", "--seconds", "8"),
     "chunks": (),
+    "create": (),
     "stitch": (),
     "transcribe": ("--rounds", "3"),
     "speech_memory": ("--minutes", "2", "6", "--piece", "30"),

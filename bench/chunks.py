@@ -8,51 +8,20 @@ acknowledged only after the store's answer.
 
 import argparse
 import asyncio
-import os
-import subprocess
-import sys
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from bench.figures import Figures
 from bench.http_load import put_request, requests_per_second
+from bench.peers import answering, api_of, cpu_s, peer
 from deploy.local.api import Api, end_user, new_project
-from deploy.local.chores import ROOT
 from deploy.local.plan import new_plan
-from deploy.local.servers.ports import HOST, free_port
+from deploy.local.servers.ports import HOST
 from deploy.local.stack import Stack
 
 CHUNK_BYTES = 128 * 1024
 CONNECTIONS = 16
 GOAL = 0.5
-START_S = 20.0
-
-
-@contextmanager
-def peer(module: str) -> Iterator[int]:
-    """Run a module of this folder as a server on a free port."""
-    port = free_port()
-    process = subprocess.Popen([sys.executable, "-m", module, str(port)], cwd=ROOT)
-    try:
-        yield port
-    finally:
-        process.terminate()
-        process.wait()
-
-
-async def answering(port: int) -> None:
-    """Return once something listens."""
-    async with asyncio.timeout(START_S):
-        while True:
-            try:
-                _, writer = await asyncio.open_connection(HOST, port)
-            except OSError:
-                await asyncio.sleep(0.05)
-            else:
-                writer.close()
-                return
 
 
 def chunk_template(stack: Stack) -> str:
@@ -67,13 +36,6 @@ def chunk_requests(template: str, first: int, count: int) -> list[bytes]:
     """Return PUTs of chunks `first` and up."""
     body = bytes(CHUNK_BYTES)
     return [put_request(template.replace("{chunk_number}", str(number)), body) for number in range(first, first + count)]
-
-
-def cpu_s(stack: Stack) -> float:
-    """Return the CPU time that the API's process has used so far, by the kernel's clock of 10 ms."""
-    pid = stack.services["ingest"].child.pid
-    fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(") ")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 class Rates:
@@ -97,9 +59,10 @@ async def measure(real: Stack, sink: Stack, bare_port: int, rounds: int, count: 
         rates.bare.append(await requests_per_second(HOST, bare_port, bare, CONNECTIONS))
         for stack, into, cpu in zip((real, sink), (rates.real, rates.sink), rates.cpu.values(), strict=True):
             requests = chunk_requests(templates[stack], first, count)
-            before_s = cpu_s(stack)
-            into.append(await requests_per_second(HOST, stack.services["ingest"].port, requests, CONNECTIONS))
-            cpu.append((cpu_s(stack) - before_s) / count * 1e6)
+            api = api_of(stack)
+            before_s = cpu_s(api.pid)
+            into.append(await requests_per_second(HOST, api.port, requests, CONNECTIONS))
+            cpu.append((cpu_s(api.pid) - before_s) / count * 1e6)
     for values in (rates.bare, rates.real, rates.sink, *rates.cpu.values()):
         del values[0]
     return rates
@@ -123,18 +86,18 @@ def main() -> None:
     arguments = parser.parse_args()
     with (
         tempfile.TemporaryDirectory(prefix="bench-") as folder,
-        peer("bench.bare_handler") as bare_port,
-        peer("bench.s3_sink") as sink_port,
+        peer("bench.bare_handler") as bare,
+        peer("bench.s3_sink") as sink_server,
     ):
-        asyncio.run(answering(sink_port))
+        asyncio.run(answering(sink_server.port))
         real = Stack(new_plan(), Path(folder) / "real")
-        extra = {"EARWITNESS_S3_ENDPOINT": f"http://{HOST}:{sink_port}"}
+        extra = {"EARWITNESS_S3_ENDPOINT": f"http://{HOST}:{sink_server.port}"}
         sink = Stack(new_plan(), Path(folder) / "sink", extra=extra)
         try:
             for stack in (real, sink):
                 stack.start_servers()
                 stack.services["ingest"].start()
-            rates = asyncio.run(measure(real, sink, bare_port, arguments.rounds, arguments.requests))
+            rates = asyncio.run(measure(real, sink, bare.port, arguments.rounds, arguments.requests))
         finally:
             real.stop()
             sink.stop()

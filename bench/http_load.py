@@ -28,6 +28,15 @@ def put_request(url: str, body: bytes, content_type: str = "audio/ogg") -> bytes
     return head.encode() + body
 
 
+def json_request(method: str, url: str, key: str, body: bytes = b"") -> bytes:
+    """Return the bytes of a request with a key, with JSON in it unless it is a GET."""
+    parts = urlsplit(url)
+    path = f"{parts.path}?{parts.query}" if parts.query else parts.path
+    head = f"{method} {path} HTTP/1.1\r\nHost: {parts.netloc}\r\nAuthorization: Bearer {key}\r\n"
+    kind = f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n" if body else ""
+    return f"{head}{kind}\r\n".encode() + body
+
+
 async def requests_per_second(host: str, port: int, requests: Sequence[bytes], connections: int) -> float:
     """Send `requests`, spread over so many connections, each waiting for its answer before its next; return the rate."""
     lanes = [requests[number::connections] for number in range(connections)]

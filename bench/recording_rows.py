@@ -1,0 +1,55 @@
+"""Recordings as they stand in MongoDB after a day's work, made without the API."""
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+
+from shared.domain.ids import later_derived_id
+from shared.domain.media import Media, MediaStatus, MediaType
+from shared.domain.recording import Recording, RecordingStatus
+from shared.domain.tenant import Tenant
+
+DEVICES = 100
+FAILED_EVERY = 10
+APART = timedelta(milliseconds=20)
+
+
+def rows(tenant: Tenant, end_user_id: str, count: int, newest_at: datetime) -> Iterator[Recording]:
+    """Yield recordings of a hundred devices, newest first; every tenth has failed, the others are completed."""
+    for number in range(count):
+        yield _row(tenant, end_user_id, number, newest_at - number * APART)
+
+
+def device_id(tenant: Tenant, number: int) -> str:
+    """Return the id of one of the devices."""
+    return later_derived_id("dev", 0, tenant.project_id, number % DEVICES)
+
+
+def _row(tenant: Tenant, end_user_id: str, number: int, at: datetime) -> Recording:
+    at_ms = int(at.timestamp() * 1000)
+    audio = Media(
+        id=later_derived_id("med", at_ms, tenant.project_id, number),
+        type=MediaType.AUDIO,
+        content_type="audio/ogg",
+        object_key=f"{tenant.project_id}/{number}.ogg",
+        status=MediaStatus.UPLOADED,
+        file_size_bytes=480_000,
+        created_at=at,
+    )
+    return Recording(
+        id=later_derived_id("rec", at_ms, tenant.project_id, number),
+        project_id=tenant.project_id,
+        mode=tenant.mode,
+        version=6,
+        status=RecordingStatus.COMPLETED if number % FAILED_EVERY else RecordingStatus.FAILED,
+        streaming=True,
+        device_id=device_id(tenant, number),
+        end_user_id=end_user_id,
+        name=f"Visit {number}",
+        started_at=at,
+        metadata={"room": number % 40, "language": "en"},
+        duration_ms=61_000,
+        media=(audio,),
+        uploaded_at=at,
+        created_at=at,
+        updated_at=at,
+    )
