@@ -44,6 +44,7 @@ class Marks:
     def note(self, mark: float) -> None:
         """Read it now."""
         self.peaks[mark] = peak_mib(self._pid)
+        print(f"  {mark:g} min: {self.peaks[mark]:.0f} MiB", flush=True)
 
 
 async def measure(settings: WhisperSettings, minutes: list[float]) -> None:

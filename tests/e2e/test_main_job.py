@@ -85,6 +85,8 @@ async def assert_understood(project, recording, sample):
         assert all(0 <= one["start"] < one["end"] <= 27 for one in timed)
         assert [one["start"] for one in timed] == sorted(one["start"] for one in timed)
     assert words[-1]["end"] > 24
+    told_apart = {None: {None}, 1: {"SPEAKER_0"}}  # without the models that tell speakers apart nobody is named
+    assert {part.get("speaker") for part in (*segments, *words)} == told_apart[transcription["speaker_count"]]
     assert 0.5 < transcription["confidence"] <= 1
     assert all(0 <= word["confidence"] <= 1 for word in words)
 
