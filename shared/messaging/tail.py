@@ -90,8 +90,8 @@ class Tail:
             client = self._subscriber.consumer
             if client is None:
                 raise BrokerUnavailable("no client was made")
-            while {partition.topic for partition in client.assignment()} != set(TOPICS):
-                await asyncio.sleep(REST_S / 10)  # noqa: ASYNC110  # aiokafka says it to nobody
+            while {partition.topic for partition in client.assignment()} != set(TOPICS):  # noqa: ASYNC110  # aiokafka tells nobody
+                await asyncio.sleep(REST_S / 10)
             await client.seek_to_end()
             for partition in client.assignment():
                 await client.position(partition)

@@ -84,7 +84,8 @@ async def test_the_command_line_makes_a_key_that_the_api_knows_and_sigterm_drain
 
     organization = await admin("create-organization", "--name", "Acme")
     project = await admin("create-project", "--organization", organization["id"], "--name", "Field")
-    key = await admin("create-key", "--project", project["id"], "--mode", "test", "--scope", "recordings:write", "--scope", "end_users:write")
+    scopes = ("--scope", "recordings:write", "--scope", "end_users:write")
+    key = await admin("create-key", "--project", project["id"], "--mode", "test", *scopes)
     assert key["secret"].startswith("rk_test_")
     url = environment["public_url"]
     process = await start("services.ingest", **environment)

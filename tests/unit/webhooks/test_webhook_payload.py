@@ -4,10 +4,10 @@ import json
 
 import pytest
 
-from shared.events.payload import TRANSCRIPT_LIMIT_BYTES, body_of
 from shared.domain.clock import wire_time
 from shared.domain.media import Media, MediaStatus, MediaType
 from shared.domain.recording import RecordingStatus
+from shared.events.payload import TRANSCRIPT_LIMIT_BYTES, body_of
 from shared.events.recording import RecordingDeleted, RecordingFailed, RecordingStitched, recording_event, upload_claimed
 from shared.events.transcription import TranscriptionFailed, TranscriptionQueued, TranscriptionStarted, transcription_event
 from tests.fakes.webhook_facts import a_completion, a_creation, a_recording, a_transcript, a_transcription, an_upload
