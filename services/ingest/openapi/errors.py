@@ -10,6 +10,7 @@ from litestar.params import PathParameter, QueryParameter
 from services.ingest import refusals
 from services.ingest.api_request import Requires, admin_only
 from services.ingest.openapi.headers import RESPONSE_HEADERS, RETRY_AFTER
+from services.ingest.openapi.prose import first_line
 from services.ingest.openapi.schemas import Schemas
 from services.ingest.problems import ErrorEnvelope, status_and_code
 from shared.domain.errors import TransientFailure
@@ -70,7 +71,7 @@ def error_responses(kinds: Iterable[type[Exception]], schemas: Schemas) -> dict[
 
 
 def _meaning(kind: type[Exception]) -> str:
-    return _MEANINGS.get(kind) or (kind.__doc__ or "").strip().partition("\n")[0]
+    return _MEANINGS.get(kind) or first_line(kind.__doc__)
 
 
 def _response(status: int, meanings: Mapping[str, str], schemas: Schemas) -> dict[str, Any]:

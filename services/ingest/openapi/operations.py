@@ -11,6 +11,7 @@ from litestar.handlers import HTTPRouteHandler
 from services.ingest.openapi.errors import error_responses, refusals_of
 from services.ingest.openapi.headers import REPLAYED, RESPONSE_HEADERS
 from services.ingest.openapi.parameters import parameters_of
+from services.ingest.openapi.prose import told
 from services.ingest.openapi.schemas import Schema, Schemas
 from services.ingest.openapi.security import security_of
 
@@ -59,7 +60,7 @@ def _operation_id(handler: HTTPRouteHandler) -> str:
 
 
 def _texts(handler: HTTPRouteHandler) -> tuple[str, str]:
-    description = inspect.getdoc(handler.fn) or ""
+    description = told(handler.fn.__doc__)
     return description.partition("\n")[0].removesuffix("."), description
 
 

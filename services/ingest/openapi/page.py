@@ -36,7 +36,7 @@ _START = b"""SwaggerUIBundle({
   dom_id: "#ui",
   deepLinking: true,
   displayRequestDuration: true,
-  docExpansion: "none",
+  docExpansion: "list",
   filter: true,
   validatorUrl: null
 });

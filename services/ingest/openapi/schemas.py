@@ -9,6 +9,7 @@ from typing import Any, Union, get_args, get_origin
 import msgspec
 
 from services.ingest.openapi.examples import EXAMPLES
+from services.ingest.openapi.prose import told
 from shared.domain.wire import TIME_PATTERN, id_pattern
 
 Schema = dict[str, Any]
@@ -90,6 +91,8 @@ def _is_struct(form: object) -> bool:
 def _refined(name: str, component: Schema, *, answered: bool) -> Schema:
     shown: Schema = _portable(component)
     shown.pop("title", None)
+    if "description" in shown:
+        shown["description"] = told(shown["description"])
     if answered:
         for key, schema in shown.get("properties", {}).items():
             _describe(key, schema)

@@ -4,6 +4,7 @@ from typing import Annotated, Any
 
 import msgspec
 
+from services.ingest.openapi.prose import told
 from services.ingest.openapi.schemas import Schemas
 from services.ingest.views.transcriptions import TranscriptionWithText
 from shared.domain.wire import an_id
@@ -51,7 +52,7 @@ def webhooks(schemas: Schemas) -> dict[str, Any]:
 
 
 def _operation(topic: Topic, schemas: Schemas) -> dict[str, Any]:
-    description = (topic.event.__doc__ or "").strip()
+    description = told(topic.event.__doc__)
     return {
         "operationId": "on_" + topic.name.replace(".", "_"),
         "summary": description.partition("\n")[0].removesuffix("."),

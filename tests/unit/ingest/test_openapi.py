@@ -90,3 +90,7 @@ def test_no_example_is_of_nothing():
 
 def test_every_event_that_customers_hear_has_its_webhook():
     assert sorted(document()["webhooks"]) == sorted(PUBLIC_EVENT_TYPES)
+
+
+def test_customers_are_not_told_of_our_sources():
+    assert "(contract" not in json.dumps(document())
