@@ -45,6 +45,7 @@ class KafkaSettings(msgspec.Struct, frozen=True):
     kafka_idempotent: bool = False  # not every broker knows idempotent producers
     kafka_group_instance: str | None = None  # static membership: the pod's name
     kafka_session_timeout_ms: Annotated[int, msgspec.Meta(ge=500)] = 10_000  # Tansu forms a group in half of it: give it 3000
+    kafka_poll_interval_ms: Annotated[int, msgspec.Meta(ge=500)] = 300_000  # of the loop that reads; jobs run beside it
     kafka_fetch_wait_ms: Annotated[int, msgspec.Meta(ge=1)] = 500  # Tansu answers only after it, whatever came in: give it 20
 
 

@@ -52,6 +52,7 @@ class Membership(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka s
             auto_offset_reset="earliest",
             fetch_max_wait_ms=settings.kafka_fetch_wait_ms,
             session_timeout_ms=settings.kafka_session_timeout_ms,
+            max_poll_interval_ms=settings.kafka_poll_interval_ms,
             heartbeat_interval_ms=max(100, settings.kafka_session_timeout_ms // 6),
             listener=self,
         )
