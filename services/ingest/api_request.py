@@ -1,6 +1,6 @@
 """The request as handlers see it: strictly decoded, with its caller, and guarded by scope."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from typing import Any
 
 from litestar import Request
@@ -73,16 +73,21 @@ class Requires:
         Where the handler says `operator`, what has not the form of a key has to be the operator's token: there is no caller then.
         """
         admission: Admission = connection.app.state.admission
-        authorization = _authorization(connection)
+        authorization = _authorization(connection.scope)
         if handler.opt.get("operator") and not credential_prefix(bearer(authorization)):
             admission.operator(connection.scope, authorization)
             return
-        caller = await admission(connection.scope, authorization, handler.opt.get("bucket", Bucket.REQUESTS))
-        if caller.kind not in self.tokens and not caller.may(self.scope):
-            raise scope_missing(self.scope)
+        caller = await self.admit(admission, connection.scope, handler.opt.get("bucket", Bucket.REQUESTS))
         device_id = connection.path_params.get("device_id")
         if caller.device_id is not None and device_id not in {None, "me", caller.device_id}:
             raise not_found("device", str(device_id))
+
+    async def admit(self, admission: Admission, scope: Mapping[str, Any], bucket: Bucket) -> Caller:
+        """Return the caller of a request that counts as `bucket`, or refuse it."""
+        caller = await admission(scope, _authorization(scope), bucket)
+        if caller.kind not in self.tokens and not caller.may(self.scope):
+            raise scope_missing(self.scope)
+        return caller
 
 
 def requires(scope: str, *, device: bool = False, upload: bool = False) -> Requires:
@@ -94,11 +99,12 @@ def requires(scope: str, *, device: bool = False, upload: bool = False) -> Requi
 async def admin_only(connection: ASGIConnection[Any, Any, Any, Any], _handler: BaseRouteHandler) -> None:
     """Let only the operator in."""
     admission: Admission = connection.app.state.admission
-    admission.operator(connection.scope, _authorization(connection))
+    admission.operator(connection.scope, _authorization(connection.scope))
 
 
-def _authorization(connection: ASGIConnection[Any, Any, Any, Any]) -> str:
-    for name, value in connection.scope["headers"]:
+def _authorization(scope: Mapping[str, Any]) -> str:
+    headers: list[tuple[bytes, bytes]] = scope["headers"]
+    for name, value in headers:
         if name == b"authorization":
             return value.decode("latin-1")
     return ""

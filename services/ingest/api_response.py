@@ -14,17 +14,18 @@ class ApiResponse(Response[Any]):
     def to_asgi_response(self, app: Any, request: Request[Any, Any, Any], **options: Any) -> Any:  # noqa: ANN401 - Litestar's own
         """Return the ASGI application that answers."""
         if isinstance(self.content, msgspec.Struct) and not (self.headers or self.cookies or any(options.values())):
-            return _JsonAnswer(self.status_code or 200, encode_json(self.content))
+            return JsonAnswer(self.status_code or 200, encode_json(self.content))
         return super().to_asgi_response(app, request, **options)
 
 
-class _JsonAnswer:
+class JsonAnswer:
     """A status and a body of JSON."""
 
     def __init__(self, status: int, body: bytes) -> None:
         self._status, self._body = status, body
 
     async def __call__(self, _scope: Any, _receive: Any, send: Any) -> None:  # noqa: ANN401 - see ASGIApp
+        """Answer."""
         headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(self._body))]
         await send({"type": "http.response.start", "status": self._status, "headers": headers})
         await send({"type": "http.response.body", "body": self._body})

@@ -19,6 +19,7 @@ from services.ingest.configuration.configure import Configure
 from services.ingest.configuration.targets import FindTarget, TargetStores
 from services.ingest.configuration.upload_policy import UploadPolicy
 from services.ingest.cors import Cors
+from services.ingest.create_route import CreateRoute
 from services.ingest.delete_recording import DeleteRecording
 from services.ingest.devices.bind import BindDevices, BindingStores
 from services.ingest.devices.command import CommandDevices
@@ -96,7 +97,9 @@ class Stores(msgspec.Struct, frozen=True, kw_only=True):
 
 def served(api: ApiSettings, use_cases: UseCases) -> Edge:
     """Return the application with all that wraps it."""
-    app: ASGIApp = ChunkRoute(KeepsAnswers(http_app(use_cases), use_cases.once), use_cases.receive_chunk)
+    app: ASGIApp = KeepsAnswers(http_app(use_cases), use_cases.once)
+    app = CreateRoute(app, use_cases.admission, use_cases.open_recording)
+    app = ChunkRoute(app, use_cases.receive_chunk)
     if api.cors_origins:
         app = Cors(app, api.cors_origins)
     return Edge(app, use_cases.health, use_cases.strangers)

@@ -12,10 +12,24 @@ from services.ingest.finalize import Finalize
 from services.ingest.open_recording import OpenRecording
 from services.ingest.paging import DEFAULT_LIMIT, PageRequest
 from services.ingest.read_recordings import ReadRecordings
+from services.ingest.request_context import RequestContext
 from services.ingest.views.pages import PageView, page_view
 from services.ingest.views.recordings import FinalizeView, StreamingRecordingView, finalize_view, new_recording_view
+from shared.domain.caller import Caller
 from shared.domain.recording import RecordingStatus
 from shared.events.resources import RecordingResource, recording_resource
+
+NewRecordingView = RecordingResource | StreamingRecordingView
+MAY_CREATE = requires("recordings:write", device=True)
+
+
+async def create_recording(
+    context: RequestContext, caller: Caller, body: CreateRecording, opens: OpenRecording
+) -> NewRecordingView:
+    """Open the recording that `body` describes and show it; both routes to it end here."""
+    recording, template = await opens(caller, body, context.claim)
+    context.note(recording_id=recording.id)
+    return new_recording_view(recording, template)
 
 
 class RecordingController(Controller):
@@ -24,14 +38,12 @@ class RecordingController(Controller):
     path = "/v1/recordings"
     tags = ("Recordings",)
 
-    @post("/", guards=[requires("recordings:write", device=True)], refuses=[refusals.NotFound, refusals.EncryptionRequired])
+    @post("/", guards=[MAY_CREATE], refuses=[refusals.NotFound, refusals.EncryptionRequired])
     async def create(
         self, request: ApiRequest, data: JSONBody[CreateRecording], open_recording: NamedDependency[OpenRecording]
     ) -> RecordingResource | StreamingRecordingView:
         """Open a recording, to be uploaded whole or, with `streaming`, chunk by chunk."""
-        recording, template = await open_recording(request.caller, data, request.context.claim)
-        request.context.note(recording_id=recording.id)
-        return new_recording_view(recording, template)
+        return await create_recording(request.context, request.caller, data, open_recording)
 
     @get("/", guards=[requires("recordings:read")])
     async def list_page(  # noqa: PLR0913, PLR0917 - the query parameters of the contract

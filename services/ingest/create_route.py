@@ -1,0 +1,67 @@
+"""The short way of `POST /v1/recordings`: every upload begins with it, and the framework would cost as much as the rest.
+
+Only plain requests take it: the path as it stands, no query, a length that is told and allowed, no idempotency key. Any other
+goes through the framework, where `RecordingController.create` does the same, and where the route is described.
+"""
+
+from typing import Any
+
+import msgspec
+
+from services.ingest.admission import Admission
+from services.ingest.api_response import JsonAnswer
+from services.ingest.bodies import CreateRecording
+from services.ingest.controllers.recordings import MAY_CREATE, create_recording
+from services.ingest.limits import MAX_BODY_BYTES
+from services.ingest.open_recording import OpenRecording
+from services.ingest.rates.limiter import Bucket
+from services.ingest.refusals import ClientGone
+from services.ingest.request_context import context_of
+from services.ingest.strict_json import decode
+from shared.telemetry.health import ASGIApp
+
+PATH = "/v1/recordings"
+
+_FRAMEWORKS = frozenset({b"idempotency-key", b"transfer-encoding"})
+_CREATED = 201
+
+
+class CreateRoute:
+    """Wraps the framework's application; errors pass through to the edge, which answers them as it does all others."""
+
+    def __init__(self, app: ASGIApp, admission: Admission, open_recording: OpenRecording) -> None:
+        self._app, self._admission, self._open_recording = app, admission, open_recording
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:  # noqa: ANN401 - see ASGIApp
+        """Open the recording, or let the framework have the request."""
+        if not _is_plain(scope):
+            await self._app(scope, receive, send)
+            return
+        scope["path_template"], scope["path_params"] = PATH, {}
+        caller = await MAY_CREATE.admit(self._admission, scope, Bucket.REQUESTS)
+        body = decode(await _whole(receive) or b"{}", CreateRecording)
+        view = await create_recording(context_of(scope), caller, body, self._open_recording)
+        await JsonAnswer(_CREATED, msgspec.json.encode(view))(scope, receive, send)
+
+
+def _is_plain(scope: Any) -> bool:  # noqa: ANN401 - see ASGIApp
+    if scope["type"] != "http" or scope["path"] != PATH or scope["method"] != "POST" or scope["query_string"]:
+        return False
+    length = b""
+    for name, value in scope["headers"]:
+        if name == b"content-length":
+            length = value
+        elif name in _FRAMEWORKS:
+            return False
+    return length.isdigit() and int(length) <= MAX_BODY_BYTES
+
+
+async def _whole(receive: Any) -> bytes:  # noqa: ANN401 - see ASGIApp
+    message = await receive()
+    body: bytes = message.get("body", b"")
+    while message.get("more_body", False):
+        message = await receive()
+        body += message.get("body", b"")
+    if message["type"] == "http.disconnect":
+        raise ClientGone("the connection was closed before the body was whole")
+    return body
