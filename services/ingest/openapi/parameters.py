@@ -15,7 +15,7 @@ from shared.domain.config.sections import SECTIONS
 from shared.domain.wire import ID_CHARACTERS, id_pattern
 from shared.events.topics import PUBLIC_EVENT_TYPES
 
-_PLACES = {PathParameter: "path", QueryParameter: "query", HeaderParameter: "header"}
+_PLACES: dict[type, str] = {PathParameter: "path", QueryParameter: "query", HeaderParameter: "header"}
 
 _SCHEMAS: dict[str, Schema] = {
     "chunk_number": {"type": "integer", "minimum": 1, "maximum": MAX_CHUNK_NUMBER},
@@ -59,7 +59,7 @@ def parameters_of(handler: HTTPRouteHandler, schemas: Schemas) -> list[dict[str,
     found = []
     for name, parameter, field in _signature(handler):
         kwarg = None if field is None else field.kwarg_definition
-        if field is None or type(kwarg) not in _PLACES:
+        if field is None or not isinstance(kwarg, tuple(_PLACES)):
             continue
         place = _PLACES[type(kwarg)]
         shown = getattr(kwarg, place, None) or name

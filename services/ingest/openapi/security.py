@@ -55,8 +55,6 @@ def security_of(handler: HTTPRouteHandler) -> dict[str, Any]:
 def _guarded(guard: Requires, *, operator: bool) -> dict[str, Any]:
     tokens = sorted([kind.value for kind in guard.tokens] + ["admin_token"] * operator)
     security: list[dict[str, list[str]]] = [{token: []} for token in tokens]
-    if guard.scope is None:
-        return {"security": security, "x-credentials": tokens}
     return {
         "security": [{"api_key": [guard.scope]}, *security],
         "x-required-scope": guard.scope,

@@ -37,9 +37,11 @@ async def test_upload_and_transcribe_as_the_published_client_does(api):
     replayed = {"content_sha256": SHA256, "file_size_bytes": str(len(SILENCE)), "duration_seconds": 1}
     assert (await api.ok("POST", path, replayed))["content_sha256"] == SHA256
     assert (await api.refused("POST", path, {"content_sha256": "0" * 64}))[0] == 409
-    started = await api.call(
-        "POST", "/transcriptions", {"recording_id": recording["id"], "language": "en", "provider": "whisper"}
-    )
+    await transcribe(api, recording["id"])
+
+
+async def transcribe(api, recording_id):
+    started = await api.call("POST", "/transcriptions", {"recording_id": recording_id, "language": "en", "provider": "whisper"})
     assert started.status_code == 201
     shown = await api.ok("GET", f"/transcriptions/{started.json()['id']}")
     assert shown.keys() >= {
@@ -52,7 +54,7 @@ async def test_upload_and_transcribe_as_the_published_client_does(api):
         "project_id",
         "deleted_at",
     }
-    listed = await api.ok("GET", f"/transcriptions?recording_id={recording['id']}&limit=20")
+    listed = await api.ok("GET", f"/transcriptions?recording_id={recording_id}&limit=20")
     assert [row["id"] for row in listed["data"]] == [shown["id"]]
 
 
