@@ -159,7 +159,7 @@ def _of_uploads(api: ApiSettings, stores: Stores, signatures: Signatures, bodies
         "finalize": Finalize(recordings, files, outbox, api.upload_url_ttl_s),
         "request_upload_url": announce,
         "complete_upload": complete,
-        "relay_upload": RelayUpload(recordings, announce, files, complete, api.max_relay_bytes),
+        "relay_upload": RelayUpload(announce, files, complete, api.max_relay_bytes),
         "offer_download": OfferDownload(recordings, files, api.upload_url_ttl_s),
     }
 

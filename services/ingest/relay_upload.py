@@ -8,14 +8,12 @@ import msgspec
 from services.ingest.bodies import CompleteUpload as Completion
 from services.ingest.bodies import RequestUpload
 from services.ingest.complete_upload import CompleteUpload
-from services.ingest.ports import RecordingStore
-from services.ingest.read_recordings import found
 from services.ingest.recording_files import RecordingFiles
-from services.ingest.refusals import ClientGone, Forbidden, InvalidRequest, LengthRequired, PayloadTooLarge
+from services.ingest.refusals import ClientGone, InvalidRequest, LengthRequired, PayloadTooLarge
 from services.ingest.request_upload import RequestUploadUrl
-from shared.domain.caller import Caller, CredentialKind
+from shared.domain.caller import Caller
 from shared.domain.errors import TransientFailure
-from shared.domain.media import Media, MediaStatus, MediaType
+from shared.domain.media import Media, MediaType
 from shared.domain.recording import Recording
 
 _PLAIN = "application/octet-stream"
@@ -38,16 +36,8 @@ class RelaysBusy(TransientFailure):
 class RelayUpload:
     """Relays audio files of at most `max_bytes`; nothing of them is held but the piece that is on its way."""
 
-    def __init__(
-        self,
-        recordings: RecordingStore,
-        announce: RequestUploadUrl,
-        files: RecordingFiles,
-        complete: CompleteUpload,
-        max_bytes: int,
-    ) -> None:
-        self._recordings, self._announce, self._files = recordings, announce, files
-        self._complete, self._max_bytes = complete, max_bytes
+    def __init__(self, announce: RequestUploadUrl, files: RecordingFiles, complete: CompleteUpload, max_bytes: int) -> None:
+        self._announce, self._files, self._complete, self._max_bytes = announce, files, complete, max_bytes
         self._running = 0
 
     async def __call__(self, caller: Caller, recording_id: str, file: RelayedFile) -> Recording:
@@ -67,16 +57,9 @@ class RelayUpload:
         return await self._complete(caller, recording_id, Completion())
 
     async def _media(self, caller: Caller, recording_id: str, file: RelayedFile) -> Media:
-        """Return what the file is to be: the one that an upload's token is for, else a new one."""
-        if caller.kind is not CredentialKind.UPLOAD_TOKEN:
-            kind, content_type = MediaType.AUDIO, _declared(file.content_type)
-            request = RequestUpload(type=kind, content_type=content_type, file_size_bytes=file.size_bytes)
-            return await self._announce.announce(caller, recording_id, request)
-        recording = await found(self._recordings, caller, recording_id)
-        for media in recording.media:
-            if media.id == caller.credential_id and media.status is MediaStatus.PENDING:
-                return media
-        raise Forbidden("the upload that this token was for is completed, or replaced by a newer one")
+        content_type = _declared(file.content_type)
+        request = RequestUpload(type=MediaType.AUDIO, content_type=content_type, file_size_bytes=file.size_bytes)
+        return await self._announce.announce(caller, recording_id, request)
 
     def _admitted(self, file: RelayedFile) -> int:
         if file.size_bytes is None:

@@ -27,7 +27,7 @@ class RelayController(Controller):
         "/",
         status_code=200,
         request_max_body_size=None,
-        guards=[requires("recordings:write", device=True, upload=True)],
+        guards=[requires("recordings:write", device=True)],
         takes="*/*",
         refuses=[
             refusals.NotFound,

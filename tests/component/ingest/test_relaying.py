@@ -67,13 +67,17 @@ async def test_a_relay_takes_the_place_of_an_announced_upload(api):
     assert (await relay(api, recording)).json()["status"] == "uploaded"
 
 
-async def test_an_uploads_token_relays_that_upload(api):
+async def test_an_uploads_token_relays_nothing(api):
     recording = await api.recording()
     offer = await announced(api, recording, content_type="audio/wav")
-    shown = (await relay(api, recording, secret=offer["upload_token"])).json()
-    assert [media["id"] for media in shown["media"]] == [offer["media_id"]]
-    other = await api.recording()
-    assert refused(await relay(api, other, secret=offer["upload_token"])) == (404, "not_found")
+    other, streaming = await api.recording(), await api.recording(streaming=True)
+    for send in (
+        relay(api, recording, secret=offer["upload_token"]),
+        relay(api, other, secret=offer["upload_token"]),
+        relay_chunk(api, streaming, 0, secret=offer["upload_token"]),
+    ):
+        assert refused(await send) == (403, "forbidden")
+    assert (await api.ok("GET", f"/recordings/{recording['id']}"))["status"] == "pending"
 
 
 async def test_the_length_is_needed_and_bounded(api):
