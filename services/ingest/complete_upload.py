@@ -34,9 +34,9 @@ class CompleteUpload:
         """Move the recording to `uploaded` when every announced file is stored and, if a hash is claimed, hashes to it.
 
         A repeat without a hash is refused; one with the hash that was verified finds the recording as it stands, one with
-        another hash changes nothing. While a large file is hashed the answer is `VerificationPending`. A claim that was found
-        wrong stays wrong until a new upload-url was asked for. An upload's token completes one upload, that of its own file;
-        its repeat finds the recording as it stands even without a hash.
+        another hash changes nothing. While a large file is hashed the answer is `VerificationPending`. A file that was found
+        wrong stays wrong, claimed again or not, until a new upload-url was asked for. An upload's token completes one upload,
+        that of its own file; its repeat finds the recording as it stands even without a hash.
         """
         if body.recording_id not in {None, recording_id}:
             raise InvalidRequest("the body names another recording than the path", param="recording_id")
@@ -135,12 +135,13 @@ def _refuse_while_verifying(recording: Recording, claimed: str | None) -> None:
 
 
 def _refuse_known_mismatch(recording: Recording, claimed: str | None) -> None:
-    """Answer a claim that was found wrong before: only a file announced since then is hashed anew."""
+    """Answer for a file that was found wrong before: only one announced since then, or another claim, is looked at anew."""
     claim = recording.hash_claim
-    if recording.status is not RecordingStatus.INTEGRITY_FAILURE or claim is None or claim.content_sha256 != claimed:
+    if recording.status is not RecordingStatus.INTEGRITY_FAILURE or claim is None:
         return
-    if main_file(recording.media).created_at <= claim.claimed_at:
-        raise _mismatch(claimed)
+    if claimed not in {None, claim.content_sha256} or main_file(recording.media).created_at > claim.claimed_at:
+        return
+    raise _not_awaiting(recording) if claimed is None else _mismatch(claimed)
 
 
 def _mismatch(claimed: str) -> ContentMismatch:

@@ -213,6 +213,16 @@ async def test_the_wrong_hash_is_an_integrity_failure_that_a_new_upload_heals(ap
     assert api.events(recording["id"])[-1] == "recording.uploaded"
 
 
+async def test_a_file_that_was_found_wrong_does_not_pass_by_claiming_nothing(api):
+    recording = await uploaded(api)
+    await refusal(api, recording, content_sha256="0" * 64)
+    status, code, error = await refusal(api, recording)
+    assert (status, code, error["details"]) == (400, "invalid_request", {"current_status": "integrity_failure"})
+    assert (await api.ok("GET", f"/recordings/{recording['id']}"))["status"] == "integrity_failure"
+    store(api, recording, (await announce(api, recording))["media_id"], WAVE)
+    assert (await complete(api, recording)).json()["status"] == "uploaded"
+
+
 async def test_another_size_than_announced_at_the_end_changes_nothing(api):
     recording = await uploaded(api)
     assert (await refusal(api, recording, file_size_bytes=1))[:2] == (409, "content_size_mismatch")
