@@ -16,6 +16,8 @@ BENCHES = {
     "finalize": ("--rounds", "3", "--seconds", "8"),
     "chunks": (),
     "create": (),
+    "list": (),
+    "million": ("--recordings", "100000"),
     "stitch": (),
     "transcribe": ("--rounds", "3"),
     "speech_memory": ("--minutes", "2", "6", "--piece", "30"),

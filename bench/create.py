@@ -23,6 +23,7 @@ from bench.fastapi_twin import DATABASE as TWIN_DATABASE
 from bench.figures import Figures
 from bench.http_load import UNLIMITED, json_request, requests_per_second
 from bench.peers import Peer, answering, api_of, cpu_s, peer
+from bench.recording_rows import DATABASE
 from deploy.local.api import Api, end_user, new_project
 from deploy.local.plan import new_plan
 from deploy.local.servers.ports import HOST
@@ -35,7 +36,6 @@ from shared.domain.tenant import Mode
 CONNECTIONS = 16
 REPLICAS, KEYS_EACH = 10, 200
 GOALS = {"empty": 0.6, "twin": 1.5}
-OURS_DATABASE = "earwitness"
 ONE, COLD, WARM = "one key", "keys of ten replicas, cold", "keys of ten replicas, warm"
 
 
@@ -76,7 +76,7 @@ class Customer:
     def new_keys(self, count: int) -> list[str]:
         """Return keys that no replica has seen; other replicas have within the last minute, as they say."""
         secrets = [new_secret(KeyKind.SECRET, Mode.LIVE) for _ in range(count)]
-        for database in (OURS_DATABASE, TWIN_DATABASE):
+        for database in (DATABASE, TWIN_DATABASE):
             self._client[database]["api_keys"].insert_many(self._keys(secrets))
         return secrets
 

@@ -1,22 +1,39 @@
-"""Recordings as they stand in MongoDB after a day's work, made without the API."""
+"""Recordings as they stand in MongoDB after some hours of work, made without the API."""
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
+from itertools import islice
+from typing import Any
+
+from pymongo import MongoClient
+from pymongo.write_concern import WriteConcern
 
 from shared.domain.ids import later_derived_id
 from shared.domain.media import Media, MediaStatus, MediaType
 from shared.domain.recording import Recording, RecordingStatus
 from shared.domain.tenant import Tenant
+from shared.storage.documents import to_builtins
 
+DATABASE = "earwitness"
 DEVICES = 100
 FAILED_EVERY = 10
+AT_ONCE = 2_000
 APART = timedelta(milliseconds=20)
 
 
 def rows(tenant: Tenant, end_user_id: str, count: int, newest_at: datetime) -> Iterator[Recording]:
-    """Yield recordings of a hundred devices, newest first; every tenth has failed, the others are completed."""
+    """Yield recordings of a hundred devices, oldest first; every tenth has failed, the others are completed."""
     for number in range(count):
-        yield _row(tenant, end_user_id, number, newest_at - number * APART)
+        yield _row(tenant, end_user_id, number, newest_at - (count - number) * APART)
+
+
+def store(mongo_url: str, recordings: Iterator[Recording]) -> None:
+    """Put recordings into MongoDB as the API would have them there when all is done."""
+    client: MongoClient[dict[str, Any]] = MongoClient(mongo_url)
+    collection = client[DATABASE].get_collection("recordings", write_concern=WriteConcern(w=1, j=False))
+    while documents := [to_builtins(recording) | {"outbox": []} for recording in islice(recordings, AT_ONCE)]:
+        collection.insert_many(documents, ordered=False)
+    client.close()
 
 
 def device_id(tenant: Tenant, number: int) -> str:
