@@ -4,6 +4,7 @@ from collections.abc import Collection
 from typing import Any
 
 from services.ingest.edge import UNROUTED
+from services.ingest.request_context import context_of
 from shared.telemetry.health import ASGIApp
 
 EXPOSED = b"X-Request-Id, X-RateLimit-Limit, X-RateLimit-Remaining, X-RateLimit-Reset, Retry-After, Idempotency-Replayed, Allow"
@@ -32,12 +33,9 @@ class Cors:
         if scope["method"] == UNROUTED and b"access-control-request-method" in headers:
             return await _answer_preflight(send, allowed)
 
-        async def send_readable(message: Any) -> None:  # noqa: ANN401 - as above
-            if message["type"] == "http.response.start":
-                message["headers"] = [*message["headers"], *_granted(allowed), (b"access-control-expose-headers", EXPOSED)]
-            await send(message)
-
-        return await self._app(scope, receive, send_readable)
+        granted = (*_granted(allowed), (b"access-control-expose-headers", EXPOSED))
+        context_of(scope).headers = granted  # so that refusals which no route answers can be read too
+        return await self._app(scope, receive, send)
 
     def _allowed(self, origin: bytes | None) -> bytes | None:
         if origin is None:

@@ -81,12 +81,13 @@ class _Exchange:
         await self._forward(message)
 
     def _headers(self) -> Iterator[tuple[bytes, bytes]]:
-        """Yield what every answer carries: the request's id, and how its project or its client's address stands."""
+        """Yield what every answer carries: its request's id, how its project or client stands, and what was asked for it."""
         standing = self._context.standing or self._strangers.standing(self._scope)
         yield b"x-request-id", self._context.request_id.encode()
         yield b"x-ratelimit-limit", b"%d" % standing.limit
         yield b"x-ratelimit-remaining", b"%d" % standing.remaining
         yield b"x-ratelimit-reset", b"%d" % standing.resets_at
+        yield from self._context.headers
 
     async def _answer_error(self, error: Exception) -> None:
         problem = problem_of(error)

@@ -25,7 +25,7 @@ class RequestContext(msgspec.Struct):
 
     `operator` says that the operator calls, who is no caller. `claim` is held by a request with an idempotency key; `may_pass`:
     its answer is a refusal that the same request may not meet again; `body_hash` is of the body as far as a handler streamed
-    it, `body_whole` says that it did so to the end.
+    it, `body_whole` says that it did so to the end. `headers` go out with the answer, whoever answers.
     """
 
     request_id: str
@@ -36,6 +36,7 @@ class RequestContext(msgspec.Struct):
     may_pass: bool = False
     body_hash: Any = None
     body_whole: bool = False
+    headers: tuple[tuple[bytes, bytes], ...] = ()
     line: dict[str, object] = msgspec.field(default_factory=dict)
     unexpected: bool = False
 

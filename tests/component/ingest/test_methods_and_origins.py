@@ -7,6 +7,8 @@ from services.ingest.settings import ApiSettings
 from tests.fakes.ingest import API_SETTINGS, Api, fake_stores
 
 ORIGIN = "https://app.example.com"
+MISSING = "01ARZ3NDEKTSV4RRFFQ69G5FAV"
+CHUNK = f"rec_{MISSING}/chunks/1?project=proj_{MISSING}&mode=live&expires=1&signature={'0' * 64}"
 PREFLIGHT = {"Origin": ORIGIN, "Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "authorization"}
 
 
@@ -67,6 +69,18 @@ async def test_every_answer_to_a_named_origin_can_be_read_with_its_headers(reada
     assert (response.status_code, response.headers["access-control-allow-origin"]) == (status, ORIGIN)
     exposed = set(response.headers["access-control-expose-headers"].lower().split(", "))
     assert {"x-request-id", "x-ratelimit-remaining", "retry-after", "idempotency-replayed"} <= exposed
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "status"),
+    [
+        ("POST", "/recordings", b"{", 400),
+        ("PUT", f"/recordings/{CHUNK}", b"x", 403),
+    ],
+)
+async def test_what_is_refused_past_the_framework_can_be_read_by_a_named_origin_too(readable, method, path, body, status):
+    response = await readable.call(method, path, body, headers={"Origin": ORIGIN})
+    assert (response.status_code, response.headers.get_list("access-control-allow-origin")) == (status, [ORIGIN])
 
 
 @pytest.mark.parametrize(
