@@ -40,6 +40,7 @@ TABLES = {
     "transcriber": (SpeechSettings, CloudSettings),
     "webhooks": (WebhookSettings,),
 }
+TEST_SETTINGS = {"EARWITNESS_TESTS_SERVERS", "EARWITNESS_TESTS_EXAMPLES"}
 LIVE_KEYS = {f"EARWITNESS_TESTS_{name.upper()}_KEY" for name in ON_THE_NETWORK}
 PER_CORE = {"stitch_slots", "transcribe_slots"}
 LOGGED = re.compile(r"^(debug|info|warning|error|exception)$")
@@ -92,7 +93,7 @@ def test_every_header_of_a_dead_letter_stands_in_the_table():
 
 def test_every_setting_that_a_document_names_exists():
     fields = [field for forms in TABLES.values() for form in forms for field in msgspec.structs.fields(form)]
-    known = {f"EARWITNESS_{field.name.upper()}" for field in fields} | {"EARWITNESS_X", "EARWITNESS_TESTS_SERVERS", *LIVE_KEYS}
+    known = {f"EARWITNESS_{field.name.upper()}" for field in fields} | {"EARWITNESS_X", *TEST_SETTINGS, *LIVE_KEYS}
     texts = [path.read_text(encoding="utf-8") for path in (*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"))]
     named = {name for text in texts for name in re.findall(r"EARWITNESS_[A-Z0-9_]*[A-Z0-9]", text)}
     assert {name if name in known else name.removesuffix("_FILE") for name in named} <= known
