@@ -1,10 +1,14 @@
 """All four services as processes on real servers, for end-to-end tests."""
 
+import asyncio
 import secrets
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 from deploy.local.api import Api, new_project
 from deploy.local.plan import new_plan
+from deploy.local.services import ServiceProcess
 from deploy.local.stack import Stack
 
 QUICK = {
@@ -79,6 +83,17 @@ class RunningStack:
     def wipe(self, name: str) -> None:
         """Kill, forget its data, start empty."""
         self.stack.members[name].wipe()
+
+    @asynccontextmanager
+    async def another(self, name: str) -> AsyncIterator[ServiceProcess]:
+        """Run a second replica of a service, until the end of the block."""
+        first = self.stack.services[name]
+        replica = first.replica(first.folder.with_name(f"{name}-2"))
+        await asyncio.to_thread(replica.start)
+        try:
+            yield replica
+        finally:
+            await asyncio.to_thread(replica.stop)
 
     def log_of(self, name: str) -> str:
         """What a member wrote."""

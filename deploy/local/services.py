@@ -31,6 +31,10 @@ class ServiceProcess(Server):
         """Where its HTTP answers."""
         return f"http://{HOST}:{self.port}"
 
+    def replica(self, folder: Path) -> "ServiceProcess":
+        """Return another process of the same service: the same settings, a port and a folder of its own, tethered to us."""
+        return ServiceProcess(self.name, folder, self._settings)
+
     def start(self, deadline_s: float = START_DEADLINE_S, given_up: threading.Event | None = None) -> None:
         """Do the chore first, once; then start and wait until it is ready."""
         if self.chore is not None:

@@ -8,13 +8,16 @@ import pytest
 
 from deploy.local.demo.speech import RATE, samples_of
 from deploy.local.sample_speech import PAUSE_S
+from deploy.local.servers.ports import free_port
 from deploy.local.servers.server import start_all
 from tests.e2e.client import Client, Project
 from tests.e2e.evidence import Evidence
+from tests.fakes.speech_providers import KEY, FakeAssemblyAI
 from tests.fakes.webhook_receiver import Receiver
 from tests.speech import real_conversation, real_speech, whisper_model
 from tests.stack import RunningStack
 
+ASSEMBLYAI_PORT = free_port()
 __all__ = ["real_conversation", "real_speech", "whisper_model"]
 
 
@@ -66,7 +69,13 @@ async def receiver() -> AsyncIterator[Receiver]:
 @pytest.fixture(scope="session")
 def breakable(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStack]:
     """A second stack, for tests that stop and kill its members; take `fragile`, which mends it afterwards."""
-    running = RunningStack(tmp_path_factory.mktemp("breakable"), {"EARWITNESS_SHUTDOWN_GRACE_S": "4"})
+    extra = {
+        "EARWITNESS_SHUTDOWN_GRACE_S": "4",
+        "EARWITNESS_CLOUD_PROVIDERS": "assemblyai",
+        "EARWITNESS_ASSEMBLYAI_URL": f"http://127.0.0.1:{ASSEMBLYAI_PORT}",  # nobody is there, until a test answers
+        "EARWITNESS_ASSEMBLYAI_API_KEY": KEY,
+    }
+    running = RunningStack(tmp_path_factory.mktemp("breakable"), extra)
     try:
         running.start()
         yield running
@@ -79,6 +88,13 @@ def fragile(breakable: RunningStack) -> Iterator[RunningStack]:
     """A stack to break: whole before the test and whole again after it."""
     yield breakable
     start_all([member for member in breakable.stack.members.values() if member.child.pid is None])
+
+
+@pytest.fixture
+async def assemblyai() -> AsyncIterator[FakeAssemblyAI]:
+    """The provider to which the breakable stack sends what it is to transcribe."""
+    async with FakeAssemblyAI().running(ASSEMBLYAI_PORT) as provider:
+        yield provider
 
 
 @pytest.fixture

@@ -10,34 +10,12 @@ import aiohttp
 import pytest
 from aiohttp import web
 
-from deploy.local.demo.speech import ogg_opus
 from tests.e2e.audio import tone
+from tests.e2e.killing import assert_understood_once, children, everything_told_once, killed, spoken, started
 from tests.e2e.watching import DEADLINE_S, STREAMED, Listener, becomes, completed, until
-from tests.speech import word_error_rate
 
 LONG_TONE_S = 10.0
 LONG_CHUNKS = 24  # enough to be joining for a while
-
-
-async def killed(running, name):
-    await asyncio.to_thread(running.kill, name)
-
-
-async def started(running, name):
-    await asyncio.to_thread(running.start_member, name)
-
-
-async def everything_told_once(inside, listener, recording_ids):
-    """Each event of each recording has one delivery; what was heard twice was the same; nothing waits any more."""
-    for recording_id in recording_ids:
-        await listener.hears(recording_id, *STREAMED)
-        assert tuple(dict.fromkeys(listener.types(recording_id))) == STREAMED
-    project_id = inside.recording(recording_ids[0])["project_id"]
-    await until(lambda: inside.settled(project_id))
-    inside.assert_each_delivered_once(listener.id, set(STREAMED))
-    listener.assert_repeats_are_equal()
-    assert Counter(len(inside.transcriptions(one)) for one in recording_ids) == {1: len(recording_ids)}
-    assert Counter(len(inside.transcripts(one)) for one in recording_ids) == {1: len(recording_ids)}
 
 
 async def test_ingest_killed_within_a_chunk_keeps_what_it_acknowledged_and_no_half_chunk(fragile, customer, receiver, inside):
@@ -123,28 +101,6 @@ async def test_a_killed_worker_of_the_stitcher_is_replaced_and_its_job_done_agai
     await assert_joined_once(inside, listener, customer, recording_id, tones)
     await until(lambda: len(children(service)) == len(workers))
     assert fragile.stack.services["stitcher"].child.pid == service
-
-
-def children(pid):
-    """The process ids of the processes that `pid` started."""
-    found = [Path(task, "children").read_text() for task in Path(f"/proc/{pid}/task").iterdir()]
-    return [int(child) for text in found for child in text.split()]
-
-
-async def spoken(customer, sentence):
-    """A recording of one sentence, being transcribed; its id."""
-    recording_id = await customer.stream([ogg_opus(sentence[0])])
-    await becomes(customer, recording_id, lambda recording: recording["status"] == "processing")
-    return recording_id
-
-
-async def assert_understood_once(inside, listener, customer, recording_id, text):
-    done = await completed(customer, recording_id)
-    transcription = await customer.transcription(done["transcription_id"])
-    assert word_error_rate(text, transcription["text"]) <= 0.10
-    await everything_told_once(inside, listener, [recording_id])
-    (kept,) = inside.transcriptions(recording_id)
-    assert kept["job"]["token"] == 2  # claimed once more, and no oftener
 
 
 async def test_the_transcriber_killed_at_work_is_followed_by_one_that_transcribes_once(

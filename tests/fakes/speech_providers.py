@@ -47,12 +47,12 @@ class FakeProvider:
         raise NotImplementedError
 
     @asynccontextmanager
-    async def running(self):
+    async def running(self, port=0):
         app = web.Application(client_max_size=64 * 1024 * 1024)
         app.add_routes([web.route(method, path, self._guarded(handler)) for method, path, handler in self.routes()])
         runner = web.AppRunner(app, shutdown_timeout=0.1)
         await runner.setup()
-        site = web.TCPSite(runner, "127.0.0.1", 0)
+        site = web.TCPSite(runner, "127.0.0.1", port)
         await site.start()
         self.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
         try:
