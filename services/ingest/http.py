@@ -59,6 +59,7 @@ from services.ingest.health import ReportHealth
 from services.ingest.idempotency.once import Once
 from services.ingest.idempotency.repeats import recall
 from services.ingest.limits import MAX_BODY_BYTES
+from services.ingest.list_recordings import ListRecordings
 from services.ingest.list_transcriptions import ListTranscriptions
 from services.ingest.live.follow import FollowRecording
 from services.ingest.live.hub import Hub
@@ -128,6 +129,7 @@ class UseCases(msgspec.Struct, frozen=True, kw_only=True):
     administer: Administer
     open_recording: OpenRecording
     read_recordings: ReadRecordings
+    list_recordings: ListRecordings
     live_rules: LiveRules
     hub: Hub
     follow_recording: FollowRecording

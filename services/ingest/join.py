@@ -37,6 +37,7 @@ from services.ingest.health import ReportHealth
 from services.ingest.http import UseCases, http_app
 from services.ingest.idempotency.once import Once
 from services.ingest.idempotency.repeats import KeepsAnswers
+from services.ingest.list_recordings import ListRecordings
 from services.ingest.list_transcriptions import ListTranscriptions
 from services.ingest.live import ports as live_ports
 from services.ingest.live.follow import FollowRecording
@@ -132,7 +133,8 @@ def joined(api: ApiSettings, stores: Stores, health: Health, check_database: Che
         report_health=ReportHealth(check_database),
         administer=Administer(admin_stores, pager, authenticate.forget),
         open_recording=OpenRecording(recordings, outbox, find_subjects, upload_policy, templates),
-        read_recordings=ReadRecordings(recordings, files, pager),
+        read_recordings=ReadRecordings(recordings, files),
+        list_recordings=ListRecordings(recordings, pager),
         delete_recording=DeleteRecording(recordings, transcriptions, outbox, api.upload_url_ttl_s),
         find_target=FindTarget(targets),
         manage_end_users=ManageEndUsers(stores.end_users, pager, bind_devices.release, find_subjects.forget),

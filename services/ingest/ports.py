@@ -9,7 +9,7 @@ from shared.domain.job import Lane
 from shared.domain.kept_answer import Answer, Claim, ClaimedRequest
 from shared.domain.project import Organization, Project
 from shared.domain.provider_key import ProviderKey
-from shared.domain.recording import Intake, Recording
+from shared.domain.recording import Intake, Recording, RecordingVersion
 from shared.domain.stored_object import StoredObject
 from shared.domain.tenant import Tenant
 from shared.domain.transcript import Transcript
@@ -55,6 +55,11 @@ class RecordingStore(AggregateStore[Recording], Protocol):
         self, tenant: Tenant, matching: Mapping[str, Any], limit: int, *, before: str | None = None, offset: int = 0
     ) -> list[Recording]:
         """Return recordings newest first, those of ids below `before` if given."""
+
+    async def page_of_versions(
+        self, tenant: Tenant, matching: Mapping[str, Any], limit: int, *, before: str | None = None, offset: int = 0
+    ) -> list[RecordingVersion]:
+        """Return which recordings `page` would return, and in which versions they stand."""
 
     async def twin_of(self, recording: Recording) -> Recording | None:
         """Return the recording that has the tenant, device, uuid and generation of this one and is not deleted."""

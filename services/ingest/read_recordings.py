@@ -1,42 +1,23 @@
-"""Reading recordings: one, a page of them, and the chunks of one."""
+"""Reading one recording, and its chunks."""
 
-from services.ingest.paging import Page, Pager, PageRequest
 from services.ingest.ports import RecordingStore
 from services.ingest.recording_files import RecordingFiles
 from services.ingest.refusals import NotStreaming, not_found
 from shared.domain.caller import Caller
 from shared.domain.chunks import ChunkUpload
-from shared.domain.recording import Recording, RecordingStatus
+from shared.domain.recording import Recording
 from shared.domain.tenant import Tenant
 
 
 class ReadRecordings:
     """What a caller may see of its project's recordings."""
 
-    def __init__(self, recordings: RecordingStore, files: RecordingFiles, pager: Pager) -> None:
-        self._recordings, self._files, self._pager = recordings, files, pager
+    def __init__(self, recordings: RecordingStore, files: RecordingFiles) -> None:
+        self._recordings, self._files = recordings, files
 
     async def get(self, caller: Caller, recording_id: str) -> Recording:
         """Return one; another tenant's looks as if it did not exist."""
         return await found(self._recordings, caller, recording_id)
-
-    async def page(
-        self,
-        caller: Caller,
-        request: PageRequest,
-        *,
-        status: RecordingStatus | None,
-        device_id: str | None,
-        end_user_id: str | None,
-    ) -> Page[Recording]:
-        """Return a page, newest first, of the recordings that match every filter given."""
-        filters = {"status": status and status.value, "device_id": device_id, "end_user_id": end_user_id}
-        matching = {name: value for name, value in filters.items() if value is not None}
-
-        async def read(limit: int, before: str | None, offset: int) -> list[Recording]:
-            return await self._recordings.page(caller.tenant, matching, limit, before=before, offset=offset)
-
-        return await self._pager.page(caller.tenant, "recordings", request, read)
 
     async def chunks(self, caller: Caller, recording_id: str) -> list[ChunkUpload]:
         """Return what has been received of a streaming recording, by number, the newest of each; nothing once it is swept."""

@@ -13,7 +13,7 @@ def now() -> datetime:
 
 def wire_time(moment: datetime) -> str:
     """Format `moment` as `YYYY-MM-DDThh:mm:ss.mmmZ` (contract A3)."""
-    if moment.utcoffset():
+    if moment.tzinfo is not UTC and moment.utcoffset():
         moment = moment.astimezone(UTC)
     return moment.isoformat(timespec="milliseconds")[:_WITHOUT_OFFSET] + "Z"
 

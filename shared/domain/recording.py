@@ -97,6 +97,13 @@ class Intake(msgspec.Struct, frozen=True, kw_only=True):
         return Tenant(self.project_id, self.mode)
 
 
+class RecordingVersion(msgspec.Struct, frozen=True, kw_only=True, rename={"id": "_id"}):
+    """Which version of a recording stands; whatever clients see of it follows from that version."""
+
+    id: str
+    version: int
+
+
 class Recording(msgspec.Struct, frozen=True, kw_only=True, rename={"id": "_id"}):
     """A recording as MongoDB keeps it. `version` grows with every write; `outbox` is handled by the storage alone.
 

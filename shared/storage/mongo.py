@@ -1,5 +1,6 @@
 """The connection to MongoDB: what is acknowledged is on a majority's journal."""
 
+from datetime import UTC
 from typing import Any
 
 from motor.motor_asyncio import AsyncIOMotorClient, AsyncIOMotorDatabase
@@ -19,6 +20,7 @@ class Mongo:
         self._client: AsyncIOMotorClient[dict[str, Any]] = AsyncIOMotorClient(
             settings.mongo_url,
             tz_aware=True,
+            tzinfo=UTC,  # the driver's own has its offset asked in Python for every time
             retryWrites=True,
             retryReads=True,
             serverSelectionTimeoutMS=_TIMEOUT_MS,

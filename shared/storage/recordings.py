@@ -10,7 +10,7 @@ from pymongo import ASCENDING, DESCENDING, IndexModel
 from shared.domain.clock import now
 from shared.domain.errors import FailureReason
 from shared.domain.job import Failure
-from shared.domain.recording import Intake, Recording, RecordingStatus
+from shared.domain.recording import Intake, Recording, RecordingStatus, RecordingVersion
 from shared.domain.tenant import Tenant
 from shared.domain.transition import VersionConflict
 from shared.events.transcription import (
@@ -53,6 +53,7 @@ class Recordings(Aggregates[Recording]):
     def __init__(self, mongo: Mongo) -> None:
         super().__init__(Documents(mongo.database["recordings"], Recording), Recording)
         self._intakes = self._documents.seen_as(Intake)
+        self._versions = Documents(mongo.database["recordings"], RecordingVersion, fields={"version": 1})
 
     async def ensure_indexes(self) -> None:
         """Create what is missing."""
@@ -62,10 +63,13 @@ class Recordings(Aggregates[Recording]):
         self, tenant: Tenant, matching: Mapping[str, Any], limit: int, *, before: str | None = None, offset: int = 0
     ) -> list[Recording]:
         """Return recordings newest first, those of ids below `before` if given; `matching` holds equalities by field name."""
-        where = {"project_id": tenant.project_id, "mode": tenant.mode.value, "deleted_at": None, **matching}
-        if before is not None:
-            where["_id"] = {"$lt": before}
-        return await self._documents.find(where, _NEWEST_FIRST, limit, offset)
+        return await self._documents.find(_listed(tenant, matching, before), _NEWEST_FIRST, limit, offset)
+
+    async def page_of_versions(
+        self, tenant: Tenant, matching: Mapping[str, Any], limit: int, *, before: str | None = None, offset: int = 0
+    ) -> list[RecordingVersion]:
+        """Return which recordings `page` would return, and in which versions they stand."""
+        return await self._versions.find(_listed(tenant, matching, before), _NEWEST_FIRST, limit, offset)
 
     async def twin_of(self, recording: Recording) -> Recording | None:
         """Return the recording that has the tenant, device, uuid and generation of this one and is not deleted."""
@@ -120,6 +124,11 @@ class Recordings(Aggregates[Recording]):
                 continue
             return
         raise VersionConflict(event.recording_id)
+
+
+def _listed(tenant: Tenant, matching: Mapping[str, Any], before: str | None) -> dict[str, Any]:
+    where = {"project_id": tenant.project_id, "mode": tenant.mode.value, "deleted_at": None, **matching}
+    return where if before is None else where | {"_id": {"$lt": before}}
 
 
 def _is_news(recording: Recording, event: TranscriptionEvent) -> bool:

@@ -7,7 +7,7 @@ from services.ingest.join import Stores, joined, served
 from services.ingest.settings import ApiSettings
 from shared.domain.clock import now
 from shared.domain.errors import AlreadyExists, TransientFailure
-from shared.domain.recording import Intake
+from shared.domain.recording import Intake, RecordingVersion
 from shared.storage.recordings import _is_news, _reflected
 from shared.telemetry.health import Health
 from tests.fakes.aggregates import FakeAggregates
@@ -46,6 +46,10 @@ class FakeRecordings(FakeAggregates):
     async def page(self, tenant, matching, limit, *, before=None, offset=0):
         self._check()
         return newest(self.documents.values(), tenant, matching, before)[offset : offset + limit]
+
+    async def page_of_versions(self, tenant, matching, limit, *, before=None, offset=0):
+        page = await self.page(tenant, matching, limit, before=before, offset=offset)
+        return [RecordingVersion(id=recording.id, version=recording.version) for recording in page]
 
     async def add(self, aggregate, *events):
         if aggregate.recording_uuid is not None and await self.twin_of(aggregate) is not None:

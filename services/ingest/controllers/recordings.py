@@ -1,5 +1,7 @@
 """`/v1/recordings`: open, read, finalize, delete."""
 
+from typing import Any
+
 from litestar import Controller, delete, get, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, JSONBody
@@ -9,6 +11,7 @@ from services.ingest.api_request import ApiRequest, requires
 from services.ingest.bodies import CreateRecording, FinalizeRecording
 from services.ingest.delete_recording import DeleteRecording
 from services.ingest.finalize import Finalize
+from services.ingest.list_recordings import ListRecordings
 from services.ingest.open_recording import OpenRecording
 from services.ingest.paging import DEFAULT_LIMIT, PageRequest
 from services.ingest.read_recordings import ReadRecordings
@@ -49,7 +52,7 @@ class RecordingController(Controller):
     async def list_page(  # noqa: PLR0913, PLR0917 - the query parameters of the contract
         self,
         request: ApiRequest,
-        read_recordings: NamedDependency[ReadRecordings],
+        list_recordings: NamedDependency[ListRecordings],
         limit: FromQuery[int] = DEFAULT_LIMIT,
         offset: FromQuery[int | None] = None,
         cursor: FromQuery[str | None] = None,
@@ -58,10 +61,11 @@ class RecordingController(Controller):
         end_user_id: FromQuery[str | None] = None,
     ) -> PageView[RecordingResource]:
         """List recordings, newest first."""
-        page = await read_recordings.page(
+        page = await list_recordings(
             request.caller, PageRequest(limit, offset, cursor), status=status, device_id=device_id, end_user_id=end_user_id
         )
-        return page_view(page, [recording_resource(recording) for recording in page.items])
+        rows: list[Any] = [recording.shown for recording in page.items]  # each is a RecordingResource in JSON
+        return page_view(page, rows)
 
     @get("/{recording_id:str}", guards=[requires("recordings:read")])
     async def read(

@@ -190,3 +190,15 @@ async def test_a_cursor_of_another_project_is_refused(api):
 
 async def test_a_get_with_a_json_content_type_and_no_body_is_fine(api):
     assert (await api.call("GET", "/recordings", headers={"Content-Type": "application/json"})).status_code == 200
+
+
+async def test_a_list_shows_each_recording_as_it_stands_however_often_it_was_listed(api):
+    first, second = await api.recording(), await api.recording()
+    for _ in range(2):
+        assert (await api.ok("GET", "/recordings"))["data"] == [second, first]
+    await api.ok("POST", f"/recordings/{first['id']}/upload-url", {"content_type": "audio/ogg"})
+    changed = await api.ok("GET", f"/recordings/{first['id']}")
+    assert changed != first
+    assert (await api.ok("GET", "/recordings"))["data"] == [second, changed]
+    await api.call("DELETE", f"/recordings/{second['id']}")
+    assert (await api.ok("GET", "/recordings"))["data"] == [changed]

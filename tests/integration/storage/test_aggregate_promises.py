@@ -168,7 +168,10 @@ async def test_a_list_is_newest_first_by_cursor_offset_and_filter(recordings):
     made = sorted([(await added(recordings, device_id=f"dev_{number % 2}")).id for number in range(6)], reverse=True)
 
     async def ids(matching, limit, **position):
-        return [recording.id for recording in await recordings.page(TENANT, matching, limit, **position)]
+        page = await recordings.page(TENANT, matching, limit, **position)
+        versions = await recordings.page_of_versions(TENANT, matching, limit, **position)
+        assert [(one.id, one.version) for one in versions] == [(one.id, one.version) for one in page]
+        return [recording.id for recording in page]
 
     assert await ids({}, 10) == made
     assert await ids({}, 2, before=made[1]) == made[2:4]

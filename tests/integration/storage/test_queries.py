@@ -213,6 +213,10 @@ QUERIES |= {
     for matching in FILTERS
     for position in ({}, {"before": "rec_5"}, {"offset": 10})
 }
+QUERIES |= {
+    f"versions of recordings by {matching}": lambda r, matching=matching: r.recordings.page_of_versions(TENANT, matching, 26)
+    for matching in FILTERS
+}
 
 
 async def asked_by(repositories, query):
