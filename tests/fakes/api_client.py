@@ -7,6 +7,7 @@ import httpx
 
 from tests.conformance import Exchange, check
 
+
 class ApiClient:
     """Speaks to the API at `url` through `client`; `call` sends as the owner of `secret` unless told otherwise."""
 

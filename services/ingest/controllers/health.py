@@ -34,7 +34,10 @@ class HealthController(Controller):
         ready, body = await health.readiness()
         return Response(body, status_code=200 if ready else 503, headers=_NO_STORE)
 
-    @get("/metrics", answers={"text/plain": {"schema": {"type": "string"}}, "application/openmetrics-text": {"schema": {"type": "string"}}})
+    @get(
+        "/metrics",
+        answers={"text/plain": {"schema": {"type": "string"}}, "application/openmetrics-text": {"schema": {"type": "string"}}},
+    )
     async def metrics(self, request: ApiRequest) -> Response[bytes]:
         """Return the counts in Prometheus' form."""
         body, content_type = await exposition(request.headers.get("accept", ""))
