@@ -36,7 +36,7 @@ def parse(body: bytes) -> Any:  # noqa: ANN401 - any JSON value
     """Return the JSON value in `body`, or raise `InvalidRequest`."""
     try:
         text = body.decode()
-        value = json.loads(text, object_pairs_hook=_unique, parse_constant=_refuse_constant)
+        value = _decoder.decode(text)
     except UnicodeDecodeError as error:
         raise InvalidRequest("the body is not UTF-8") from error
     except RecursionError as error:
@@ -86,6 +86,9 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _refuse_constant(name: str) -> NoReturn:
     raise InvalidRequest(f"the body holds {name}, which is not JSON")
+
+
+_decoder = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_refuse_constant)
 
 
 def _strings(value: object) -> Iterator[str]:

@@ -5,16 +5,17 @@ hash where the randomness stands: the same facts give the same id, which is how 
 """
 
 import hashlib
-import secrets
 import threading
 import time
+
+from shared.domain.randomness import random_bytes
 
 _ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _PAIRS = tuple(first + second for first in _ALPHABET for second in _ALPHABET)  # ten bits each
 _TIME_CHARACTERS = 10
 _RANDOM_BITS = 80
 _RANDOM_CHARACTERS = 16
-_MOST_STEP = 1 << 32
+_STEP_BYTES = 4
 
 
 class _Minter:
@@ -30,9 +31,9 @@ class _Minter:
         with self._lock:
             moment_ms = time.time_ns() // 1_000_000
             if moment_ms > self._moment_ms:
-                self._moment_ms, self._randomness = moment_ms, secrets.randbits(_RANDOM_BITS - 1)
+                self._moment_ms, self._randomness = moment_ms, int.from_bytes(random_bytes(_RANDOM_BITS // 8)) >> 1
             else:
-                self._randomness += 1 + secrets.randbelow(_MOST_STEP)
+                self._randomness += 1 + int.from_bytes(random_bytes(_STEP_BYTES))
             return _ulid(self._moment_ms, self._randomness)
 
 

@@ -5,10 +5,11 @@ jobs made meanwhile remember it, and every log line shows it.
 """
 
 import re
-import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+
+from shared.domain.randomness import random_bytes
 
 _TRACEPARENT = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}(-.*)?")
 
@@ -33,4 +34,4 @@ def traced(trace_id: str | None) -> Iterator[None]:
 def trace_of(traceparent: str) -> str:
     """Return the trace id of a W3C `traceparent`, or a new one when there is none in it."""
     found = _TRACEPARENT.fullmatch(traceparent)
-    return found[1] if found else secrets.token_hex(16)
+    return found[1] if found else random_bytes(16).hex()

@@ -73,7 +73,14 @@ async def _send_all(broker: KafkaBroker, messages: Sequence[Message]) -> None:
     await connect(broker)
     try:
         acknowledgements = [
-            await broker.publish(message.value, message.topic, key=message.key, headers=message.headers, no_confirm=True)
+            await broker.publish(
+                message.value,
+                message.topic,
+                key=message.key,
+                headers=message.headers,
+                correlation_id=message.headers.get("event_id"),
+                no_confirm=True,
+            )
             for message in messages
         ]
         await asyncio.gather(*acknowledgements)
