@@ -20,6 +20,8 @@ BENCHES = {
     "million": ("--recordings", "100000"),
     "stitch": (),
     "transcribe": ("--rounds", "3"),
+    "claims": (),
+    "busy_api": ("--rounds", "2", "--seconds", "6"),
     "speech_memory": ("--minutes", "2", "6", "--piece", "30"),
     "objects": ("--rounds", "3"),
 }

@@ -1,11 +1,12 @@
 """One to four workers on a queue of instant jobs, against bare loops of find_one_and_update on the same server, in turns.
 
-`python -m bench.claims [--jobs 2000] [--workers 1 2 4] [--work-ms 0 20]`. A worker is a process with what a transcriber has
+`python -m bench.claims [--jobs 2000] [--workers 1 2 4] [--work-ms 0 100]`. A worker is a process with what a transcriber has
 around its engine: the runner, the leases over a real MongoDB, the limits of projects, the stored text and the relay of events;
 the engine answers after `--work-ms` milliseconds. Its peer claims with one find_one_and_update, waits as long and writes the end
 with another statement, as durably. Efficiency is the rate of n workers over n times the rate of one; no broker takes part in
 claiming, so partitions are no bound. On two cores, of which mongod has its share, workers whose jobs cost nothing come to the
-end of the CPU before they come to that of the queue: the peer says where that is.
+end of the CPU before they come to that of the queue: the peer says where that is, and a tenth of the jobs, each with time
+to wait but nothing to compute, how the queue itself scales.
 """
 
 import argparse
@@ -19,7 +20,7 @@ from pathlib import Path
 import msgspec
 from pymongo import MongoClient
 
-from bench.claims_worker import DATABASE, Order, fill
+from bench.claims_worker import DATABASE, Account, Order, fill
 from deploy.local.chores import ROOT
 from deploy.local.servers.mongo import MongoServer
 from shared.settings import MongoSettings
@@ -30,11 +31,12 @@ PROJECTS = 20
 
 
 class Run(msgspec.Struct, frozen=True):
-    """How many jobs a second were done, and the least and most that one worker did."""
+    """How many jobs a second were done, the least and most that one worker did, and a job's CPU time beside mongod's."""
 
     rate: float
     least: int
     most: int
+    cpu_ms: float
 
 
 def measure(url: str, kind: str, workers: int, jobs: int, work_ms: float) -> Run:
@@ -54,14 +56,15 @@ def measure(url: str, kind: str, workers: int, jobs: int, work_ms: float) -> Run
         elapsed_s = _await_end(url, database, began)
         for process in processes:
             _say(process, b"stop\n")
-        done = [int(process.communicate(timeout=DEADLINE_S)[0]) for process in processes]
+        accounts = [msgspec.json.decode(process.communicate(timeout=DEADLINE_S)[0], type=Account) for process in processes]
     finally:
         for process in processes:
             process.kill()
             process.wait()
+    done = [account.done for account in accounts]
     assert sum(done) == jobs, (done, jobs)
     _assert_each_once(url, database, jobs)
-    return Run(jobs / elapsed_s, min(done), max(done))
+    return Run(jobs / elapsed_s, min(done), max(done), sum(account.cpu_s for account in accounts) / jobs * 1000)
 
 
 def _say(process: "subprocess.Popen[bytes]", line: bytes) -> None:
@@ -97,7 +100,10 @@ def compare(url: str, numbers: list[int], jobs: int, work_ms: float) -> None:
             run = measure(url, kind, workers, jobs, work_ms)
             single.setdefault(kind, run.rate / workers)
             efficiency[kind] = run.rate / workers / single[kind]
-            print(f"claims, {work_ms:g} ms of work: {workers} {kind}: {run.rate:.0f} jobs/s, each did {run.least} to {run.most}")
+            print(
+                f"claims, {work_ms:g} ms of work: {workers} {kind}: {run.rate:.0f} jobs/s, each did {run.least} to {run.most}, "
+                f"{run.cpu_ms:.1f} ms of CPU a job beside mongod's"
+            )
         ratio = efficiency["worker"] / efficiency["bare"]
         print(
             f"claims, {work_ms:g} ms of work: {workers} workers: efficiency {efficiency['worker']:.2f} (goal {GOAL}), "
@@ -111,14 +117,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--jobs", type=int, default=2000)
     parser.add_argument("--workers", type=int, nargs="+", default=[1, 2, 4])
-    parser.add_argument("--work-ms", type=float, nargs="+", default=[0.0, 20.0])
+    parser.add_argument("--work-ms", type=float, nargs="+", default=[0.0, 100.0])
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
         server = MongoServer(Path(folder))
         server.start()
         try:
             for work_ms in asked.work_ms:
-                compare(server.url, asked.workers, asked.jobs, work_ms)
+                compare(server.url, asked.workers, asked.jobs if not work_ms else asked.jobs // 10, work_ms)
         finally:
             server.kill()
 

@@ -47,6 +47,16 @@ class Order(msgspec.Struct, frozen=True):
     work_ms: float
 
 
+class Account(msgspec.Struct, frozen=True):
+    """What a worker process did: how many jobs, at what cost in CPU from the first to the last."""
+
+    done: int
+    cpu_s: float
+
+
+_began_s = [0.0]
+
+
 def fill(settings: MongoSettings, jobs: int, projects: int) -> None:
     """Begin a database anew with so many queued transcriptions, spread over the projects."""
     at = now()
@@ -123,7 +133,12 @@ def loop(order: Order) -> int:
     _say_ready()
     sys.stdin.readline()
     done, stopped = 0, threading.Event()
-    threading.Thread(target=lambda: (sys.stdin.readline(), stopped.set()), daemon=True).start()
+
+    def await_end() -> None:
+        sys.stdin.readline()
+        stopped.set()
+
+    threading.Thread(target=await_end, daemon=True).start()
     while not stopped.is_set():
         claimed = jobs.find_one_and_update(due, claim)
         if claimed is None:
@@ -139,6 +154,7 @@ def loop(order: Order) -> int:
 def _say_ready() -> None:
     sys.stdout.write("ready\n")
     sys.stdout.flush()
+    _began_s[0] = time.process_time()
 
 
 def main() -> None:
@@ -146,7 +162,7 @@ def main() -> None:
     order = msgspec.json.decode(sys.argv[1], type=Order)
     configure_logging("bench", "INFO", sys.stderr.buffer)
     done = loop(order) if order.kind == "bare" else asyncio.run(work(order))
-    sys.stdout.write(f"{done}\n")
+    sys.stdout.write(msgspec.json.encode(Account(done, time.process_time() - _began_s[0])).decode())
 
 
 if __name__ == "__main__":

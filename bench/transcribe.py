@@ -1,6 +1,7 @@
 """A worker's time against raw faster-whisper with the same options, in turns, in the same run; goal at most 1.05 times.
 
-Then the same with speakers told apart, against raw faster-whisper followed by raw sherpa-onnx, where its models are.
+Then two jobs at once against two raw processes, and the same with speakers told apart, against raw faster-whisper followed by
+raw sherpa-onnx, where its models are.
 
 `python -m bench.transcribe` uses half a minute of real speech; `--minutes 5 30` repeats it to those lengths instead, each
 in a new worker, and prints the peak memory, which must not grow with the length.
@@ -117,6 +118,34 @@ async def compare(settings: WhisperSettings, path: Path, rounds: int) -> None:
         )
 
 
+async def compare_two(settings: WhisperSettings, path: Path, rounds: int) -> None:
+    """Print the ratio of two jobs at once in two workers to two raw processes at once."""
+    ours = whisper_pool(settings, size=2)
+    raw: ProcessPool[str, int] = ProcessPool(Entry("bench.transcribe", "initialize_raw", settings), size=2)
+    await asyncio.gather(ours.start(), raw.start())
+    provider, request = WhisperProvider(ours), SpeechRequest(audio_path=path, language="en")
+    pairs = []
+    for number in range(rounds + 1):
+        theirs_s = await wall_s(raw.run(str(path)), raw.run(str(path)))
+        mine_s = await wall_s(*(provider.transcribe(request, _unheard) for _ in range(2)))
+        if number:  # the first pair warms both
+            pairs.append((mine_s, theirs_s))
+    await asyncio.gather(ours.stop(), raw.stop())
+    ratios = [mine_s / theirs_s for mine_s, theirs_s in pairs]
+    mine_s, theirs_s = (statistics.median(pair[side] for pair in pairs) for side in (0, 1))
+    print(
+        f"transcribe two at once: two workers {mine_s:.2f} s, two raw faster-whisper processes {theirs_s:.2f} s, "
+        f"ratio {statistics.median(ratios):.3f} ({min(ratios):.3f} to {max(ratios):.3f}, {rounds} rounds)"
+    )
+
+
+async def wall_s(*work: Awaitable[object]) -> float:
+    """Await everything at once; return how long the last took."""
+    began = time.perf_counter()
+    await asyncio.gather(*work)
+    return time.perf_counter() - began
+
+
 async def measure_memory(settings: WhisperSettings, path: Path, minutes: float) -> None:
     """Print what a long file costs."""
     with TemporaryDirectory() as folder:
@@ -163,6 +192,7 @@ async def main() -> None:
     if asked.minutes:
         return
     await compare(settings, speech, asked.rounds)
+    await compare_two(settings, speech, asked.rounds)
     try:
         voices = resolve_voice_models(voice_source())
     except ModelUnavailable as unavailable:
