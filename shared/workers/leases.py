@@ -132,14 +132,15 @@ class Leases(Generic[A]):
 
         Raises `LeaseLost` when a newer claim holds the job or the aggregate was deleted meanwhile.
         """
+        present: A | None = claimed  # as a rule nobody has written since; if anybody has, the version refuses it
         for _ in range(_CONFLICT_TRIES):
-            present = await self._store.get(claimed.tenant, claimed.id)
             if present is None or not _still_held(present.job, claimed.job):
                 break
             after, events = change(present)
             try:
                 await self._store.save(present, after, *events)
             except VersionConflict:
+                present = await self._store.get(claimed.tenant, claimed.id)
                 continue
             self._announcer.nudge(self._store.name, after.id, events)
             return after
