@@ -143,12 +143,10 @@ class Aggregates(Generic[A]):
 
     async def remove_published(self, published: Mapping[str, Iterable[str]]) -> None:
         """Take the events (ids by aggregate id) out of their outboxes; those already gone are no error."""
-        changes = [
-            ({"_id": aggregate_id}, {"$pull": {"outbox": {"event_id": {"$in": list(event_ids)}}}})
-            for aggregate_id, event_ids in published.items()
-        ]
-        if changes:
-            await self._documents.update_each(changes)
+        if published:
+            event_ids = [event_id for of_one in published.values() for event_id in of_one]  # each is of one aggregate only
+            change = {"$pull": {"outbox": {"event_id": {"$in": event_ids}}}}
+            await self._documents.update_many({"_id": {"$in": list(published)}}, change)
 
 
 def _owned(tenant: Tenant, aggregate_id: str) -> dict[str, Any]:

@@ -17,6 +17,7 @@ class ApiKeys:
 
     def __init__(self, mongo: Mongo) -> None:
         self._documents = Documents(mongo.database["api_keys"], ApiKey)
+        self._secrets = self._documents.seen_as(ApiKey, key="secret_sha256")
 
     async def ensure_indexes(self) -> None:
         """Create what is missing."""
@@ -33,7 +34,8 @@ class ApiKeys:
 
     async def by_secret(self, secret_sha256: str) -> ApiKey | None:
         """Return the key whose secret hashes to this, unless it is revoked."""
-        return await self._documents.find_one({"secret_sha256": secret_sha256, "revoked_at": None})
+        found = await self._secrets.get(secret_sha256)
+        return found if found is not None and found.revoked_at is None else None
 
     async def page(self, project_id: str, limit: int, *, before: str | None = None, offset: int = 0) -> list[ApiKey]:
         """Return the project's keys of both modes, revoked ones too, newest first."""

@@ -6,7 +6,7 @@ from typing import Any, Generic, TypeVar
 
 import msgspec
 from motor.motor_asyncio import AsyncIOMotorCollection
-from pymongo import IndexModel, ReturnDocument, UpdateOne
+from pymongo import IndexModel, ReturnDocument
 from pymongo.errors import BulkWriteError, OperationFailure
 
 from shared.storage.inserts import Inserts
@@ -57,9 +57,9 @@ class Documents(Generic[T]):
             expiry = {"name": index.document["name"], _EXPIRY: index.document[_EXPIRY]}
             await self._collection.database.command("collMod", self.name, index=expiry)
 
-    def seen_as(self, form: type[V]) -> "View[V]":
-        """Return a view of the same documents that reads no fields but those of `form`."""
-        return View(self._collection, form)
+    def seen_as(self, form: type[V], key: str = "_id") -> "View[V]":
+        """Return a view of the same documents, by a unique field, that reads no fields but those of `form`."""
+        return View(self._collection, form, key)
 
     async def get(self, document_id: str) -> T | None:
         """Return the document with this id; cheaper than `find_one` where many are asked for at once."""
@@ -112,11 +112,6 @@ class Documents(Generic[T]):
         async with translated():
             return int((await self._collection.update_many(where, change)).matched_count)
 
-    async def update_each(self, changes: Sequence[tuple[Filter, Mapping[str, Any]]]) -> None:
-        """Apply one change per filter, in one round trip and in no particular order."""
-        async with translated():
-            await self._collection.bulk_write([UpdateOne(where, change) for where, change in changes], ordered=False)
-
     async def change(
         self, where: Filter, change: Mapping[str, Any], sort: Sort | None = None, *, upsert: bool = False
     ) -> T | None:
@@ -144,13 +139,13 @@ class Documents(Generic[T]):
 
 
 class View(Generic[V]):
-    """Some fields of a collection's documents, by id."""
+    """Some fields of a collection's documents, by id or another unique field."""
 
-    def __init__(self, collection: AsyncIOMotorCollection[dict[str, Any]], form: type[V]) -> None:
-        self._lookups = Lookups(collection, dict.fromkeys(form.__struct_encode_fields__, 1))
+    def __init__(self, collection: AsyncIOMotorCollection[dict[str, Any]], form: type[V], key: str = "_id") -> None:
+        self._lookups = Lookups(collection, dict.fromkeys(form.__struct_encode_fields__, 1), key)
         self._form = form
 
-    async def get(self, document_id: str) -> V | None:
-        """Return the fields of the document with this id."""
-        found = await self._lookups.find(document_id)
+    async def get(self, value: str) -> V | None:
+        """Return the fields of the document with this value; cheaper than `find_one` where many are asked for at once."""
+        found = await self._lookups.find(value)
         return None if found is None else msgspec.convert(found, self._form)

@@ -1,4 +1,4 @@
-"""Lookups by id that come at the same moment go to MongoDB in one query; each reads what stood there after it was asked."""
+"""Lookups by a unique field that come at the same moment go to MongoDB in one query; each reads what stood there after it began."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -12,24 +12,26 @@ Found = dict[str, Any] | None
 
 
 class Lookups:
-    """The lookups in one collection; of whole documents, or of the fields in `projection`."""
+    """The lookups in one collection by `key`; of whole documents, or of the fields in `projection`, which `key` is one of."""
 
-    def __init__(self, collection: AsyncIOMotorCollection[dict[str, Any]], projection: Mapping[str, int] | None = None) -> None:
-        self._collection, self._projection = collection, projection
+    def __init__(
+        self, collection: AsyncIOMotorCollection[dict[str, Any]], projection: Mapping[str, int] | None = None, key: str = "_id"
+    ) -> None:
+        self._collection, self._projection, self._key = collection, projection, key
         self._batches = Batches(self._read)
 
-    async def find(self, document_id: str) -> Found:
-        """Return the document with this id, if there is one; callers of the same moment may be given the same object."""
-        return await self._batches(document_id)
+    async def find(self, value: str) -> Found:
+        """Return the document with this value, if there is one; callers of the same moment may be given the same object."""
+        return await self._batches(value)
 
-    async def _read(self, ids: Sequence[str]) -> list[Found | Exception]:
-        wanted = list(dict.fromkeys(ids))
+    async def _read(self, values: Sequence[str]) -> list[Found | Exception]:
+        wanted = list(dict.fromkeys(values))
         try:
             async with translated():
                 if len(wanted) == 1:
-                    return [await self._collection.find_one({"_id": wanted[0]}, self._projection)] * len(ids)
-                found = await self._collection.find({"_id": {"$in": wanted}}, self._projection).to_list(len(wanted))
+                    return [await self._collection.find_one({self._key: wanted[0]}, self._projection)] * len(values)
+                found = await self._collection.find({self._key: {"$in": wanted}}, self._projection).to_list(len(wanted))
         except StoreUnavailable as error:
-            return [StoreUnavailable(str(error)) for _ in ids]
-        by_id = {document["_id"]: document for document in found}
-        return [by_id.get(document_id) for document_id in ids]
+            return [StoreUnavailable(str(error)) for _ in values]
+        by_value = {document[self._key]: document for document in found}
+        return [by_value.get(value) for value in values]
