@@ -1,4 +1,4 @@
-"""Lookups by a unique field that come at the same moment go to MongoDB in one query; each reads what stood there after it began."""
+"""Lookups by a unique field that come at the same moment go to MongoDB in one query; each reads what stood there after it."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
