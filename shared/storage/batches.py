@@ -6,7 +6,7 @@ one of them to end and then goes with all else that waits; alone, it goes at onc
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Generic, TypeVar
+from typing import Generic, TypeVar, cast
 
 I = TypeVar("I")  # noqa: E741 - the item
 O = TypeVar("O")  # noqa: E741 - its outcome
@@ -31,20 +31,24 @@ class Batches(Generic[I, O]):
         outcome: asyncio.Future[O] = asyncio.get_running_loop().create_future()
         self._waiting.append((item, outcome))
         if len(self._workers) < _AT_ONCE:
-            worker = asyncio.create_task(self._work_off())
-            self._workers.add(worker)
-            worker.add_done_callback(self._workers.discard)
+            self._workers.add(asyncio.create_task(self._work_off()))
         return await outcome
 
     async def _work_off(self) -> None:
-        while self._waiting:
-            batch, self._waiting = self._waiting[:_MOST_ITEMS], self._waiting[_MOST_ITEMS:]
-            try:
-                outcomes = await self._work([item for item, _ in batch])
-            except Exception as error:  # noqa: BLE001 - whoever waits is told
-                outcomes = [error] * len(batch)
-            for (_, waiting), outcome in zip(batch, outcomes, strict=True):
-                _settle(waiting, outcome)
+        try:
+            while self._waiting:
+                await self._work_on_next()
+        finally:  # here and now: a done-callback runs a moment later, and whoever came in between would wait for nobody
+            self._workers.discard(cast("asyncio.Task[None]", asyncio.current_task()))
+
+    async def _work_on_next(self) -> None:
+        batch, self._waiting = self._waiting[:_MOST_ITEMS], self._waiting[_MOST_ITEMS:]
+        try:
+            outcomes = await self._work([item for item, _ in batch])
+        except Exception as error:  # noqa: BLE001 - whoever waits is told
+            outcomes = [error] * len(batch)
+        for (_, waiting), outcome in zip(batch, outcomes, strict=True):
+            _settle(waiting, outcome)
 
 
 def _settle(waiting: "asyncio.Future[O]", outcome: O | Exception) -> None:

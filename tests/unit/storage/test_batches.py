@@ -125,3 +125,19 @@ async def test_one_that_goes_away_harms_none(work, batches):
     work.let_go()
     assert [item for item, _ in await asyncio.gather(*staying)] == ["b", "c"]
     assert gone.cancelled()
+
+
+async def test_whoever_asks_anew_the_moment_all_answers_come_is_not_left_waiting(work, batches):
+    async def ask_twice(item):
+        await batches(item)
+        return await batches(item)
+
+    asking = []
+    for number in range(_AT_ONCE):
+        asking.append(asyncio.create_task(ask_twice(number)))
+        await turns()
+    assert len(work.begun) == _AT_ONCE  # all round trips are under way, and they end at the same moment
+    work.let_go()
+    work.held = False
+    async with asyncio.timeout(5):
+        assert [item for item, _ in await asyncio.gather(*asking)] == list(range(_AT_ONCE))
