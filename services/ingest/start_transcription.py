@@ -7,7 +7,13 @@ from services.ingest.outbox import Outbox
 from services.ingest.ports import RecordingStore, TranscriptionStore
 from services.ingest.provider_keys import ConfiguredProviders
 from services.ingest.read_recordings import found
-from services.ingest.refusals import ProviderNotConfigured, RecordingNotReady, TranscriptionInProgress, UnsupportedLanguage
+from services.ingest.refusals import (
+    ProviderNotConfigured,
+    RecordingNotReady,
+    TranscriptionInProgress,
+    UnsupportedLanguage,
+    not_found,
+)
 from shared.domain.caller import Caller
 from shared.domain.errors import AlreadyExists, TransientFailure
 from shared.domain.ids import new_id
@@ -42,7 +48,8 @@ class StartTranscription:
     async def __call__(self, caller: Caller, recording_id: str, body: Transcribe, claim: Claim | None = None) -> Transcription:
         """Store the transcription with its `transcription.queued`; the recording shows it from now on.
 
-        What an earlier run of the same claim has stored is returned as it stands: its id follows from the claim.
+        What an earlier run of the same claim has stored is returned as it stands: its id follows from the claim. Of a recording
+        deleted in the meantime none is left; raises `NotFound` then.
         """
         request = await self._request(caller.tenant, body)
         recording = await found(self._recordings, caller, recording_id)
@@ -56,6 +63,7 @@ class StartTranscription:
             await self._outbox.add(self._transcriptions, transcription, event)
         except AlreadyExists as error:
             raise await self._in_progress(caller.tenant, recording_id) from error
+        await self._refuse_deleted(recording)
         await reflect(self._recordings, event)
         return transcription
 
@@ -80,6 +88,20 @@ class StartTranscription:
             raise _already(newest)
         details = {"current_status": recording.status, "stitching": recording.job and recording.job.status}
         raise RecordingNotReady("the recording has no audio to transcribe, or not yet", details=details)
+
+    async def _refuse_deleted(self, recording: Recording) -> None:
+        """Take back what was stored after a deletion had already deleted the recording's transcriptions.
+
+        Where that cannot be told now it stands, unseen without its recording, until the eraser's next sweep.
+        """
+        try:
+            if await self._recordings.get(recording.tenant, recording.id) is not None:
+                return
+            await self._transcriptions.delete_of(recording.tenant, recording.id)
+        except TransientFailure as failure:
+            log.warning("transcription.deletion_unknown", recording_id=recording.id, error=type(failure).__name__)
+            return
+        raise not_found("recording", recording.id)
 
     async def _in_progress(self, tenant: Tenant, recording_id: str) -> TranscriptionInProgress:
         return _already(await self._transcriptions.newest_of(tenant, recording_id))

@@ -67,8 +67,11 @@ class DecideTranscription:
         queued = queued_transcription(transcription_id, recording, request)
         transcription = msgspec.structs.replace(queued, automatic=True)
         event = transcription_event(TranscriptionQueued, transcription)
-        if await self._transcriptions.start(transcription, event):
-            self._announcer.nudge(self._transcriptions.name, transcription.id, (event,))
+        if not await self._transcriptions.start(transcription, event):
+            return
+        if await self._recordings.get(recording.tenant, recording.id) is None:  # deleted, and its transcriptions before this one
+            await self._transcriptions.delete_of(recording.tenant, recording.id)
+        self._announcer.nudge(self._transcriptions.name, transcription.id, (event,))
 
 
 def _accepted(auto: AutoTranscription) -> str | None:

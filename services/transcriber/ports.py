@@ -95,6 +95,9 @@ class TranscriptionStore(Protocol):
     async def start(self, transcription: Transcription, event: Event) -> bool:
         """Store a new transcription with its event; False when it, or another active one of the recording, is there."""
 
+    async def delete_of(self, tenant: Tenant, recording_id: str) -> None:
+        """Delete the transcriptions of a recording that is itself deleted; their jobs stop."""
+
 
 class TranscriptStore(Protocol):
     """The transcripts."""

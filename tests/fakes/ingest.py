@@ -87,6 +87,13 @@ class FakeTranscriptions(FakeAggregates):
             raise AlreadyExists(aggregate.recording_id)
         return await super().add(aggregate, *events)
 
+    async def start(self, transcription, event):
+        try:
+            await self.add(transcription, event)
+        except AlreadyExists:
+            return False
+        return True
+
     async def ahead_of(self, waiting, limit):
         job, same = waiting.job, [item for item in self.documents.values() if item.project_id == waiting.project_id]
         waits = [item.job for item in same if item.job.available_at and item.job.worker is None and item.job.lane is job.lane]

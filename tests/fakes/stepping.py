@@ -17,9 +17,9 @@ class Steps:
         self._waiting.append(gone_on)
         await gone_on
 
-    def over(self, fake):
-        """Return `fake` with a step before and after each of its coroutines."""
-        return _Stepped(fake, self)
+    def over(self, fake, *, after=True):
+        """Return `fake` with a step before each of its coroutines, and one after it: that its answer is on the way."""
+        return _Stepped(fake, self, after=after)
 
     async def drive(self, starts, choose):
         """Start each of `starts` (functions that return coroutines, in order), let all end and return their outcomes.
@@ -48,9 +48,27 @@ class Steps:
             await asyncio.sleep(0)
 
 
+async def every_schedule(run):
+    """Await `run(choose)` once for each way in which it can go; it is to do the same at the same choices."""
+    chosen = []
+    while True:
+        taken = []
+
+        def choose(ways, chosen=chosen, taken=taken):
+            taken.append((chosen[len(taken)] if len(taken) < len(chosen) else 0, ways))
+            return taken[-1][0]
+
+        await run(choose)
+        while taken and taken[-1][0] == taken[-1][1] - 1:
+            taken.pop()
+        if not taken:
+            return
+        chosen = [choice for choice, _ in taken[:-1]] + [taken[-1][0] + 1]
+
+
 class _Stepped:
-    def __init__(self, fake, steps):
-        self._fake, self._steps = fake, steps
+    def __init__(self, fake, steps, *, after):
+        self._fake, self._steps, self._after = fake, steps, after
 
     def __getattr__(self, name):
         attribute = getattr(self._fake, name)
@@ -60,7 +78,8 @@ class _Stepped:
         async def stepped(*args, **options):
             await self._steps.turn()
             outcome = await attribute(*args, **options)
-            await self._steps.turn()
+            if self._after:
+                await self._steps.turn()
             return outcome
 
         return stepped
