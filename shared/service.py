@@ -15,6 +15,7 @@ from typing import Any, Protocol, TypeVar
 import uvloop
 
 from shared.background import Background, supervise
+from shared.garbage import settle
 from shared.http_server import HttpServer
 from shared.settings import EXIT_MISCONFIGURED, HttpSettings, RuntimeSettings, SettingsError, load
 from shared.stop_signals import StopSignals
@@ -88,6 +89,7 @@ async def serve(service: Service, settings: ServiceSettings, stopping: asyncio.E
     try:
         server = HttpServer(service.app, settings.http.http_host, settings.http.http_port)
         if await _unless(stopping, _start(service, server)):
+            settle()
             log.info("service.started", port=server.port, duration_ms=round((time.perf_counter() - began) * 1000))
             await _until_over(service, server, stopping)
     except Exception:  # whatever failed, what runs must still be drained
