@@ -13,7 +13,7 @@ from deploy.local.chores import ROOT
 from deploy.local.servers.ports import HOST, free_port
 from deploy.local.stack import Stack
 
-START_S = 20.0
+START_S = 60.0
 
 
 class Peer(NamedTuple):
