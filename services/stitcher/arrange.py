@@ -9,8 +9,10 @@ In order:
    may look like anything); else every chunk must be a file of the kind of the first.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
+from services.stitcher.adts_runs import Cut
 from services.stitcher.bytestream import ByteStream
 from services.stitcher.containers import flac, frames, mp4, ogg, opus, wav, webm
 from services.stitcher.containers.malformed import Malformed
@@ -30,6 +32,7 @@ class Arrangement(NamedTuple):
     kind: str
     separate: bool
     opus: OpusStream | None = None  # what byte ranges of one Ogg-Opus file hold
+    cuts: Sequence[Cut] | None = None  # what is audio of each, where that is less than decodes
 
 
 def arrange(stream: ByteStream) -> Arrangement:

@@ -13,10 +13,11 @@ from shared.workers.process_pool import ProcessPool
 
 
 class Join(msgspec.Struct, frozen=True):
-    """Join `chunks` into one file below `work`."""
+    """Join `chunks`, declared to last so long (0: not declared), into one file below `work`."""
 
     chunks: tuple[Path, ...]
     work: Path
+    declared_ms: int
 
 
 class Probe(msgspec.Struct, frozen=True):
@@ -42,8 +43,8 @@ def initialize() -> Callable[[Task, Callable[[object], None]], Outcome]:
 
 def _work(task: Task, _report: Callable[[object], None]) -> Outcome:
     match task:
-        case Join(chunks, work):
-            return join_chunks(chunks, work)
+        case Join(chunks, work, declared_ms):
+            return join_chunks(chunks, work, declared_ms)
         case Probe(path):
             return probe(path)
         case Hash(path):
@@ -58,9 +59,9 @@ class AudioProcesses:
         self._pool = pool
         self._time_limit_s = time_limit_s
 
-    async def join(self, chunks: Sequence[Path], work: Path) -> Joined:
-        """Join chunks, in order, into one file below `work`."""
-        outcome = await self._pool.run(Join(tuple(chunks), work), time_limit_s=self._time_limit_s)
+    async def join(self, chunks: Sequence[Path], work: Path, declared_ms: int) -> Joined:
+        """Join chunks, in order and declared to last so long, into one file below `work`."""
+        outcome = await self._pool.run(Join(tuple(chunks), work, declared_ms), time_limit_s=self._time_limit_s)
         assert isinstance(outcome, Joined)
         return outcome
 

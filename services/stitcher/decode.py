@@ -1,10 +1,12 @@
 """Decoding through PyAV: each chunk with a demuxer and decoder of its own, clipped to its true length."""
 
 from collections.abc import Iterator
+from fractions import Fraction
 from pathlib import Path
 from typing import NamedTuple
 
 import av
+import numpy as np
 from av.audio.frame import AudioFrame
 from av.audio.stream import AudioStream
 from av.container import InputContainer
@@ -100,9 +102,19 @@ def frames(path: Path, limit: int | None) -> Iterator[AudioFrame]:
             for frame in _decoded(packet, following):
                 if left <= 0:
                     break
-                yield frame if frame.samples <= left else _cut(frame, left)
+                yield frame if frame.samples <= left else _cut(frame, 0, left)
                 left -= frame.samples
             packet = following
+
+
+def frames_between(path: Path, begin: Fraction, length: Fraction) -> Iterator[AudioFrame]:
+    """The decoded frames of `length` seconds of audio from `begin` on, the first and the last one cut to fit."""
+    rate = read_format(path).rate
+    skip = round(begin * rate)
+    for frame in frames(path, skip + round(length * rate)):
+        if frame.samples > skip:
+            yield _cut(frame, skip, frame.samples) if skip else frame
+        skip = max(0, skip - frame.samples)
 
 
 def _decoded(packet: "Packet[AudioStream]", following: "Packet[AudioStream] | None") -> list[AudioFrame]:
@@ -114,9 +126,9 @@ def _decoded(packet: "Packet[AudioStream]", following: "Packet[AudioStream] | No
         raise corrupt(packet.pos or 0, f"a packet cannot be decoded ({fault.strerror})") from fault
 
 
-def _cut(frame: AudioFrame, samples: int) -> AudioFrame:
-    planar = frame.format.is_planar
-    kept = frame.to_ndarray()[:, : samples if planar else samples * len(frame.layout.channels)]
+def _cut(frame: AudioFrame, begin: int, end: int) -> AudioFrame:
+    values = 1 if frame.format.is_planar else len(frame.layout.channels)  # of one sample, in one row
+    kept = np.ascontiguousarray(frame.to_ndarray()[:, begin * values : end * values])
     cut = AudioFrame.from_ndarray(kept, format=frame.format.name, layout=frame.layout.name)
     cut.sample_rate = frame.sample_rate
     return cut

@@ -6,7 +6,7 @@
 | one Opus encoder's packets over several Ogg files, granules going on | remux | none |
 | WAV files with plain samples | pcm: one header | none |
 | FLAC and other lossless files | reencode, to FLAC | none |
-| Opus, MP3, AAC … files, each an encoder run of its own | reencode, to Opus | one generation |
+| Opus, MP3, AAC … files, each an encoder run of its own (ADTS: `adts_runs`) | reencode, to Opus | one generation |
 
 The chunks are read in blocks; memory does not depend on their length. Whatever is wrong raises `PermanentFailure` with the
 number of the chunk at fault. Nothing is left open; what was written to `work` is the caller's to remove.
@@ -17,6 +17,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from services.stitcher.adts_runs import cuts
 from services.stitcher.arrange import arrange
 from services.stitcher.bytestream import ByteStream
 from services.stitcher.digest import Digests, digest_file, md5_of
@@ -40,12 +41,17 @@ _EXTENSIONS = {
 }
 
 
-def join_chunks(chunks: Sequence[Path], work: Path, *, threads: int | None = None) -> Joined:
-    """Join local files, in order, into one new file in the empty folder `work`; `threads` defaults to all cores."""
+def join_chunks(chunks: Sequence[Path], work: Path, declared_ms: int = 0, *, threads: int | None = None) -> Joined:
+    """Join local files, in order, into one new file in the empty folder `work`; `threads` defaults to all cores.
+
+    `declared_ms`, how long the sender says it all lasts (0: it does not say), counts for independent ADTS runs alone.
+    """
     if not chunks:
         raise PermanentFailure(FailureReason.CHUNK_MISSING, "no chunks to join")
     with ByteStream(chunks) as stream, ThreadPoolExecutor(1, thread_name_prefix="md5") as pool:
         arrangement = arrange(stream)
+        if arrangement.kind == "aac" and (found := cuts(stream, declared_ms)) is not None:
+            arrangement = arrangement._replace(separate=True, cuts=found)
         output = work / "joined"
         if not arrangement.separate and (arrangement.opus is None or arrangement.opus.contiguous):
             written, digests = concatenate(stream, arrangement, output)

@@ -62,7 +62,7 @@ def join_separate(stream: ByteStream, arrangement: Arrangement, path: Path, *, t
         _same(list(map(_wav_format, found)))
         if found[0].codec is not None:
             return _join_pcm(stream, found, path)
-    return _join_any(stream, arrangement.kind, path, threads)
+    return _join_any(stream, arrangement, path, threads)
 
 
 def _join_opus(stream: ByteStream, path: Path, threads: int) -> Written:
@@ -78,7 +78,7 @@ def _join_opus(stream: ByteStream, path: Path, threads: int) -> Written:
         remux_opus(stream, found, path)
         return Written(path, described_opus(msgspec.structs.replace(found[0], last=found[-1].last)), "remux")
     sources = [from_ogg(chunk, one) for chunk, one in zip(stream.paths, found, strict=True)]
-    return _opus_runs(sources, path, threads) or _join_any(stream, "ogg", path, threads)
+    return _opus_runs(sources, path, threads) or _join_any(stream, Arrangement("ogg", separate=True), path, threads)
 
 
 def _opus_runs(sources: list[OpusSource], path: Path, threads: int) -> Written | None:
@@ -105,7 +105,8 @@ def _join_pcm(stream: ByteStream, found: list[Wav], path: Path) -> Written:
     return Written(path, _described(found[0].codec or "", found[0].rate, found[0].channels, seconds), "pcm", digests)
 
 
-def _join_any(stream: ByteStream, kind: str, path: Path, threads: int) -> Written:
+def _join_any(stream: ByteStream, arrangement: Arrangement, path: Path, threads: int) -> Written:
+    kind = arrangement.kind
     _each(stream, lambda chunk: check_file(chunk, kind))
     formats = _each(stream, lambda chunk: read_format(chunk.paths[0]))
     _same(formats)
@@ -118,7 +119,7 @@ def _join_any(stream: ByteStream, kind: str, path: Path, threads: int) -> Writte
     if layout.lossless or layout.channels > _MAX_CHANNELS:
         samples, rate = to_flac(stream, layout, path), layout.rate
         return Written(path, _described("flac", rate, layout.channels, samples / rate), "reencode")
-    samples, rate = any_to_opus(stream, layout, path, threads=threads, library=libopus.load())
+    samples, rate = any_to_opus(stream, layout, path, threads=threads, cuts=arrangement.cuts)
     return Written(path, _described("opus", CLOCK, layout.channels, samples / rate), "reencode")
 
 

@@ -104,8 +104,8 @@ class Claims(Protocol):
 class AudioWorker(Protocol):
     """The work on audio files, in a process that can be killed."""
 
-    async def join(self, chunks: Sequence[Path], work: Path) -> Joined:
-        """Join chunks, in order, into one file below `work`."""
+    async def join(self, chunks: Sequence[Path], work: Path, declared_ms: int) -> Joined:
+        """Join chunks, in order and declared to last so long (0: not declared), into one file below `work`."""
 
     async def probe(self, path: Path) -> Probed:
         """Read what a file holds."""

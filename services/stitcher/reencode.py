@@ -6,7 +6,7 @@ lose a sample-exact length in half of all readers. Lossless sources become FLAC.
 """
 
 import ctypes
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple, cast
@@ -15,17 +15,20 @@ import av
 import numpy as np
 from av.audio.frame import AudioFrame
 
+from services.stitcher.adts_runs import Cut
 from services.stitcher.bytestream import ByteStream
 from services.stitcher.containers import flac, mp4, wav, webm_opus
 from services.stitcher.containers.malformed import corrupt, truncated
 from services.stitcher.containers.opus import CLOCK, OpusStream, audio_pages, packets
-from services.stitcher.decode import Format, frames, measure
+from services.stitcher.decode import Format, frames, frames_between, measure
 from services.stitcher.encode import Target, encode_opus, fitting_bitrate
 from services.stitcher.faults import blaming
-from services.stitcher.libopus import Decoder, Samples
+from services.stitcher.libopus import Decoder, Samples, load
 
 _OPUS_RATES = (8000, 12000, 16000, 24000, 48000)
 _LONGEST_PACKET = 5760
+
+Cuts = Sequence[Cut] | None  # one a chunk; None: all of it is audio
 
 
 class OpusSource(NamedTuple):
@@ -96,22 +99,22 @@ def _decoded(source: OpusSource, decoder: Decoder, rate: int, left: int) -> Iter
         yield np.zeros((left - len(ready), one.channels), np.float32)
 
 
-def any_to_opus(stream: ByteStream, layout: Format, path: Path, *, threads: int, library: ctypes.CDLL | None) -> tuple[int, int]:
-    """Chunks of any lossy codec to Ogg-Opus; the length in samples, and their rate."""
+def any_to_opus(stream: ByteStream, layout: Format, path: Path, *, threads: int, cuts: Cuts = None) -> tuple[int, int]:
+    """Chunks of any lossy codec to Ogg-Opus, only what `cuts` leaves of each; the length in samples, and their rate."""
     with blaming(1):
         sample = measure(stream.paths[0])
     rate = layout.rate if layout.rate in _OPUS_RATES else CLOCK
     bitrate = fitting_bitrate(sample.packet_bytes, sample.samples / layout.rate, layout.channels)
     target = Target(rate, layout.channels, bitrate)
-    samples = encode_opus(_resampled(stream, target), target, path, threads=threads, library=library)
+    samples = encode_opus(_resampled(stream, target, cuts), target, path, threads=threads, library=load())
     return samples, rate
 
 
-def _resampled(stream: ByteStream, target: Target) -> Iterator[Samples]:
+def _resampled(stream: ByteStream, target: Target, cuts: Cuts) -> Iterator[Samples]:
     """One resampler over all chunks, so that a join leaves no mark of its own."""
     layout = "mono" if target.channels == 1 else "stereo"
     resampler = av.AudioResampler(format="flt", layout=layout, rate=target.rate)
-    for frame in clipped_frames(stream):
+    for frame in clipped_frames(stream) if cuts is None else _cut_frames(stream, cuts):
         for ready in resampler.resample(frame):
             yield _interleaved(ready, target.channels)
     for ready in resampler.resample(None):
@@ -134,6 +137,14 @@ def clipped_frames(stream: ByteStream) -> Iterator[AudioFrame]:
                 frame.pts = None
                 yield frame
             check_promise(samples, end, least)
+
+
+def _cut_frames(stream: ByteStream, cuts: Sequence[Cut]) -> Iterator[AudioFrame]:
+    for number, (path, cut) in enumerate(zip(stream.paths, cuts, strict=True), 1):
+        with blaming(number):
+            for frame in frames_between(path, cut.begin, cut.length):
+                frame.pts = None
+                yield frame
 
 
 def check_promise(samples: int, end: int, promised: int) -> None:

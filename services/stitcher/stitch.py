@@ -50,7 +50,7 @@ class StitchRecording:
         files = await self._download(recording, uploads, folder)
         output = folder / "joined"
         await asyncio.to_thread(output.mkdir)
-        joined = await self._worker.join(files, output)
+        joined = await self._worker.join(files, output, finalization.duration_ms)
         _check_md5(joined, finalization.checksum_md5)
         media = _joined_media(recording, joined)
         uploaded = await self._store.upload(joined.path, media.object_key, joined.content_type)

@@ -40,8 +40,8 @@ HOUR = timedelta(hours=1)
 
 
 class InThisProcess:
-    async def join(self, chunks, work):
-        return await asyncio.to_thread(join_chunks, chunks, work)
+    async def join(self, chunks, work, declared_ms):
+        return await asyncio.to_thread(join_chunks, chunks, work, declared_ms)
 
     async def probe(self, path):
         return await asyncio.to_thread(probe, path)
