@@ -41,6 +41,13 @@ def _listings() -> Iterator[IndexModel]:
 INDEXES = (
     *AGGREGATE_INDEXES,
     *_listings(),
+    IndexModel(
+        [*_TENANT, ("device_id", ASCENDING), ("recording_uuid", ASCENDING), ("recording_generation", ASCENDING)],
+        name="one_per_uuid",
+        unique=True,
+        partialFilterExpression={"recording_uuid": {"$type": "string"}, "deleted_at": {"$type": "null"}},
+    ),
+    IndexModel([*_TENANT, ("media.id", ASCENDING)], name="by_media", partialFilterExpression={"media.id": {"$exists": True}}),
     IndexModel([("updated_at", ASCENDING)], name="transcription_due", partialFilterExpression={"transcription_due": True}),
     IndexModel([("sweep_at", ASCENDING)], name="to_sweep", partialFilterExpression={"sweep_at": {"$type": "date"}}),
     IndexModel([("erasure.due_at", ASCENDING)], name="to_erase", partialFilterExpression={"erasure.due_at": {"$type": "date"}}),
