@@ -123,14 +123,8 @@ class JobRunner(Generic[A]):
         recording_id = getattr(claimed, "recording_id", claimed.id)  # the job is a recording's, or something's of a recording
         with traced(claimed.job.trace_id), bind(**about, recording_id=recording_id):
             try:
-                with wide_event(log, self._name, id=claimed.id, claim=claimed.job.token):
-                    self._refuse_exhausted(claimed.job)
-                    began = time.perf_counter()
-                    await self._leased(claimed)
-                    stage_seconds.labels(claimed.job.kind).observe(time.perf_counter() - began)
-            except LeaseLost:
-                leases_lost_total.labels(self._name).inc()
-                log.warning("jobs.lease_lost", queue=self._name, id=claimed.id)
+                with wide_event(log, self._name, id=claimed.id, claim=claimed.job.token) as line:
+                    await self._attempt(claimed, line)
             except PermanentFailure as failure:
                 await self._give_up(claimed, failure)
             except asyncio.CancelledError:
@@ -138,6 +132,19 @@ class JobRunner(Generic[A]):
                 raise
             except Exception as error:  # noqa: BLE001 - whatever it was, the job is tried again or given up, never lost
                 await self._try_again(claimed, error)
+
+    async def _attempt(self, claimed: A, line: dict[str, Any]) -> None:
+        """Do the work once; that somebody took the job over or deleted what it was about is an outcome, not an error."""
+        self._refuse_exhausted(claimed.job)
+        began = time.perf_counter()
+        try:
+            await self._leased(claimed)
+        except LeaseLost:
+            line["outcome"] = "lost"
+            leases_lost_total.labels(self._name).inc()
+            log.warning("jobs.lease_lost", queue=self._name, id=claimed.id)
+            return
+        stage_seconds.labels(claimed.job.kind).observe(time.perf_counter() - began)
 
     async def _leased(self, claimed: A) -> None:
         """Do the work while a heartbeat renews the lease; a lost lease stops the work."""

@@ -5,6 +5,7 @@ from datetime import timedelta
 
 import msgspec
 import pytest
+from structlog.testing import capture_logs
 
 from services.stitcher.job_rules import RecordingJobRules
 from shared.domain.clock import now
@@ -294,16 +295,21 @@ async def test_a_job_that_succeeds_is_timed_and_its_slot_is_seen(scene):
     assert counted("stage_seconds_count", stage="stitch") == timed + 1
 
 
-async def test_a_lost_lease_is_counted_and_not_timed(scene):
+async def test_a_lost_lease_is_counted_and_not_timed_and_no_error(scene):
     lost, timed = counted("leases_lost_total", queue="stitch"), counted("stage_seconds_count", stage="stitch")
     await scene.queue()
 
     async def overtaken(claimed):
         raise LeaseLost(claimed.id)
 
-    scene.run(overtaken)
-    await scene.until(lambda: counted("leases_lost_total", queue="stitch") > lost)
+    with capture_logs() as lines:
+        scene.run(overtaken)
+        await scene.until(lambda: counted("leases_lost_total", queue="stitch") > lost)
+        await scene.until(lambda: any(line["event"] == "stitch.done" for line in lines))
     assert counted("stage_seconds_count", stage="stitch") == timed
+    (done,) = [line for line in lines if line["event"] == "stitch.done"]
+    assert (done["log_level"], done["outcome"]) == ("info", "lost")
+    assert "error" not in done
 
 
 async def test_a_job_is_worked_in_the_trace_of_whoever_queued_it(scene):
