@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 import av
-import numpy as np
 from av.audio.frame import AudioFrame
 from av.audio.stream import AudioStream
 from av.container import InputContainer
@@ -128,7 +127,7 @@ def _decoded(packet: "Packet[AudioStream]", following: "Packet[AudioStream] | No
 
 def _cut(frame: AudioFrame, begin: int, end: int) -> AudioFrame:
     values = 1 if frame.format.is_planar else len(frame.layout.channels)  # of one sample, in one row
-    kept = np.ascontiguousarray(frame.to_ndarray()[:, begin * values : end * values])
+    kept = frame.to_ndarray()[:, begin * values : end * values].copy()
     cut = AudioFrame.from_ndarray(kept, format=frame.format.name, layout=frame.layout.name)
     cut.sample_rate = frame.sample_rate
     return cut
