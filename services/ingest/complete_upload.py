@@ -6,14 +6,14 @@ from services.ingest.ports import RecordingStore
 from services.ingest.read_recordings import found
 from services.ingest.recording_files import RecordingFiles
 from services.ingest.refusals import ContentMismatch, Forbidden, InvalidRequest, SizeMismatch, VerificationPending, not_found
-from services.ingest.request_upload import AWAITING_UPLOAD
-from services.ingest.uploaded_media import as_uploaded, inspected, main_file
+from services.ingest.request_upload import AWAITING_UPLOAD, being_verified
+from services.ingest.uploaded_media import as_uploaded, inspected
 from shared.domain.caller import Caller, CredentialKind
 from shared.domain.clock import now
 from shared.domain.errors import FailureReason
 from shared.domain.ids import new_id
 from shared.domain.job import Failure, Job, JobKind, JobStatus
-from shared.domain.media import Media
+from shared.domain.media import Media, main_file
 from shared.domain.recording import HashClaim, Recording, RecordingStatus
 from shared.events.recording import RecordingFailed, recording_event, recording_uploaded, upload_claimed
 
@@ -95,9 +95,8 @@ class CompleteUpload:
 
     async def _claim(self, recording: Recording, media: tuple[Media, ...], claimed: str) -> Recording:
         at = now()
-        main = main_file(media)
         after = recording.changed(
-            media=(*(item for item in media if item is not main), main),  # the verifier reads the newest
+            media=media,
             hash_claim=HashClaim(content_sha256=claimed, claimed_at=at),
             job=Job(id=new_id("job_verifier"), kind=JobKind.VERIFY, queued_at=at, available_at=at),
             failure=None,
@@ -126,8 +125,8 @@ class CompleteUpload:
 
 
 def _refuse_while_verifying(recording: Recording, claimed: str | None) -> None:
-    job, claim = recording.job, recording.hash_claim
-    if job is None or job.kind is not JobKind.VERIFY or job.status not in _ACTIVE:
+    claim = recording.hash_claim
+    if not being_verified(recording):
         return
     if claimed is not None and claim is not None and claim.content_sha256 != claimed:
         raise ContentMismatch("another SHA-256 is being verified", param="content_sha256")

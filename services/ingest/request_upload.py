@@ -1,5 +1,6 @@
 """The verbs that hand out pre-signed URLs: one for a whole file, or one per chunk. The bytes then bypass the API."""
 
+from collections.abc import Set as AbstractSet
 from datetime import datetime, timedelta
 
 import msgspec
@@ -10,12 +11,13 @@ from services.ingest.outbox import Outbox, decided_anew
 from services.ingest.ports import RecordingStore, UploadTokenStore
 from services.ingest.read_recordings import found
 from services.ingest.recording_files import RecordingFiles, file_key
-from services.ingest.refusals import InvalidRequest, LimitReached
+from services.ingest.refusals import InvalidRequest, LimitReached, VerificationPending
 from services.ingest.settle_chunk import require_open
 from shared.domain.caller import Caller, secret_sha256
 from shared.domain.clock import now
 from shared.domain.ids import new_id
-from shared.domain.media import CONTENT_TYPES, Media, MediaStatus, MediaType, default_content_type
+from shared.domain.job import JobKind, JobStatus
+from shared.domain.media import CONTENT_TYPES, Media, MediaStatus, MediaType, default_content_type, main_file
 from shared.domain.recording import Recording, RecordingStatus
 from shared.domain.tenant import Tenant
 from shared.domain.upload_token import UploadToken, new_upload_token
@@ -61,21 +63,33 @@ class RequestUploadUrl:
         return UploadOffer(media=media, url=url, token=token, expires_at=expires_at, expires_in=self._ttl_s)
 
     async def announce(self, caller: Caller, recording_id: str, body: RequestUpload) -> Media:
-        """Add the file to the recording's media, pending.
+        """Add the file to the recording's media, pending; `VerificationPending` while what is there is being hashed.
 
-        A recording has one audio: asking anew takes the place of an earlier request, so that a client whose URL has expired
-        simply asks again; the earlier token is good for nothing then.
+        Files take the place of earlier ones of their kind that no upload can come of, so that a client whose URL has expired
+        simply asks again; the earlier token is good for nothing then. Those are: any audio, for a recording has one; a file that
+        was found wrong; an image or video whose URL has ended before it was stored.
         """
 
         async def attempt() -> Media:
             recording = await found(self._recordings, caller, recording_id)
             if recording.streaming or recording.status not in AWAITING_UPLOAD:
                 raise InvalidRequest("the recording does not await an upload", details={"current_status": recording.status})
+            if being_verified(recording):
+                raise VerificationPending("what was uploaded is being hashed: ask again when that is done")
             media = _announced(recording, body)
-            await self._outbox.save(self._recordings, recording, recording.changed(media=_with(recording, media)))
+            lost = await self._never_stored(recording, media.type)
+            await self._outbox.save(self._recordings, recording, recording.changed(media=_with(recording, media, lost)))
             return media
 
         return await decided_anew(attempt)
+
+    async def _never_stored(self, recording: Recording, kind: MediaType) -> set[str]:
+        """Return the ids of the pending media of a kind whose URLs have ended, of which the store has nothing."""
+        last = now() - timedelta(seconds=self._ttl_s) - TOKEN_GRACE
+        pending = [media for media in recording.media if media.type is kind and media.status is MediaStatus.PENDING]
+        ended = [media for media in pending if media.created_at < last]
+        stored = await self._files.stored(ended)
+        return {media.id for media, found in zip(ended, stored, strict=True) if found is None}
 
     async def _new_token(self, tenant: Tenant, recording_id: str, media: Media) -> str:
         secret = new_upload_token()
@@ -111,6 +125,12 @@ class OfferChunkUrls:
         return ChunkUrlOffer(urls=urls, expires_at=expires_at, expires_in=self._ttl_s)
 
 
+def being_verified(recording: Recording) -> bool:
+    """Whether what is stored of the recording is being compared with a declared hash, or waits for that."""
+    job = recording.job
+    return job is not None and job.kind is JobKind.VERIFY and job.status in (JobStatus.QUEUED, JobStatus.RUNNING)
+
+
 def _announced(recording: Recording, body: RequestUpload) -> Media:
     kind = body.type or MediaType.AUDIO
     content_type = (body.content_type or default_content_type(kind)).partition(";")[0].strip().lower()
@@ -129,12 +149,22 @@ def _announced(recording: Recording, body: RequestUpload) -> Media:
     )
 
 
-def _with(recording: Recording, media: Media) -> tuple[Media, ...]:
-    others = tuple(item for item in recording.media if not _gives_way(item, media))
+def _with(recording: Recording, media: Media, lost: AbstractSet[str]) -> tuple[Media, ...]:
+    others = tuple(item for item in recording.media if item.id not in lost and not _gives_way(recording, item, media))
     if len(others) >= MAX_MEDIA:
         raise LimitReached(f"a recording may have {MAX_MEDIA} media at most")
     return (*others, media)
 
 
-def _gives_way(present: Media, media: Media) -> bool:
-    return present.type is MediaType.AUDIO and media.type is MediaType.AUDIO and present.status is MediaStatus.PENDING
+def _gives_way(recording: Recording, present: Media, media: Media) -> bool:
+    if present.type is not media.type:
+        return False
+    return present.type is MediaType.AUDIO or _was_found_wrong(recording, present)
+
+
+def _was_found_wrong(recording: Recording, present: Media) -> bool:
+    """Whether the declared hash was that of this file; one announced since then is not judged by it."""
+    if recording.status is not RecordingStatus.INTEGRITY_FAILURE or present is not main_file(recording.media):
+        return False
+    claim = recording.hash_claim
+    return claim is None or present.created_at <= claim.claimed_at

@@ -8,7 +8,7 @@ import msgspec
 from services.ingest.recording_files import RecordingFiles
 from services.ingest.refusals import InvalidRequest, UploadIncomplete
 from shared.domain.magic import media_kinds
-from shared.domain.media import Media, MediaStatus, MediaType
+from shared.domain.media import Media, MediaStatus
 from shared.domain.recording import Recording
 
 
@@ -26,15 +26,6 @@ async def inspected(files: RecordingFiles, recording: Recording) -> tuple[Media,
 def as_uploaded(media: Sequence[Media]) -> tuple[Media, ...]:
     """Return the media, every one stored."""
     return tuple(msgspec.structs.replace(item, status=MediaStatus.UPLOADED) for item in media)
-
-
-def main_file(media: Sequence[Media]) -> Media:
-    """Return the file that a content hash is about: the newest audio, else the newest video, else the newest."""
-    for kind in (MediaType.AUDIO, MediaType.VIDEO):
-        found = [item for item in media if item.type is kind]
-        if found:
-            return found[-1]
-    return media[-1]
 
 
 async def _measured(files: RecordingFiles, pending: Sequence[Media]) -> list[Media]:

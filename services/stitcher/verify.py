@@ -11,7 +11,7 @@ from shared.domain.clock import now
 from shared.domain.errors import FailureReason, PermanentFailure
 from shared.domain.ids import derived_id
 from shared.domain.job import Job, JobKind, JobStatus
-from shared.domain.media import MediaStatus
+from shared.domain.media import MediaStatus, main_file
 from shared.domain.recording import Recording, RecordingStatus
 from shared.domain.stored_object import pinned
 from shared.events.event import Event
@@ -19,7 +19,7 @@ from shared.events.recording import recording_uploaded
 
 
 class VerifyUpload:
-    """Hashes the newest audio of a claimed recording; equal: it is uploaded and its stitch job queued."""
+    """Hashes the main file of a claimed recording; equal: it is uploaded and its stitch job queued."""
 
     def __init__(self, store: AudioStore, worker: AudioWorker, claims: Claims, spool: Path) -> None:
         self._store, self._worker, self._claims, self._spool = store, worker, claims, spool
@@ -29,7 +29,7 @@ class VerifyUpload:
         claim = recording.hash_claim
         if claim is None or not recording.media:
             raise PermanentFailure(FailureReason.OBJECT_MISSING, "there is no upload to verify")
-        media = recording.media[-1]
+        media = main_file(recording.media)
         with tempfile.TemporaryDirectory(dir=self._spool, prefix=f"{recording.id}-") as folder:
             path = Path(folder) / "whole"
             with pinned(media.etag):

@@ -1,5 +1,6 @@
 """The files of a recording: audio, images and video."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from enum import StrEnum
 
@@ -63,3 +64,12 @@ CONTENT_TYPES: dict[MediaType, dict[str, str]] = {
 def default_content_type(kind: MediaType) -> str:
     """Return the MIME type used when a client names none."""
     return next(iter(CONTENT_TYPES[kind]))
+
+
+def main_file(media: Sequence[Media]) -> Media:
+    """Return the file that a content hash is about: the newest audio, else the newest video, else the newest."""
+    for kind in (MediaType.AUDIO, MediaType.VIDEO):
+        found = [item for item in media if item.type is kind]
+        if found:
+            return found[-1]
+    return media[-1]

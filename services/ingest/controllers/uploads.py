@@ -32,7 +32,7 @@ class UploadController(Controller):
         "/upload-url",
         status_code=200,
         guards=[requires("recordings:write", device=True)],
-        refuses=[refusals.NotFound, refusals.LimitReached],
+        refuses=[refusals.NotFound, refusals.LimitReached, refusals.VerificationPending],
         bucket=Bucket.UPLOAD_URLS,
     )
     async def request_url(
