@@ -8,6 +8,7 @@ import av
 import numpy as np
 from av.audio.resampler import AudioResampler
 
+from services.transcriber.providers.mix import Mix
 from services.transcriber.samples import RATE, Samples
 from shared.domain.errors import FailureReason, PermanentFailure
 
@@ -17,6 +18,7 @@ LARGEST_GAP_S = 600.0  # ... up to here; beyond it the clock was set anew, as in
 MOST_SILENCE_S = 24 * 3600.0  # in all, lest a forged file keeps a worker busy for ever
 BACKWARD_S = 1.0  # a clock that runs back further than this was set anew too
 MOST_DAMAGED_PACKETS = 1000
+STEREO = 2  # channels that we mix, for one may be the other turned over
 MOST_MIXED = 8  # channels that ffmpeg's libraries mix into one, each as loud as its place asks; of more we take the mean
 
 
@@ -129,7 +131,8 @@ class _Resampling:
 
     def __init__(self, frame: Any, channel: int | None) -> None:  # noqa: ANN401 - av is not typed for us
         self._format, self._channel = self._format_of(frame), channel
-        mixed = channel is None and frame.layout.nb_channels <= MOST_MIXED
+        self._mix = Mix() if channel is None and frame.layout.nb_channels == STEREO else None
+        mixed = channel is None and self._mix is None and frame.layout.nb_channels <= MOST_MIXED
         self._resampler = AudioResampler(format="flt", layout="mono" if mixed else frame.layout, rate=RATE)
 
     @staticmethod
@@ -152,7 +155,9 @@ class _Resampling:
     def _samples(self, frames: Any) -> Iterator[Samples]:  # noqa: ANN401 - av is not typed for us
         for frame in frames:
             channels: Samples = by_channel(frame)
-            if self._channel is None:
+            if self._mix is not None:
+                yield self._mix(channels)
+            elif self._channel is None:
                 yield channels.mean(axis=0)
             elif self._channel < len(channels):
                 yield channels[self._channel]

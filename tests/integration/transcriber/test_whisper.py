@@ -219,3 +219,14 @@ def test_the_fast_profile_understands_too_and_cuts_by_sentences(whisper_model, r
     assert word_error_rate(real_speech.text, transcript.text) <= 0.10
     assert len(transcript.segments) >= 4
     assert is_ordered(transcript.segments)
+
+
+async def test_stereo_with_one_channel_turned_over_is_understood_as_mono_is(provider, samples, tmp_path):
+    excerpt = samples[: 10 * RATE]
+    mono, turned = save(tmp_path / "mono.wav", excerpt), tmp_path / "turned.wav"
+    with wave.open(str(turned), "wb") as file:
+        file.setparams((2, 2, RATE, 0, "NONE", ""))
+        file.writeframes((np.stack([excerpt, -excerpt], axis=1) * 32767).astype("<i2").tobytes())
+    texts = [(await provider.transcribe(request(path, "en"), ignore)).text for path in (mono, turned)]
+    assert len(texts[0].split()) > 10
+    assert texts[1] == texts[0]
