@@ -18,9 +18,10 @@ class ApiSettings(msgspec.Struct, frozen=True):
     """How the API presents itself and what it admits.
 
     `public_url` is the base of every URL handed out. `signing_secret` signs chunk URLs and cursors, so it is the same on every
-    replica. `key_cache_s` is how long a revoked key may still work. The rates are of a project, `failures_per_minute` is of a
-    client address; `cloud_providers` names those that the
-    transcriber has a key of the installation for. `proxies` is how many proxies in front of the API append to `X-Forwarded-For`.
+    replica. `key_cache_s` is how long a revoked key may still work, and with `live_heartbeat_s` how long its streams may go on:
+    a minute at most. The rates are of a project, `failures_per_minute` is of a client address; `cloud_providers` names those
+    that the transcriber has a key of the installation for. `proxies` is how many proxies in front of the API append to
+    `X-Forwarded-For`.
     """
 
     public_url: Annotated[str, msgspec.Meta(pattern=r"^https?://")]
@@ -30,8 +31,8 @@ class ApiSettings(msgspec.Struct, frozen=True):
     webhooks_secret_grace_s: Annotated[int, msgspec.Meta(ge=0, le=30 * 86_400)] = 86_400
     webhooks_test_wait_s: Annotated[float, msgspec.Meta(ge=0, le=60)] = 12
     live_streams_per_project: Annotated[int, msgspec.Meta(ge=1)] = 100
-    live_heartbeat_s: Annotated[float, msgspec.Meta(ge=1, le=30)] = 15
-    key_cache_s: Annotated[float, msgspec.Meta(ge=0, le=60)] = 30
+    live_heartbeat_s: Annotated[float, msgspec.Meta(ge=1, le=15)] = 15
+    key_cache_s: Annotated[float, msgspec.Meta(ge=0, le=45)] = 30
     chunk_url_ttl_s: Annotated[int, msgspec.Meta(ge=60, le=7 * 24 * 3600)] = 24 * 3600
     upload_url_ttl_s: Annotated[int, msgspec.Meta(ge=60, le=7 * 24 * 3600)] = 3600
     max_chunk_bytes: Annotated[int, msgspec.Meta(ge=1)] = 64 * _MIB

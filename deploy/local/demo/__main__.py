@@ -1,6 +1,9 @@
 """Runs the demo; an interrupt while it is still being loaded ends it as quietly as a later one."""
 
+import signal
 import sys
+
+signal.signal(signal.SIGINT, signal.default_int_handler)  # whoever started it may have ignored interrupts
 
 try:
     from deploy.local.demo.command import main

@@ -14,6 +14,7 @@ from deploy.local.servers.server import ServerUnavailable
 
 _PORTS = ("master.port", "volume.port", "filer.port", "admin.port")  # each takes a second one, for gRPC
 _OFF = ("-s3.port.iceberg=0", "-s3.port.lance=0", "-webdav=false", "-admin.ui=false", "-master.telemetry=false")
+_VOLUMES = "-volume.max=10000"  # else as many as the disk has room for when full, a few a bucket
 _YOUNG_S = 5.0
 _STOP_GRACE_S = 5.0  # it waits longer for idle connections; what it acknowledged is written
 _SOCKETS = Path("/tmp")  # noqa: S108  # the program puts its socket files there, whatever TMPDIR says
@@ -42,7 +43,7 @@ class SeaweedServer(S3Server):
         http = [f"-{name}={port}" for name, port in zip(_PORTS, self._ports, strict=False)]
         grpc = [f"-{name}.grpc={port}" for name, port in zip(_PORTS, self._ports[len(_PORTS) :], strict=False)]
         s3 = [f"-s3.port={self.port}", f"-s3.port.grpc={self._ports[-1]}"]
-        return [weed(), "mini", f"-dir={self.data}", f"-ip={HOST}", f"-ip.bind={HOST}", *http, *grpc, *s3, *_OFF]
+        return [weed(), "mini", f"-dir={self.data}", f"-ip={HOST}", f"-ip.bind={HOST}", *http, *grpc, *s3, *_OFF, _VOLUMES]
 
     def environment(self) -> dict[str, str]:
         """Return the keys of the one user."""

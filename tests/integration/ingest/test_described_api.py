@@ -9,7 +9,7 @@ from pathlib import Path
 
 from tests.conformance import operations
 
-EXAMPLES = os.environ.get("EARWITNESS_TESTS_EXAMPLES", "3")
+EXAMPLES = os.environ.get("EARWITNESS_TESTS_EXAMPLES", "2")
 """How many examples are tried of each operation; the more, the longer and the deeper."""
 
 CONFIG = """\
