@@ -6,9 +6,9 @@ from pathlib import Path
 
 from services.transcriber.ports import AudioStore, Provider, RecordingStore, ResultStore, SpeechRequest
 from services.transcriber.show_progress import ShowProgress
+from services.transcriber.source_audio import audio_of, fetch
 from shared.domain.clock import now
 from shared.domain.errors import FailureReason, PermanentFailure
-from shared.domain.stored_object import pinned
 from shared.domain.transcription import ProviderName, Transcription
 from shared.telemetry.metrics import stage_seconds
 
@@ -35,14 +35,10 @@ class TranscribeRecording:
         provider = self._providers.get(transcription.provider)
         if provider is None:
             raise PermanentFailure(FailureReason.PROVIDER_NOT_CONFIGURED, f"{transcription.provider} is not configured here")
-        recording = await self._recordings.get(transcription.tenant, transcription.recording_id)
-        audio = recording.audio if recording is not None else None
-        if recording is None or audio is None:
-            raise PermanentFailure(FailureReason.OBJECT_MISSING, "the recording has no audio any more")
+        recording, audio = await audio_of(self._recordings, transcription)
         with tempfile.TemporaryDirectory(dir=self._spool, prefix=f"{transcription.id}-") as folder:
             path = Path(folder) / "audio"
-            with pinned(audio.etag):
-                await self._store.download(audio.object_key, path, etag=audio.etag)
+            await fetch(self._store, audio, path)
             async with self._progress.of(transcription) as on_progress:
                 transcript = await provider.transcribe(_speech_request(transcription, path, recording.duration_ms), on_progress)
         completed = await self._results.store(transcription, transcript)

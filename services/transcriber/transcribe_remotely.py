@@ -14,11 +14,11 @@ import msgspec
 from services.transcriber.cloud_ports import AudioSource, CloudProvider, Placed, ProviderUnavailable, SpeechOrder
 from services.transcriber.failover import FailOver
 from services.transcriber.ports import AudioLocator, Claims, ProviderKeys, RecordingStore, RemoteQueue, ResultStore
+from services.transcriber.source_audio import audio_of, fetch
 from shared.domain.clock import now
 from shared.domain.errors import FailureReason, PermanentFailure
 from shared.domain.media import Media
 from shared.domain.recording import Recording
-from shared.domain.stored_object import pinned
 from shared.domain.transcript import Transcript
 from shared.domain.transcription import ProviderName, RemoteJob, Transcription
 from shared.telemetry.logs import get_logger
@@ -88,10 +88,7 @@ class TranscribeRemotely:
         key = await self._keys.key(transcription.tenant, transcription.provider)
         if provider is None or key is None:
             raise PermanentFailure(FailureReason.PROVIDER_NOT_CONFIGURED, f"{transcription.provider} is not configured here")
-        recording = await self._recordings.get(transcription.tenant, transcription.recording_id)
-        audio = recording.audio if recording is not None else None
-        if recording is None or audio is None:
-            raise PermanentFailure(FailureReason.OBJECT_MISSING, "the recording has no audio any more")
+        recording, audio = await audio_of(self._recordings, transcription)
         async with self._ordered(transcription, recording, audio, key) as order:
             return await self._advance(provider, transcription, order)
 
@@ -147,8 +144,7 @@ class TranscribeRemotely:
             path, placed = Path(folder) / "audio", transcription.remote is not None and transcription.remote.job_id is not None
             url = self._url(transcription, audio)
             if url is None and not placed:
-                with pinned(audio.etag):
-                    await self._store.download(audio.object_key, path, etag=audio.etag)
+                await fetch(self._store, audio, path)
             source = AudioSource(
                 content_type=audio.content_type,
                 filename=_filename(transcription, audio),

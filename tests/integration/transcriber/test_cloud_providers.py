@@ -1,6 +1,7 @@
 """The adapters against servers that behave like the providers' documented APIs."""
 
 import asyncio
+import contextlib
 import json
 
 import pytest
@@ -60,36 +61,37 @@ class Scene:
         raise AssertionError("the job does not end")
 
 
-@pytest.fixture(params=PROVIDERS)
-async def scene(request):
-    async with PROVIDERS[request.param][0]().running() as server:
-        scene = Scene(request.param, server)
+@contextlib.asynccontextmanager
+async def played(name):
+    """Yield the scene of one provider."""
+    async with PROVIDERS[name][0]().running() as server:
+        scene = Scene(name, server)
         yield scene
         await scene.http.close()
+
+
+@pytest.fixture(params=PROVIDERS)
+async def scene(request):
+    async with played(request.param) as scene:
+        yield scene
 
 
 @pytest.fixture
 async def deepgram():
-    async with FakeDeepgram().running() as server:
-        scene = Scene("deepgram", server)
+    async with played("deepgram") as scene:
         yield scene
-        await scene.http.close()
 
 
 @pytest.fixture
 async def assemblyai():
-    async with FakeAssemblyAI().running() as server:
-        scene = Scene("assemblyai", server)
+    async with played("assemblyai") as scene:
         yield scene
-        await scene.http.close()
 
 
 @pytest.fixture
 async def elevenlabs():
-    async with FakeElevenLabs().running() as server:
-        scene = Scene("elevenlabs", server)
+    async with played("elevenlabs") as scene:
         yield scene
-        await scene.http.close()
 
 
 @pytest.mark.parametrize("url", [None, URL], ids=["bytes", "url"])
