@@ -103,8 +103,9 @@ async def admin_only(connection: ASGIConnection[Any, Any, Any, Any], _handler: B
 
 
 def _authorization(scope: Mapping[str, Any]) -> str:
+    """Return the credential's header, empty when there is none; of two nobody could say which one was meant."""
     headers: list[tuple[bytes, bytes]] = scope["headers"]
-    for name, value in headers:
-        if name == b"authorization":
-            return value.decode("latin-1")
-    return ""
+    found = [value for name, value in headers if name == b"authorization"]
+    if len(found) > 1:
+        raise Unauthorized("the Authorization header came more than once: send one credential")
+    return found[0].decode("latin-1") if found else ""

@@ -9,7 +9,6 @@ from typing import Any
 import msgspec
 from prometheus_client import Counter, Histogram
 
-from services.ingest.limits import check_head
 from services.ingest.problems import envelope_of, problem_of
 from services.ingest.rates.strangers import Strangers
 from services.ingest.request_context import RequestContext, place
@@ -65,7 +64,6 @@ class _Exchange:
     async def run(self, app: ASGIApp, receive: Any) -> None:  # noqa: ANN401 - see ASGIApp
         """Let `app` answer; an error it did not answer is answered here when nothing was sent yet."""
         try:
-            check_head(self._path, self._scope["query_string"], self._scope["headers"])
             await app(self._scope, receive, self._send)
         except Exception as error:  # noqa: BLE001 - the last place that can answer; the line carries the stack
             await self._answer_error(error)

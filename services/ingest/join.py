@@ -33,6 +33,7 @@ from services.ingest.end_users.manage import ManageEndUsers
 from services.ingest.end_users.ports import EndUserStore
 from services.ingest.exports.export_transcription import ExportTranscription
 from services.ingest.finalize import Finalize
+from services.ingest.head_limits import HeadLimits
 from services.ingest.health import ReportHealth
 from services.ingest.http import UseCases, http_app
 from services.ingest.idempotency.once import Once
@@ -100,7 +101,7 @@ def served(api: ApiSettings, use_cases: UseCases) -> Edge:
     """Return the application with all that wraps it."""
     app: ASGIApp = KeepsAnswers(http_app(use_cases), use_cases.once)
     app = CreateRoute(app, use_cases.admission, use_cases.open_recording)
-    app = ChunkRoute(app, use_cases.receive_chunk)
+    app = HeadLimits(ChunkRoute(app, use_cases.receive_chunk))
     if api.cors_origins:
         app = Cors(app, api.cors_origins)
     return Edge(app, use_cases.health, use_cases.strangers)

@@ -53,6 +53,19 @@ async def test_without_a_valid_credential_nothing_is_served(api, method, path, a
     assert response.headers["www-authenticate"] == "Bearer"
 
 
+@pytest.mark.parametrize(
+    ("method", "path"), [("POST", "/recordings"), ("POST", "/recordings?q=1"), ("GET", "/recordings"), *ADMIN]
+)
+async def test_two_credentials_in_one_request_are_none(api, method, path):
+    """A proxy and a service behind it could each take another one of them for who calls."""
+    mine = api.admin_token if path.startswith("/admin") else api.secret
+    for other in (mine, "sk_live_" + "x" * 40):
+        headers = [("Authorization", f"Bearer {mine}"), ("Authorization", f"Bearer {other}")]
+        response = await api.client.request(method, f"{api.url}/v1{path}", headers=headers, content=b"{}")
+        assert (response.status_code, response.json()["error"]["code"]) == (401, "unauthorized")
+        assert "more than once" in response.json()["error"]["message"]
+
+
 @pytest.mark.parametrize(("method", "path", "scope"), SCOPED)
 async def test_a_key_without_the_scope_is_told_which_it_needs(api, method, path, scope):
     others = [item for item in SCOPES if item != scope]

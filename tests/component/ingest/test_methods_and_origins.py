@@ -76,11 +76,21 @@ async def test_every_answer_to_a_named_origin_can_be_read_with_its_headers(reada
     [
         ("POST", "/recordings", b"{", 400),
         ("PUT", f"/recordings/{CHUNK}", b"x", 403),
+        ("GET", "/recordings?q=" + "x" * 8200, None, 414),
+        ("GET", "/" + "x" * 8200, None, 414),
+        ("POST", "/recordings", b'"' + b"x" * (1024 * 1024) + b'"', 413),
+        ("DELETE", "/recordings", None, 405),
     ],
 )
 async def test_what_is_refused_past_the_framework_can_be_read_by_a_named_origin_too(readable, method, path, body, status):
     response = await readable.call(method, path, body, headers={"Origin": ORIGIN})
     assert (response.status_code, response.headers.get_list("access-control-allow-origin")) == (status, [ORIGIN])
+
+
+async def test_a_refusal_of_too_many_headers_can_be_read_too(readable):
+    headers = {"Origin": ORIGIN} | {f"x-{number}": "1" for number in range(101)}
+    response = await readable.call("GET", "/recordings", headers=headers)
+    assert (response.status_code, response.headers.get_list("access-control-allow-origin")) == (431, [ORIGIN])
 
 
 @pytest.mark.parametrize(
