@@ -50,7 +50,7 @@ class Administer:
         """Return an organization; raises `NotFound`."""
         organization = await self._organizations.get(organization_id)
         if organization is None:
-            raise not_found("organization", organization_id)
+            raise not_found("organization")
         return organization
 
     async def organizations(self, request: PageRequest) -> Page[Organization]:
@@ -72,7 +72,7 @@ class Administer:
         """Return a project; raises `NotFound`."""
         project = await self._projects.get(project_id)
         if project is None:
-            raise not_found("project", project_id)
+            raise not_found("project")
         return project
 
     async def projects(self, request: PageRequest, organization_id: str | None) -> Page[Project]:
@@ -119,6 +119,6 @@ class Administer:
         """Make a key useless: here at once, on other replicas when they next ask; doing it again changes nothing."""
         key = await self._keys.revoke(project_id, key_id, now())
         if key is None:
-            raise not_found("API key", key_id)
+            raise not_found("API key")
         self._forget_key(key.id)
         return key

@@ -11,10 +11,12 @@ from litestar.handlers import BaseRouteHandler
 from services.ingest.admission import Admission
 from services.ingest.authentication import bearer
 from services.ingest.rates.limiter import Bucket
-from services.ingest.refusals import ClientGone, Unauthorized, not_found, scope_missing
+from services.ingest.refusals import ClientGone, Unauthorized, credential_missing, not_found, scope_missing
 from services.ingest.request_context import RequestContext, context_of
 from services.ingest.strict_json import decode
 from shared.domain.caller import Caller, CredentialKind, credential_prefix
+
+_OPERATORS = "admin_token"
 
 
 class ApiRequest(Request[Any, Any, Any]):
@@ -58,13 +60,13 @@ class ApiRequest(Request[Any, Any, Any]):
 
 
 class Requires:
-    """A guard: lets in keys that allow `scope` and tokens of the kinds in `tokens`.
+    """A guard: lets in keys that allow `scope`, None: no key, and tokens of the kinds in `tokens`.
 
     401 without a valid credential, 403 for one that may not do this. A device's token may name no other device in the path, an
     upload's no other recording: to it they do not exist (404).
     """
 
-    def __init__(self, scope: str, tokens: frozenset[CredentialKind]) -> None:
+    def __init__(self, scope: str | None, tokens: frozenset[CredentialKind]) -> None:
         self.scope, self.tokens = scope, tokens
 
     async def __call__(self, connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
@@ -80,12 +82,16 @@ class Requires:
         caller = await self.admit(admission, connection.scope, handler.opt.get("bucket", Bucket.REQUESTS))
         device_id = connection.path_params.get("device_id")
         if caller.device_id is not None and device_id not in {None, "me", caller.device_id}:
-            raise not_found("device", str(device_id))
+            raise not_found("device")
 
     async def admit(self, admission: Admission, scope: Mapping[str, Any], bucket: Bucket) -> Caller:
         """Return the caller of a request that counts as `bucket`, or refuse it."""
         caller = await admission(scope, _authorization(scope), bucket)
-        if caller.kind not in self.tokens and not caller.may(self.scope):
+        if caller.kind in self.tokens:
+            return caller
+        if self.scope is None:
+            raise credential_missing(min(self.tokens, default=_OPERATORS))
+        if not caller.may(self.scope):
             raise scope_missing(self.scope)
         return caller
 
@@ -94,6 +100,16 @@ def requires(scope: str, *, device: bool = False, upload: bool = False) -> Requi
     """Return the guard of an operation: keys need `scope`; `device` and `upload` say whether those tokens may do it too."""
     kinds = {CredentialKind.DEVICE_TOKEN: device, CredentialKind.UPLOAD_TOKEN: upload}
     return Requires(scope, frozenset(kind for kind, admitted in kinds.items() if admitted))
+
+
+def requires_device() -> Requires:
+    """Return the guard of what a device alone does, with its token: no key may, whatever its scopes."""
+    return Requires(None, frozenset({CredentialKind.DEVICE_TOKEN}))
+
+
+def requires_operator() -> Requires:
+    """Return the guard of what the operator alone does where keys may do the rest; the handler says `operator`, too."""
+    return Requires(None, frozenset())
 
 
 async def admin_only(connection: ASGIConnection[Any, Any, Any, Any], _handler: BaseRouteHandler) -> None:

@@ -61,7 +61,7 @@ class CompleteUpload:
             return upload_id
         recording = await self._recordings.by_media(caller.tenant, upload_id)
         if recording is None or not caller.sees(recording):
-            raise not_found("upload", upload_id)
+            raise not_found("upload")
         return recording.id
 
     async def _complete(self, recording: Recording, claimed: str | None, size: int | str | None) -> Recording:

@@ -59,7 +59,7 @@ class Finalize:
         async def attempt() -> Finalization:
             recording = await self._recordings.get(caller.tenant, recording_id)
             if recording is None or not caller.sees(recording):
-                raise RecordingNotFound(f"there is no recording {recording_id[:80]}")
+                raise RecordingNotFound("there is no such recording")
             if not recording.streaming:
                 raise NotStreaming("this recording is not a streaming one: complete it by upload-complete")
             if recording.finalization is not None:

@@ -52,7 +52,7 @@ def _named(recording: Recording, media_id: str) -> Media:
     for media in recording.media:
         if media.id == media_id:
             return media
-    raise not_found("media", media_id)
+    raise not_found("media")
 
 
 def _file_name(recording: Recording, media: Media) -> str:

@@ -11,7 +11,7 @@ from services.ingest.configuration.upload_policy import UploadPolicy
 from services.ingest.limits import checked_metadata, checked_time
 from services.ingest.outbox import Outbox
 from services.ingest.ports import RecordingStore
-from services.ingest.refusals import not_found
+from services.ingest.refusals import ResourceAlreadyExists, not_found
 from services.ingest.signatures import ChunkGrant, Signatures
 from services.ingest.subjects import FindSubjects, Subjects
 from shared.domain.caller import Caller
@@ -75,6 +75,8 @@ class OpenRecording:
         await self._upload_policy(caller.tenant, subjects.device_id)
         wanted = _opened(caller.tenant, body, subjects, claim)
         recording, resource = await self._stored(wanted)
+        if not caller.sees(recording):
+            raise ResourceAlreadyExists("the device recorded this for an earlier end user", param="recording_uuid")
         return resource, self._templates.make(caller.tenant, recording.id) if recording.streaming else None
 
     async def _stored(self, wanted: Recording) -> tuple[Recording, RecordingResource]:
@@ -91,7 +93,7 @@ class OpenRecording:
                     return present, recording_resource(present)
             else:
                 return wanted, created.recording
-        raise not_found("recording", wanted.id)  # an earlier run stored it, and it was deleted since
+        raise not_found("recording")  # an earlier run stored it, and it was deleted since
 
 
 def _opened(tenant: Tenant, body: CreateRecording, subjects: Subjects, claim: Claim | None) -> Recording:

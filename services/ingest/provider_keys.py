@@ -29,7 +29,7 @@ class ManageProviderKeys:
     async def remove(self, caller: Caller, provider: str) -> None:
         """Forget the key."""
         if not await self._keys.remove(caller.tenant, _named(provider)):
-            raise not_found("key for the provider", provider)
+            raise not_found("key")
 
 
 class ConfiguredProviders:
@@ -47,5 +47,5 @@ class ConfiguredProviders:
 
 def _named(provider: str) -> ProviderName:
     if provider not in ON_THE_NETWORK:
-        raise not_found("provider with a key", provider)
+        raise not_found("provider")
     return ProviderName(provider)

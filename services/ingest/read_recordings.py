@@ -31,7 +31,7 @@ async def found(recordings: RecordingStore, caller: Caller, recording_id: str) -
     """Return the recording; raises `NotFound` when there is none, or none that the caller may know of."""
     recording = await existing(recordings, caller.tenant, recording_id)
     if not caller.sees(recording):
-        raise not_found("recording", recording_id)
+        raise not_found("recording")
     return recording
 
 
@@ -39,5 +39,5 @@ async def existing(recordings: RecordingStore, tenant: Tenant, recording_id: str
     """Return the recording whoever asks; raises `NotFound`."""
     recording = await recordings.get(tenant, recording_id)
     if recording is None:
-        raise not_found("recording", recording_id)
+        raise not_found("recording")
     return recording

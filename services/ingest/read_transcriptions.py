@@ -32,5 +32,5 @@ async def shown_with_its_recording(
     """Return the transcription; raises `NotFound` when there is none, or its recording is gone."""
     transcription = await transcriptions.get(caller.tenant, transcription_id)
     if transcription is None or await recordings.get(caller.tenant, transcription.recording_id) is None:
-        raise not_found("transcription", transcription_id)
+        raise not_found("transcription")
     return transcription

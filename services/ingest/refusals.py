@@ -204,14 +204,19 @@ class EndpointDisabled(Refused):
     may_pass = True
 
 
-def not_found(what: str, identifier: str) -> NotFound:
-    """Refuse because there is no `what` of this id in the caller's project."""
-    return NotFound(f"there is no {what} {identifier[:80]}")
+def not_found(what: str, param: str | None = None) -> NotFound:
+    """Refuse because there is no such `what` for the caller, in words that are the same for what is missing and another's."""
+    return NotFound(f"there is no such {what}", param=param)
 
 
 def scope_missing(scope: str) -> Forbidden:
     """Refuse because the credential lacks `scope`."""
     return Forbidden(f"this credential does not allow {scope}", details={"required_scope": scope})
+
+
+def credential_missing(kind: str) -> Forbidden:
+    """Refuse because a credential of another kind is needed, whatever scopes this one has."""
+    return Forbidden(f"only a {kind} may do this", details={"required_credential": kind})
 
 
 def chunk_count_mismatch(expected: int, received: Sequence[int]) -> ChunkCountMismatch:

@@ -55,19 +55,19 @@ class SettleChunk:
         """Return how the recording stands towards chunks; raises `NotFound` or `NotStreaming`."""
         intake = await self._recordings.intake(tenant, recording_id)
         if intake is None:
-            raise not_found("recording", recording_id)
+            raise not_found("recording")
         require_streaming(intake)
         return intake
 
     async def _require_pinned(self, tenant: Tenant, recording_id: str, key: str) -> None:
         recording = await self._recordings.get(tenant, recording_id)
         if recording is None:
-            raise not_found("recording", recording_id)
+            raise not_found("recording")
         if recording.finalization is not None:
             try:
                 pinned = await self._files.pinned(tenant, recording_id, recording.finalization.manifest_key)
             except ObjectMissing as missing:  # it goes only with the recording
-                raise not_found("recording", recording_id) from missing
+                raise not_found("recording") from missing
             if key in pinned:
                 return
         require_open(recording)

@@ -101,7 +101,7 @@ class StartTranscription:
         except TransientFailure as failure:
             log.warning("transcription.deletion_unknown", recording_id=recording.id, error=type(failure).__name__)
             return
-        raise not_found("recording", recording.id)
+        raise not_found("recording")
 
     async def _in_progress(self, tenant: Tenant, recording_id: str) -> TranscriptionInProgress:
         return _already(await self._transcriptions.newest_of(tenant, recording_id))

@@ -7,7 +7,7 @@ from typing import Protocol
 
 import msgspec
 
-from services.ingest.refusals import InvalidRequest, NotFound
+from services.ingest.refusals import InvalidRequest, not_found
 from shared.domain.caller import Caller
 from shared.domain.device import Device
 from shared.domain.end_user import EndUser
@@ -73,7 +73,7 @@ class FindSubjects:
     async def _check_end_user(self, tenant: Tenant, end_user_id: str) -> None:
         if not self._believed(tenant, end_user_id):
             if await self._end_users.get(tenant, end_user_id) is None:
-                raise NotFound(f"there is no end user {end_user_id[:80]}", param="end_user_id")
+                raise not_found("end user", param="end_user_id")
             self._remember(tenant, end_user_id)
 
     async def _check_device(self, tenant: Tenant, device_id: str) -> None:
@@ -84,7 +84,7 @@ class FindSubjects:
     async def _device(self, tenant: Tenant, device_id: str) -> Device:
         device = await self._devices.get(tenant, device_id)
         if device is None:
-            raise NotFound(f"there is no device {device_id[:80]}", param="device_id")
+            raise not_found("device", param="device_id")
         return device
 
     def _believed(self, tenant: Tenant, identifier: str) -> bool:

@@ -77,8 +77,12 @@ class Caller(msgspec.Struct, frozen=True, kw_only=True):
         return scope in self.scopes
 
     def sees(self, recording: Recording) -> bool:
-        """Say whether `recording`, of the caller's tenant, exists for this caller."""
-        return self.device_id in {None, recording.device_id} and self.recording_id in {None, recording.id}
+        """Say whether `recording`, of the caller's tenant, exists for this caller.
+
+        For a device, what it recorded for whom it is bound to: an earlier end user's recordings are no business of the next.
+        """
+        own = self.device_id in {None, recording.device_id} and self.end_user_id in {None, recording.end_user_id}
+        return own and self.recording_id in {None, recording.id}
 
 
 class Credential(Protocol):

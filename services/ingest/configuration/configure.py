@@ -7,7 +7,7 @@ from weakref import WeakValueDictionary
 
 from services.ingest.configuration.ports import ConfigStore
 from services.ingest.configuration.targets import Target
-from services.ingest.configuration.validity import changeable_section, checked, refuse_unworkable, section_of, spoken_of
+from services.ingest.configuration.validity import checked, refuse_unworkable, section_of, spoken_of
 from services.ingest.outbox import decided_anew
 from services.ingest.paging import Page, Pager, PageRequest
 from services.ingest.provider_keys import ConfiguredProviders
@@ -49,7 +49,7 @@ class Configure:
         Changes at the same moment come one after the other. One that leaves everything as it is, such as a repeat, writes
         nothing.
         """
-        known = changeable_section(target, section)
+        known = spoken_of(target, section)
         said = checked(known, body)
 
         async def attempt() -> Resolved:
@@ -68,7 +68,7 @@ class Configure:
 
     async def reset(self, target: Target, section: str) -> None:
         """Forget what the subject says; doing it again changes nothing."""
-        known = changeable_section(target, section)
+        known = spoken_of(target, section)
 
         async def attempt() -> None:
             for before in await self._configs.of((target.subject,), (known.name,)):

@@ -35,7 +35,6 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
 
     asker: Asker
     subjects: tuple[ConfigSubject, ...]
-    changeable: bool = True
 
     @property
     def subject(self) -> ConfigSubject:
@@ -59,28 +58,27 @@ class FindTarget:
         self._stores = stores
 
     async def organization(self, asker: Asker, organization_id: str) -> Target:
-        """Return any organization to the operator, who alone may change it; to a key only the one that owns its project."""
-        operator = asker.caller is None
-        if operator:
+        """Return any organization to the operator; to a key only the one that owns its project."""
+        if asker.caller is None:
             known = await self._stores.organizations.get(organization_id) is not None
         else:
             known = organization_id == await self._owner(asker.tenant)
         if not known:
-            raise not_found("organization", organization_id)
-        return Target(asker=asker, subjects=(organization_subject(organization_id),), changeable=operator)
+            raise not_found("organization")
+        return Target(asker=asker, subjects=(organization_subject(organization_id),))
 
     async def project(self, asker: Asker, project_id: str | None = None) -> Target:
         """Return the caller's own project, in the mode of its key."""
         tenant = asker.tenant
         if project_id not in {None, tenant.project_id}:
-            raise not_found("project", str(project_id))
+            raise not_found("project")
         return Target(asker=asker, subjects=lineage(await self._owner(tenant), tenant))
 
     async def end_user(self, asker: Asker, end_user_id: str) -> Target:
         """Return an end user of the caller's."""
         tenant = asker.tenant
         if await self._stores.end_users.get(tenant, end_user_id) is None:
-            raise not_found("end user", end_user_id)
+            raise not_found("end user")
         return Target(asker=asker, subjects=lineage(await self._owner(tenant), tenant, end_user_id=end_user_id))
 
     async def device(self, asker: Asker, device_id: str) -> Target:
@@ -88,7 +86,7 @@ class FindTarget:
         tenant = asker.tenant
         device = await self._stores.devices.get(tenant, device_id)
         if device is None:
-            raise not_found("device", device_id)
+            raise not_found("device")
         subjects = lineage(await self._owner(tenant), tenant, end_user_id=device.end_user_id, device_id=device_id)
         return Target(asker=asker, subjects=subjects)
 

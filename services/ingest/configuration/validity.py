@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from services.ingest.configuration.targets import Target
-from services.ingest.refusals import Forbidden, InvalidRequest, NotFound
+from services.ingest.refusals import InvalidRequest, NotFound
 from services.ingest.start_transcription import accepted_language, refuse_unless_configured
 from services.ingest.strict_json import invalid
 from shared.domain.config.forms import ConnectionConfig, ProcessingConfig
@@ -31,14 +31,6 @@ def spoken_of(target: Target, name: str) -> Section:
         levels = [str(level) for level in section.levels]
         message = f"{name} is not set per {target.subject.level}, only per {', '.join(levels)}"
         raise NotFound(message, param="section", details={"levels": levels})
-    return section
-
-
-def changeable_section(target: Target, name: str) -> Section:
-    """Return the section as `spoken_of` does; raises `Forbidden` when it is not the asker's to change."""
-    section = spoken_of(target, name)
-    if not target.changeable:
-        raise Forbidden("only the operator changes what an organization says")
     return section
 
 

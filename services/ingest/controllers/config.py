@@ -7,7 +7,7 @@ from litestar.di import NamedDependency, Provide
 from litestar.params import FromPath, FromQuery, JSONBody
 
 from services.ingest import refusals
-from services.ingest.api_request import ApiRequest, requires
+from services.ingest.api_request import ApiRequest, requires, requires_operator
 from services.ingest.configuration.configure import Configure
 from services.ingest.configuration.targets import Asker, FindTarget, Target
 from services.ingest.configuration.validity import section_of
@@ -119,6 +119,22 @@ class OrganizationConfigController(ProjectConfigController):
     path = "/v1/organizations/{organization_id:str}/config"
     dependencies = {"target": Provide(_organization)}  # noqa: RUF012 - as above
     opt = {"resource": "organization_config", "operator": True}  # noqa: RUF012 - as above
+
+    @put(SECTION, guards=[requires_operator()], refuses=_REFUSES)
+    async def change(
+        self,
+        target: NamedDependency[Target],
+        section: FromPath[str],
+        data: JSONBody[dict[str, Any]],
+        configure: NamedDependency[Configure],
+    ) -> ConfigView:
+        """Change what the body names and leave the rest as it is. No key may do this."""
+        return config_view(await configure.change(target, section, data))
+
+    @delete(SECTION, guards=[requires_operator()])
+    async def reset(self, target: NamedDependency[Target], section: FromPath[str], configure: NamedDependency[Configure]) -> None:
+        """Forget what is said here about the section. No key may do this."""
+        await configure.reset(target, section)
 
 
 class EndUserConfigController(ProjectConfigController):

@@ -5,7 +5,7 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, JSONBody
 
 from services.ingest import refusals
-from services.ingest.api_request import ApiRequest, requires
+from services.ingest.api_request import ApiRequest, requires, requires_device
 from services.ingest.authentication import bearer
 from services.ingest.devices import bodies
 from services.ingest.devices.bind import BindDevices
@@ -105,7 +105,7 @@ class DeviceController(Controller):
     @post(
         "/{device_id:str}/token/refresh",
         status_code=200,
-        guards=[requires("devices:write", device=True)],
+        guards=[requires_device()],
         refuses=[refusals.NotFound],
     )
     async def refresh_token(

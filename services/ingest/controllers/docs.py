@@ -42,7 +42,7 @@ class DocsController(Controller):
         """Return what the page consists of."""
         found = await asset(asset_name)
         if found is None:
-            raise not_found("page", asset_name)
+            raise not_found("page")
         return _shown(found, _KEPT)
 
 

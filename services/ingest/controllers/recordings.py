@@ -41,7 +41,7 @@ class RecordingController(Controller):
     path = "/v1/recordings"
     tags = ("Recordings",)
 
-    @post("/", guards=[MAY_CREATE], refuses=[refusals.NotFound, refusals.EncryptionRequired])
+    @post("/", guards=[MAY_CREATE], refuses=[refusals.NotFound, refusals.EncryptionRequired, refusals.ResourceAlreadyExists])
     async def create(
         self, request: ApiRequest, data: JSONBody[CreateRecording], open_recording: NamedDependency[OpenRecording]
     ) -> RecordingResource | StreamingRecordingView:

@@ -10,8 +10,8 @@ from services.ingest.devices.manage import found
 from services.ingest.devices.ports import CommandStore, DeviceStore
 from services.ingest.end_users.ports import EndUserStore
 from services.ingest.outbox import decided_anew
-from services.ingest.refusals import DeviceAlreadyBound, Forbidden, NotFound, Unauthorized
-from shared.domain.caller import Caller, CredentialKind, secret_sha256
+from services.ingest.refusals import DeviceAlreadyBound, Unauthorized, not_found
+from shared.domain.caller import Caller, secret_sha256
 from shared.domain.clock import now
 from shared.domain.device import Device, new_device_token
 from shared.domain.tenant import Tenant
@@ -51,7 +51,7 @@ class BindDevices:
         token when the answer was lost.
         """
         if await self._end_users.get(caller.tenant, body.end_user_id) is None:
-            raise NotFound(f"there is no end user {body.end_user_id[:80]}", param="end_user_id")
+            raise not_found("end user", param="end_user_id")
 
         async def attempt() -> Bound:
             before = await found(self._devices, caller, device_id)
@@ -82,10 +82,6 @@ class BindDevices:
 
     async def refresh(self, caller: Caller, device_id: str, token: str) -> str:
         """Replace the calling device's token, which is `token`, by a new one; the old one is revoked with that."""
-        if caller.kind is not CredentialKind.DEVICE_TOKEN or caller.device_id is None:
-            raise Forbidden(
-                "only the device itself, with its token, refreshes its token", details={"required_credential": "device_token"}
-            )
         device = await found(self._devices, caller, device_id)
         renewed = new_device_token()
         replaced = await self._devices.replace_token(caller.tenant, device.id, secret_sha256(token), secret_sha256(renewed))

@@ -53,7 +53,7 @@ class CommandDevices:
         device = await self._fresh(caller, device_id)
         command = await self._commands.get(device.tenant, device.id, command_id)
         if command is None:
-            raise not_found("command", command_id)
+            raise not_found("command")
         return command
 
     async def page(

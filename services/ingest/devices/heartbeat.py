@@ -54,7 +54,7 @@ class TakeHeartbeat:
         outcomes = [await self._settle(before, result) for result in body.command_results or ()]
         device = await self._devices.change(before.tenant, before.id, _told(before, body))
         if device is None:
-            raise not_found("device", device_id)
+            raise not_found("device")
         rejected = [outcome for outcome in outcomes if outcome is not None]
         return Heard(commands=await self._deliver(device), rejected=rejected)
 

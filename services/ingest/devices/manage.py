@@ -66,7 +66,7 @@ class ManageDevices:
             return await self.get(caller, device_id)
         changed = await self._devices.change(caller.tenant, device_id, fields | {"updated_at": now()})
         if changed is None:
-            raise not_found("device", device_id)
+            raise not_found("device")
         return changed
 
 
@@ -75,7 +75,7 @@ async def found(devices: DeviceStore, caller: Caller, device_id: str) -> Device:
     wanted = caller.device_id if device_id == _ITSELF and caller.device_id is not None else device_id
     device = await devices.get(caller.tenant, wanted)
     if device is None:
-        raise not_found("device", device_id)
+        raise not_found("device")
     return device
 
 

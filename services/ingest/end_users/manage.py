@@ -51,7 +51,7 @@ class ManageEndUsers:
         """Return one."""
         end_user = await self._end_users.get(caller.tenant, end_user_id)
         if end_user is None:
-            raise not_found("end user", end_user_id)
+            raise not_found("end user")
         return end_user
 
     async def page(self, caller: Caller, request: PageRequest, *, external_id: str | None) -> Page[EndUser]:
@@ -68,7 +68,7 @@ class ManageEndUsers:
     async def delete(self, caller: Caller, end_user_id: str) -> None:
         """Delete one: at once it is gone and its `external_id` free; its devices and recordings follow, whatever happens."""
         if not await self._end_users.remove(caller.tenant, end_user_id, now()):
-            raise not_found("end user", end_user_id)
+            raise not_found("end user")
         self._forget(caller.tenant, end_user_id)
         try:
             await self._release(caller.tenant, end_user_id)

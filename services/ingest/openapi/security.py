@@ -40,7 +40,7 @@ SCHEMES: dict[str, Any] = {
 
 
 def security_of(handler: HTTPRouteHandler) -> dict[str, Any]:
-    """Return the operation's `security`, `x-required-scope` and `x-credentials`."""
+    """Return the operation's `security` and `x-credentials`, and its `x-required-scope` where keys may call it."""
     guards = handler.resolve_guards()
     guard = next((guard for guard in guards if isinstance(guard, Requires)), None)
     if guard is not None:
@@ -55,6 +55,8 @@ def security_of(handler: HTTPRouteHandler) -> dict[str, Any]:
 def _guarded(guard: Requires, *, operator: bool) -> dict[str, Any]:
     tokens = sorted([kind.value for kind in guard.tokens] + ["admin_token"] * operator)
     security: list[dict[str, list[str]]] = [{token: []} for token in tokens]
+    if guard.scope is None:
+        return {"security": security, "x-credentials": tokens}
     return {
         "security": [{"api_key": [guard.scope]}, *security],
         "x-required-scope": guard.scope,

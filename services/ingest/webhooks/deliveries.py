@@ -49,7 +49,7 @@ class ManageDeliveries:
         """Return one, with its body and every attempt that is kept."""
         delivery = await self._deliveries.get(caller.tenant, wanted)
         if delivery is None:
-            raise not_found("webhook delivery", wanted)
+            raise not_found("webhook delivery")
         return delivery
 
     async def replay(self, caller: Caller, wanted: str) -> Delivery:
@@ -63,7 +63,7 @@ class ManageDeliveries:
             raise EndpointDisabled(f"{endpoint.id} is disabled; enable it first")
         replayed = await self._deliveries.replay(caller.tenant, wanted)
         if replayed is None:
-            raise not_found("webhook delivery", wanted)
+            raise not_found("webhook delivery")
         return replayed
 
     async def test(self, caller: Caller, endpoint_id: str, event_type: str | None) -> Delivery:

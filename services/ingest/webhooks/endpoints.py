@@ -68,7 +68,7 @@ class ManageEndpoints:
         """Return one; raises `NotFound`."""
         endpoint = await self._endpoints.get(caller.tenant, endpoint_id)
         if endpoint is None:
-            raise not_found("webhook endpoint", endpoint_id)
+            raise not_found("webhook endpoint")
         return endpoint
 
     async def page(self, caller: Caller, request: PageRequest) -> Page[WebhookEndpoint]:
@@ -110,7 +110,7 @@ class ManageEndpoints:
     async def delete(self, caller: Caller, endpoint_id: str) -> None:
         """Delete one: it hears of nothing any more."""
         if not await self._endpoints.remove(caller.tenant, endpoint_id):
-            raise not_found("webhook endpoint", endpoint_id)
+            raise not_found("webhook endpoint")
 
     def _checked(self, body: ChangeEndpoint) -> dict[str, Any]:
         """Return the fields to set, each as it may be kept."""

@@ -86,8 +86,35 @@ async def test_another_devices_recording_does_not_exist_for_it(api, device, acti
         status, code, error = await api.refused(
             "POST", f"/recordings/{recording['id']}/{action}", body, secret=device["device_token"]
         )
-        assert (status, code) == wanted[:2]
-        assert error["message"].replace(recording["id"], "") == wanted[2]["message"].rpartition(" ")[0] + " "
+        assert (status, code, error["message"]) == (*wanted[:2], wanted[2]["message"])
+
+
+@pytest.mark.parametrize("action", ["upload-url", "upload-complete", "upload-relay", "finalize", "upload-relay/chunk/0"])
+async def test_bound_to_the_next_end_user_it_completes_nothing_of_the_one_before(api, action):
+    device = await api.bound_device()
+    streaming = action in {"finalize", "upload-relay/chunk/0"}
+    recording = await api.ok("POST", "/recordings", {"streaming": streaming}, secret=device["device_token"])
+    await api.ok("POST", f"/devices/{device['id']}/unbind")
+    body = {"total_chunks": 1, "final_duration_ms": 1} if action == "finalize" else b"x" if "relay" in action else {}
+    next_one = await api.ok("POST", f"/devices/{device['id']}/bind", {"end_user_id": await api.new_end_user()})
+    for path in (f"/recordings/{recording['id']}/{action}", f"/recordings/{new_id('rec')}/{action}"):
+        assert (await api.refused("POST", path, body, secret=next_one["device_token"]))[0] == 404
+    await api.ok("POST", f"/devices/{device['id']}/unbind")
+    again = await api.ok("POST", f"/devices/{device['id']}/bind", {"end_user_id": device["end_user_id"]})
+    assert (
+        await api.call("POST", f"/recordings/{recording['id']}/{action}", body, secret=again["device_token"])
+    ).status_code != 404
+
+
+async def test_what_it_recorded_for_an_earlier_end_user_is_not_opened_for_the_next(api):
+    device, pair = await api.bound_device(), {"recording_uuid": "u-1", "recording_generation": 1}
+    made = await api.ok("POST", "/recordings", pair, secret=device["device_token"])
+    await api.ok("POST", f"/devices/{device['id']}/unbind")
+    next_one = await api.ok("POST", f"/devices/{device['id']}/bind", {"end_user_id": await api.new_end_user()})
+    for path in ("/recordings", "/recordings?way=general"):
+        status, code, error = await api.refused("POST", path, pair, secret=next_one["device_token"])
+        assert (status, code, error["param"]) == (409, "resource_already_exists", "recording_uuid")
+    assert (await api.ok("POST", "/recordings", pair | {"device_id": device["id"]}))["id"] == made["id"]
 
 
 @pytest.mark.parametrize("action", ["heartbeat", "token/refresh"])
@@ -120,8 +147,10 @@ async def test_a_token_that_another_replica_revoked_a_moment_ago_cannot_refresh_
 
 
 async def test_no_key_refreshes_a_token(api, device):
-    status, code, error = await api.refused("POST", f"/devices/{device['id']}/token/refresh")
-    assert (status, code, error["details"]) == (403, "forbidden", {"required_credential": "device_token"})
+    for key in (api.secret, await api.new_key(api.project_id, scopes=["devices:write"])):
+        for identifier in (device["id"], "me", new_id("dev")):
+            status, code, error = await api.refused("POST", f"/devices/{identifier}/token/refresh", secret=key)
+            assert (status, code, error["details"]) == (403, "forbidden", {"required_credential": "device_token"})
 
 
 @pytest.mark.parametrize("secret", ["dtok_", "dtok_short", "dtok_" + "a" * 32, "dtok_" + "A" * 33, "dtok_" + "a" * 31 + "-"])

@@ -8,11 +8,12 @@ from tests.tenants import World, all_scopes_but, anonymous, ask
 
 OPERATIONS = operations()
 GUARDED = [operation for operation in OPERATIONS if "x-required-scope" in operation[2]]
-ADMIN = [operation for operation in OPERATIONS if operation[2]["x-credentials"] == ["admin_token"]]
+KEYLESS = [operation for operation in OPERATIONS if operation[2]["x-credentials"] in (["device_token"], ["admin_token"])]
+ADMIN = [operation for operation in KEYLESS if operation[1].startswith("/v1/admin/")]
+NO_KEYS = [operation for operation in KEYLESS if operation not in ADMIN]
 PUBLIC = [operation for operation in OPERATIONS if not operation[2]["x-credentials"]]
 SIGNED = [operation for operation in OPERATIONS if operation[2]["x-credentials"] == ["signed_url"]]
 UNKNOWN = ["", "nonsense", "sk_live_" + "x" * 40, "dtok_" + "x" * 40, "up_" + "x" * 40]
-NO_KEYS = {"device_refresh_token"}  # a device alone renews its token
 EVERYONE = ["own", "other project", "other mode", "another device's token", "another recording's upload token"]
 
 
@@ -35,7 +36,7 @@ async def world():
 
 
 def test_no_operation_is_left_out():
-    assert sorted(map(str, OPERATIONS)) == sorted(map(str, [*GUARDED, *ADMIN, *PUBLIC, *SIGNED]))
+    assert sorted(map(str, OPERATIONS)) == sorted(map(str, [*GUARDED, *KEYLESS, *PUBLIC, *SIGNED]))
 
 
 @each([*GUARDED, *ADMIN])
@@ -66,8 +67,14 @@ async def test_what_is_anothers_looks_as_if_it_did_not_exist(world, operation, n
         pytest.skip("names nothing of the other's")
     foreign = await ask(world, operation, world.credentials[name], world.ids)
     missing = await ask(world, operation, world.credentials[name], world.missing())
-    assert foreign.status_code == (403 if operation[2]["operationId"] in NO_KEYS else 404)
+    assert foreign.status_code == 404
     assert anonymous(foreign) == anonymous(missing)
+
+
+@each(NO_KEYS)
+@pytest.mark.parametrize("name", ["own", "other project", "other mode", "another recording's upload token"])
+async def test_what_no_key_may_do_is_403_to_every_key(world, operation, name):
+    assert (await ask(world, operation, world.credentials[name], world.ids)).status_code == 403
 
 
 @each([operation for operation in GUARDED if not names_something(operation) and operation[0] == "GET"])

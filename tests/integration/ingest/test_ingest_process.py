@@ -118,4 +118,4 @@ async def test_the_command_line_makes_a_key_that_the_api_knows_and_sigterm_drain
 async def test_the_command_line_says_in_one_line_what_is_wrong(mongo_settings):
     database = {"mongo_url": mongo_settings.mongo_url, "mongo_database": mongo_settings.mongo_database}
     process = await start("services.ingest.admin", "create-key", "--project", "proj_none", **database)
-    assert await ended(process) == (2, "", "there is no project proj_none\n")
+    assert await ended(process) == (2, "", "there is no such project\n")
