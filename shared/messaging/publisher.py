@@ -9,7 +9,7 @@ from faststream.kafka import KafkaBroker
 
 from shared.events.codec import encode
 from shared.events.event import Event
-from shared.messaging.broker import BrokerUnavailable, connect, reopen
+from shared.messaging.broker import BrokerUnavailable, connect, producer_of, reopen
 from shared.messaging.topology import ensure_topics
 
 PUBLISH_TIMEOUT_S = 5.0
@@ -72,16 +72,9 @@ async def _send_all(broker: KafkaBroker, messages: Sequence[Message]) -> None:
     """Send all without waiting in between, so that they travel in batches; then wait for all to be acknowledged."""
     await connect(broker)
     try:
+        producer = producer_of(broker)
         acknowledgements = [
-            await broker.publish(
-                message.value,
-                message.topic,
-                key=message.key,
-                headers=message.headers,
-                correlation_id=message.headers.get("event_id"),
-                no_confirm=True,
-            )
-            for message in messages
+            await producer.send(message.topic, message.value, message.key, headers=_headers(message)) for message in messages
         ]
         await asyncio.gather(*acknowledgements)
     except MessageSizeTooLargeError:
@@ -90,3 +83,11 @@ async def _send_all(broker: KafkaBroker, messages: Sequence[Message]) -> None:
         if not error.retriable:  # aiokafka's producer does not come back from these: it was fenced, or lost its producer id
             await reopen(broker)
         raise BrokerUnavailable(f"Kafka did not take the messages: {error!r}") from error
+
+
+def _headers(message: Message) -> list[tuple[str, bytes]]:
+    """Return the headers as FastStream sends them: the event's id is the correlation id, too."""
+    known = [("content-type", b"")]
+    if event_id := message.headers.get("event_id"):
+        known.append(("correlation_id", event_id.encode()))
+    return [*known, *((name, value.encode()) for name, value in message.headers.items())]
