@@ -1,13 +1,14 @@
-"""Two projects and every kind of credential, and what each of them must be answered by each operation of the description."""
+"""Two projects with one of everything, and every kind of credential: the world in which the tenant matrix is asked."""
 
 import asyncio
-import re
 import struct
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
 from shared.domain.caller import SCOPES
 from shared.domain.clock import now, wire_time
+from shared.domain.ids import new_ulid
 
 MISSING = "01ARZ3NDEKTSV4RRFFQ69G5FAV"  # the end of an id that nothing has
 SILENCE = (
@@ -16,17 +17,15 @@ SILENCE = (
     + b"data\x00\x7d\x00\x00"
     + bytes(32000)
 )
-_IDS = re.compile(r"[a-z]+_[0-9A-Z]{26}")
-_STREAM = 3.0
 
 BODIES: dict[str, Any] = {
     "chunk_offer_urls": {"from": 1, "count": 1},
-    "config_change": {},
+    "config_change": {"streaming_enabled": True},
     "device_bind": {"end_user_id": "{end_user_id}"},
     "device_change": {"name": "n"},
     "device_command_create": {"type": "start_recording"},
-    "device_register": {"serial_number": "S-2", "model": "bota_pin"},
-    "download_of_media": {"media_id": f"med_{MISSING}"},
+    "device_register": {"serial_number": "{serial_number}", "model": "bota_pin"},
+    "download_of_media": {"media_id": "{media_id}"},
     "end_user_create": {"name": "n"},
     "endpoint_change": {"description": "d"},
     "endpoint_create": {"url": "https://customer.example/hook", "events": ["*"]},
@@ -40,116 +39,124 @@ BODIES: dict[str, Any] = {
 }
 """A good body for each operation that needs one; `{…}` is the id of the world's thing."""
 
+NAMES = ("none", "malformed", "another scheme's", "an unknown key", "an unknown device token", "an unknown upload token")
+UNKNOWN = (*NAMES, "a revoked key", "an expired key", "a revoked device token")
+FOREIGN = ("another project's key", "the other mode's key", "another device's token", "another recording's upload token")
+
 
 class World:
-    """A project with one of everything, strangers to it, and the credentials of all of them."""
+    """A project with one of everything, strangers to it, and the credentials of all of them, by name."""
 
     def __init__(self, api: Any) -> None:
         self.api = api
         self.ids: dict[str, str] = {}
-        self.credentials: dict[str, str] = {}
+        self.credentials: dict[str, str] = dict(zip(NAMES, _unknown(), strict=True))
+        self._scoped: dict[str, str] = {}
 
     async def open(self) -> "World":
+        """Make the projects, and the keys that last as long as the world."""
         api = self.api
         organization = await api.admin("POST", "/organizations", {"name": "Ours"})
         self.project = await api.new_project(organization["id"])
-        theirs = await api.admin("POST", "/organizations", {"name": "Theirs"})
-        own = await api.admin("POST", f"/projects/{self.project}/api-keys", {})
+        theirs = await api.new_project((await api.admin("POST", "/organizations", {"name": "Theirs"}))["id"])
         revoked = await api.admin("POST", f"/projects/{self.project}/api-keys", {})
-        soon = wire_time(now() + timedelta(seconds=1))
-        expiring = await api.new_key(self.project, expires_at=soon)
-        self.credentials = {
-            "own": own["secret"],
-            "revoked": revoked["secret"],
-            "expired": expiring,
-            "other project": await api.new_key(await api.new_project(theirs["id"])),
-            "other mode": await api.new_key(self.project, mode="test"),
+        expiring = await api.new_key(self.project, expires_at=wire_time(now() + timedelta(seconds=1)))
+        self.credentials |= {
+            "own key": await api.new_key(self.project),
+            "a revoked key": revoked["secret"],
+            "an expired key": expiring,
+            "another project's key": await api.new_key(theirs),
+            "the other mode's key": await api.new_key(self.project, mode="test"),
+            "admin token": api.admin_token,
         }
         await api.admin("DELETE", f"/projects/{self.project}/api-keys/{revoked['id']}")
-        self.ids = {"project_id": self.project, "organization_id": organization["id"], "key_id": own["id"]}
+        their_key = (await api.admin("POST", f"/projects/{theirs}/api-keys", {}))["id"]
+        self.ids = {"project_id": self.project, "organization_id": organization["id"]}
+        self.crossed = {"key_id": their_key}
         async with asyncio.timeout(10):
             while (await api.call("GET", "/recordings", secret=expiring)).status_code != 401:
                 await asyncio.sleep(0.05)
         return self
 
     async def furnish(self) -> "World":
-        """Make one of everything anew."""
-        user = await self.made("POST", "/end-users", {"name": "Jo"})
-        device, _ = await self.bound("S-ours", user["id"])
-        _, self.credentials["another device's token"] = await self.bound("S-another", user["id"])
-        recording = await self.made("POST", "/recordings", {"end_user_id": user["id"], "streaming": True})
-        whole = await self.made("POST", "/recordings", {"end_user_id": user["id"]})
-        offer = await self.made("POST", f"/recordings/{whole['id']}/upload-url", {})
+        """Make one of everything anew, and one more command that another device has."""
+        self.ids["serial_number"] = f"S-{new_ulid()}"
+        user = await self.made("POST", "/end-users", {"external_id": new_ulid()})
+        self.ids |= {"end_user_id": user["id"], "external_id": user["external_id"]}
+        await self._add_devices()
+        await self._add_recordings()
+        if "endpoint_id" in self.ids:  # a project has so many at most
+            await self.api.call("DELETE", f"/webhook-endpoints/{self.ids['endpoint_id']}", secret=self.credentials["own key"])
         endpoint = await self.made("POST", "/webhook-endpoints", BODIES["endpoint_create"])
         delivery = await self.made("POST", f"/webhook-endpoints/{endpoint['id']}/test", {})
-        command = await self.made("POST", f"/devices/{device}/commands", BODIES["device_command_create"])
-        self.credentials["another recording's upload token"] = offer["upload_token"]
-        another = await self.made("POST", "/recordings", {"end_user_id": user["id"], "streaming": True})
-        self.other_template = another["chunk_upload_url_template"]
-        self.ids |= {
-            "command_id": command["id"],
-            "delivery_id": delivery["id"],
-            "device_id": device,
-            "end_user_id": user["id"],
-            "endpoint_id": endpoint["id"],
-            "recording_id": recording["id"],
-            "transcription_id": await self.transcribed(user["id"]),
-            "upload_id": recording["id"],
-        }
+        key = await self.api.admin("POST", f"/projects/{self.project}/api-keys", {})
+        await self.made("PUT", "/provider-keys/assemblyai", {"api_key": "k"})
+        self.ids |= {"endpoint_id": endpoint["id"], "delivery_id": delivery["id"], "key_id": key["id"]}
         return self
 
+    async def _add_devices(self) -> None:
+        user = self.ids["end_user_id"]
+        device, self.credentials["own device token"] = await self.bound(user)
+        another, self.credentials["another device's token"] = await self.bound(user)
+        freed, self.credentials["a revoked device token"] = await self.bound(user)
+        await self.made("POST", f"/devices/{freed}/unbind", {})
+        command, other = [
+            await self.made("POST", f"/devices/{asked}/commands", BODIES["device_command_create"]) for asked in (device, another)
+        ]
+        self.ids |= {"device_id": device, "command_id": command["id"]}
+        self.crossed["command_id"] = other["id"]
+
+    async def _add_recordings(self) -> None:
+        recording = await self.recording(streaming=True)
+        whole, self.credentials["own upload token"] = await self.announced()
+        _, self.credentials["another recording's upload token"] = await self.announced()
+        self.template = recording["chunk_upload_url_template"]
+        self.other_template = (await self.recording(streaming=True))["chunk_upload_url_template"]
+        self.ids |= {"recording_id": recording["id"], "upload_id": whole["id"], "media_id": whole["media_id"]}
+        uploaded = await self.uploaded()
+        self.ids["transcription_id"] = (await self.made("POST", f"/recordings/{uploaded['id']}/transcribe", {}))["id"]
+
     async def made(self, method: str, path: str, body: Any) -> Any:
-        return await self.api.ok(method, path, body, secret=self.credentials["own"])
+        """Return what the project's own key is answered."""
+        return await self.api.ok(method, path, body, secret=self.credentials["own key"])
 
-    async def transcribed(self, end_user_id: str) -> str:
-        """Upload a second of silence through the API and ask for its transcription."""
-        recording = await self.made("POST", "/recordings", {"end_user_id": end_user_id})
-        relay = f"/recordings/{recording['id']}/upload-relay"
-        await self.api.ok("POST", relay, SILENCE, secret=self.credentials["own"], headers={"Content-Type": "audio/wav"})
-        return (await self.made("POST", f"/recordings/{recording['id']}/transcribe", {}))["id"]
+    async def recording(self, **fields: Any) -> Any:
+        """Return a new recording of the world's device."""
+        owners = {"end_user_id": self.ids["end_user_id"], "device_id": self.ids["device_id"]}
+        return await self.made("POST", "/recordings", owners | fields)
 
-    async def bound(self, serial: str, end_user_id: str) -> tuple[str, str]:
-        device = await self.made("POST", "/devices", {"serial_number": f"{serial}-{now().timestamp()}", "model": "bota_pin"})
-        found = await self.made("POST", f"/devices/{device['id']}/bind", {"end_user_id": end_user_id})
-        return device["id"], found["device_token"]
+    async def announced(self) -> tuple[Any, str]:
+        """Return a recording that awaits a whole file, with its media's id, and the token that completes the upload."""
+        recording = await self.recording()
+        offer = await self.made("POST", f"/recordings/{recording['id']}/upload-url", {"content_type": "audio/wav"})
+        await self.api.store(offer["upload_url"], SILENCE)
+        return recording | {"media_id": offer["media_id"]}, offer["upload_token"]
 
-    def path(self, template: str, ids: dict[str, str]) -> str:
-        fixed = {"section": "upload", "chunk_number": "1", "seq": "0", "provider": "deepgram", "asset_name": "start.js"}
-        return template.format_map(fixed | ids)
+    async def uploaded(self) -> Any:
+        """Return a recording of a second of silence."""
+        recording = await self.recording()
+        path, headers = f"/recordings/{recording['id']}/upload-relay", {"Content-Type": "audio/wav"}
+        return await self.api.ok("POST", path, SILENCE, secret=self.credentials["own key"], headers=headers)
 
-    def body(self, operation_id: str) -> Any:
-        """The body that the operation takes, by the longest ending of its id that has one."""
-        found = max((name for name in BODIES if operation_id.removesuffix("_alias").endswith(name)), key=len, default=None)
-        if found is None:
-            return {}
-        return {key: value.format_map(self.ids) if isinstance(value, str) else value for key, value in BODIES[found].items()}
+    async def bound(self, end_user_id: str) -> tuple[str, str]:
+        """Return a new device and its token."""
+        device = await self.made("POST", "/devices", {"serial_number": new_ulid(), "model": "bota_pin"})
+        return device["id"], (await self.made("POST", f"/devices/{device['id']}/bind", {"end_user_id": end_user_id}))[
+            "device_token"
+        ]
 
-    def missing(self) -> dict[str, str]:
-        """The same ids, of things that are not there."""
-        return {name: value.rpartition("_")[0] + "_" + MISSING for name, value in self.ids.items()}
-
-
-async def ask(world: World, operation: tuple[str, str, Any], credential: str, ids: dict[str, str]) -> Any:
-    """Call the operation on the things of `ids` with the credential, or none."""
-    method, template, described = operation
-    url = world.api.url + world.path(template, ids)
-    content = described.get("requestBody", {}).get("content", {})
-    body = world.body(described["operationId"]) if "application/json" in content else b"x" if content else None
-    if ids is not world.ids and isinstance(body, dict):
-        body = {key: _absent(value, world) for key, value in body.items()}
-    query = {"params": {"format": "txt"}} if template.endswith("/export") else {}
-    return await world.api.call(method, url, body, secret=credential, timeout=_STREAM, **query)
+    async def all_scopes_but(self, scope: str) -> str:
+        """Return a key that may do everything else."""
+        if scope not in self._scoped:
+            others = [other for other in SCOPES if other != scope]
+            self._scoped[scope] = await self.api.new_key(self.project, scopes=others)
+        return self._scoped[scope]
 
 
-def _absent(value: Any, world: World) -> Any:
-    names = [name for name, known in world.ids.items() if known == value]
-    return world.missing()[names[0]] if names else value
+def missing(ids: Mapping[str, str]) -> dict[str, str]:
+    """Return the same ids, of things that are not there."""
+    return {name: f"{value.rpartition('_')[0]}_{MISSING}".lstrip("_") for name, value in ids.items()}
 
 
-def anonymous(response: Any) -> tuple[int, str]:
-    """Status and body with every id as `ID`: what remains tells whether two things look the same from outside."""
-    return response.status_code, _IDS.sub("ID", response.text)
-
-
-def all_scopes_but(scope: str) -> list[str]:
-    return [other for other in SCOPES if other != scope]
+def _unknown() -> tuple[str, ...]:
+    return ("", "nonsense", "Basic", *(f"{prefix}_{'x' * 40}" for prefix in ("sk_live", "dtok", "up")))

@@ -1,22 +1,31 @@
-"""The tenant matrix once more, on real stores: nobody finds what is another's."""
+"""The tenant matrix once more, on real stores: each operation by each kind of credential, exactly as over fakes."""
+
+import pytest
 
 from tests.conformance import operations
-from tests.tenants import World, anonymous, ask
+from tests.tenant_matrix import check_crossed, check_filters, check_owner, check_strangers, check_stream
+from tests.tenants import World
 
 
-async def test_to_others_nothing_of_ours_exists(deployment):
-    async with deployment.replica() as api:
-        world = await (await World(api).open()).furnish()
-        for operation in operations():
-            _, path, described = operation
-            if "x-required-scope" not in described:
-                continue
-            for credential in ("", "nonsense", world.credentials["revoked"], world.credentials["expired"]):
-                assert (await ask(world, operation, credential, world.ids)).status_code == 401, operation
-            for name in ("other project", "other mode"):
-                if "_id}" not in path or (name == "other mode" and path.startswith(("/v1/projects/", "/v1/organizations/"))):
-                    continue
-                foreign = await ask(world, operation, world.credentials[name], world.ids)
-                missing = await ask(world, operation, world.credentials[name], world.missing())
-                assert foreign.status_code == 404, operation
-                assert anonymous(foreign) == anonymous(missing), operation
+@pytest.fixture
+async def world(deployment):
+    """Two projects on real servers."""
+    async with deployment.replica(webhooks_test_wait_s=0) as api:
+        yield await (await World(api).open()).furnish()
+
+
+async def test_strangers_are_answered_exactly_so_and_find_nothing_of_ours(world):
+    for operation in operations():
+        await check_strangers(world, operation)
+        await check_filters(world, operation)
+
+
+async def test_what_hangs_on_another_thing_is_not_found_by_way_of_ones_own(world):
+    for operation in operations():
+        await check_crossed(world, operation)
+
+
+async def test_its_owner_succeeds_with_every_credential_that_it_takes(world):
+    for operation in operations():
+        check = check_stream if operation[2]["operationId"] == "live_follow" else check_owner
+        await check(world, operation)
