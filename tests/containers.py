@@ -1,8 +1,10 @@
 """The same three servers as containers, for EARWITNESS_TESTS_SERVERS=docker: Apache Kafka, MongoDB and MinIO.
 
-Ports have the same number inside and outside, so that what Kafka advertises is what clients reach.
+Ports have the same number inside and outside, so that what Kafka advertises is what clients reach. Other images than these, a
+registry's copies or one's own, are named by EARWITNESS_TESTS_KAFKA_IMAGE and its siblings.
 """
 
+import os
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -20,7 +22,9 @@ from deploy.local.servers.server import NotYet
 from shared.settings import S3Settings
 from tests.servers import settings_of
 
-KAFKA, MONGO, MINIO = "apache/kafka:4.1.1", "mongo:7.0", "minio/minio:latest"
+KAFKA = os.environ.get("EARWITNESS_TESTS_KAFKA_IMAGE", "apache/kafka:4.1.1")
+MONGO = os.environ.get("EARWITNESS_TESTS_MONGO_IMAGE", "mongo:7.0")
+MINIO = os.environ.get("EARWITNESS_TESTS_MINIO_IMAGE", "minio/minio:latest")
 DEADLINE_S = 120.0
 
 
@@ -89,9 +93,16 @@ class ContainerServers:
             try:
                 return check()
             except Exception as error:
-                if time.monotonic() > deadline:
+                if time.monotonic() > deadline or _ended(container):
                     raise NotYet(f"{container.image} does not answer: {container.get_logs()}") from error
                 time.sleep(0.1)
+
+
+def _ended(container: DockerContainer) -> bool:
+    """Whether it will not answer any more."""
+    wrapped = container.get_wrapped_container()
+    wrapped.reload()
+    return wrapped.status in ("exited", "dead")
 
 
 def _kafka_settings(port: int) -> dict[str, str]:
