@@ -11,6 +11,7 @@ import time
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from shared.http_body import RequestBody
 from shared.telemetry.health import ASGIApp, error_body
 
 HEAD_TIMEOUT_S = 20.0  # for a whole request head, from the connection or from the head's first byte
@@ -30,6 +31,7 @@ class GuardedHttp(HttpToolsProtocol):
     _head_bytes = 0
     _in_message = False
     _heard_at = 0.0
+    _body: RequestBody  # of the newest request
     _unread_since: float | None = None  # None while the client takes what is sent
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
@@ -56,19 +58,19 @@ class GuardedHttp(HttpToolsProtocol):
         super().on_message_begin()
 
     def on_headers_complete(self) -> None:
-        """Stop waiting for the head."""
+        """Stop waiting for the head; have the application be handed the body as it comes."""
         self._head_since = None
         self._head_bytes = 0
         super().on_headers_complete()
+        self._body = RequestBody(self.cycle)
+        self.cycle.receive = self._body.receive  # type: ignore[method-assign]  # asked for when its task runs, not before
 
     def on_body(self, body: bytes) -> None:
         """Keep a piece for the application, and read no further while too much waits."""
-        cycle = self.cycle
-        if not cycle.response_complete:
-            cycle.body += body
-            if len(cycle.body) > BODY_BUFFER_BYTES:
+        if not self.cycle.response_complete:
+            self._body.add(body)
+            if self._body.waiting_bytes > BODY_BUFFER_BYTES:
                 self.flow.pause_reading()
-            cycle.message_event.set()
 
     def on_message_complete(self) -> None:
         """Wait for nothing until the next head begins."""

@@ -31,7 +31,7 @@ class ChunkBody(msgspec.Struct, frozen=True, kw_only=True):
 class WholeChunk(msgspec.Struct, frozen=True, kw_only=True):
     """A chunk of which every byte has arrived; a large one's content can be read once."""
 
-    content: bytes | AsyncIterable[bytes]
+    content: tuple[bytes, ...] | AsyncIterable[bytes]
     size_bytes: int
 
 
@@ -51,6 +51,18 @@ class ChunkBodies:
             raise EmptyChunk("the chunk is empty; nothing was stored")
         return body
 
+    async def gathered(self, body: ChunkBody) -> WholeChunk:
+        """Read a body that is not large to its end; `BodyMismatch` unless it is as long as announced."""
+        pieces, missing = list[bytes](), body.size_bytes
+        async for piece in body.pieces:
+            missing -= len(piece)
+            if missing < 0:
+                raise _too_long(body)
+            pieces.append(piece)
+        if missing:
+            raise _too_short(body, body.size_bytes - missing)
+        return WholeChunk(content=tuple(pieces), size_bytes=body.size_bytes)
+
     @contextlib.asynccontextmanager
     async def taken(self, body: ChunkBody) -> AsyncIterator[WholeChunk]:
         """Read the body to its end and hold it for the block; `BodyMismatch` unless it is as long as announced.
@@ -58,7 +70,7 @@ class ChunkBodies:
         A folder that cannot be written to is a `TransientFailure`.
         """
         if not body.large:
-            yield WholeChunk(content=b"".join([piece async for piece in _exactly(body)]), size_bytes=body.size_bytes)
+            yield await self.gathered(body)
             return
         file = _opened(self._folder)
         try:
@@ -107,7 +119,15 @@ async def _exactly(body: ChunkBody) -> AsyncIterator[bytes]:
     async for piece in body.pieces:
         seen += len(piece)
         if seen > body.size_bytes:
-            raise BodyMismatch(f"the body is longer than the announced {body.size_bytes} bytes")
+            raise _too_long(body)
         yield piece
     if seen != body.size_bytes:
-        raise BodyMismatch(f"the body ended after {seen} of the announced {body.size_bytes} bytes")
+        raise _too_short(body, seen)
+
+
+def _too_long(body: ChunkBody) -> BodyMismatch:
+    return BodyMismatch(f"the body is longer than the announced {body.size_bytes} bytes")
+
+
+def _too_short(body: ChunkBody, seen: int) -> BodyMismatch:
+    return BodyMismatch(f"the body ended after {seen} of the announced {body.size_bytes} bytes")

@@ -105,8 +105,10 @@ class TranscriptReader(Protocol):
 class ObjectStore(Protocol):
     """The bucket."""
 
-    async def put(self, key: str, body: bytes | AsyncIterable[bytes], size_bytes: int, content_type: str) -> StoredObject:
-        """Store exactly `size_bytes` of `body`, or nothing (`BodyMismatch`)."""
+    async def put(
+        self, key: str, body: bytes | tuple[bytes, ...] | AsyncIterable[bytes], size_bytes: int, content_type: str
+    ) -> StoredObject:
+        """Store exactly `size_bytes` of `body`, which may be in pieces, or nothing (`BodyMismatch`)."""
 
     async def stat(self, key: str) -> StoredObject | None:
         """Return what is stored under `key`."""

@@ -45,8 +45,7 @@ class ReceiveChunk:
         admitted = self._bodies.admitted(body)
         if admitted.large or not self._lately_open(recording_id):
             require_open(await self._settle.intake(tenant, recording_id))  # else it would be stored for nothing
-        async with self._bodies.taken(admitted) as whole:
-            stored = await self._files.put_chunk(tenant, recording_id, number, whole)
+        stored = await self._store(tenant, recording_id, number, admitted)
         try:
             await self._settle(tenant, recording_id, stored.key)
         except Refused:
@@ -55,6 +54,12 @@ class ReceiveChunk:
             raise
         self._note_open(recording_id)
         return stored
+
+    async def _store(self, tenant: Tenant, recording_id: str, number: int, body: ChunkBody) -> StoredObject:
+        if not body.large:
+            return await self._files.put_chunk(tenant, recording_id, number, await self._bodies.gathered(body))
+        async with self._bodies.taken(body) as whole:
+            return await self._files.put_chunk(tenant, recording_id, number, whole)
 
     def _lately_open(self, recording_id: str) -> bool:
         """Say whether a chunk was acknowledged not long ago: then one question, after the store's answer, will do."""

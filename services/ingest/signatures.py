@@ -2,7 +2,6 @@
 
 import base64
 import binascii
-import hashlib
 import hmac
 import re
 
@@ -70,11 +69,11 @@ class Signatures:
     def _chunk_signature(self, grant: ChunkGrant) -> str:
         tenant = grant.tenant
         text = f"{tenant.project_id}\n{tenant.mode}\n{grant.recording_id}\n{grant.expires}"
-        return hmac.new(self._chunk_key, text.encode(), hashlib.sha256).hexdigest()
+        return hmac.digest(self._chunk_key, text.encode(), "sha256").hex()
 
     def _cursor_tag(self, tenant: Tenant, listing: str, position: bytes) -> bytes:
         text = f"{tenant.project_id}\n{tenant.mode}\n{listing}\n".encode() + position
-        return hmac.new(self._cursor_key, text, hashlib.sha256).digest()[:_CURSOR_TAG_BYTES]
+        return hmac.digest(self._cursor_key, text, "sha256")[:_CURSOR_TAG_BYTES]
 
 
 class ChunkQuery(msgspec.Struct, frozen=True, kw_only=True):
@@ -87,4 +86,4 @@ class ChunkQuery(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def _derived(secret: str, purpose: bytes) -> bytes:
-    return hmac.new(secret.encode(), purpose, hashlib.sha256).digest()
+    return hmac.digest(secret.encode(), purpose, "sha256")

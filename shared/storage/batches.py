@@ -14,15 +14,19 @@ O = TypeVar("O")  # noqa: E741 - its outcome
 Work = Callable[[Sequence[I]], Awaitable[Sequence[O | Exception]]]
 """Does the items at once and returns the outcome of each, in order; an error raised is the outcome of all."""
 
-_AT_ONCE = 2
+AT_ONCE = 2
+ONE_BY_ONE = 1
+"""Larger batches and fewer of them: for what is asked so often that the asking costs more than the waiting."""
+
 _MOST_ITEMS = 200
 
 
 class Batches(Generic[I, O]):
     """Collects items for `work`; work on an item begins after it was handed in, never before."""
 
-    def __init__(self, work: Work[I, O]) -> None:
-        self._work = work
+    def __init__(self, work: Work[I, O], at_once: int = AT_ONCE) -> None:
+        """Have at most `at_once` batches under way."""
+        self._work, self._at_once = work, at_once
         self._waiting: list[tuple[I, asyncio.Future[O]]] = []
         self._workers: set[asyncio.Task[None]] = set()
 
@@ -30,7 +34,7 @@ class Batches(Generic[I, O]):
         """Return the item's outcome, or raise it when it is an error."""
         outcome: asyncio.Future[O] = asyncio.get_running_loop().create_future()
         self._waiting.append((item, outcome))
-        if len(self._workers) < _AT_ONCE:
+        if len(self._workers) < self._at_once:
             self._workers.add(asyncio.create_task(self._work_off()))
         return await outcome
 

@@ -9,6 +9,7 @@ from motor.motor_asyncio import AsyncIOMotorCollection
 from pymongo import IndexModel, ReturnDocument
 from pymongo.errors import BulkWriteError, OperationFailure
 
+from shared.storage.batches import ONE_BY_ONE
 from shared.storage.inserts import Inserts
 from shared.storage.lookups import Lookups
 from shared.storage.mongo_errors import DUPLICATE_KEY, StoreUnavailable, translated
@@ -142,7 +143,7 @@ class View(Generic[V]):
     """Some fields of a collection's documents, by id or another unique field."""
 
     def __init__(self, collection: AsyncIOMotorCollection[dict[str, Any]], form: type[V], key: str = "_id") -> None:
-        self._lookups = Lookups(collection, dict.fromkeys(form.__struct_encode_fields__, 1), key)
+        self._lookups = Lookups(collection, dict.fromkeys(form.__struct_encode_fields__, 1), key, ONE_BY_ONE)
         self._form = form
 
     async def get(self, value: str) -> V | None:

@@ -5,7 +5,7 @@ from typing import Any
 
 from motor.motor_asyncio import AsyncIOMotorCollection
 
-from shared.storage.batches import Batches
+from shared.storage.batches import AT_ONCE, Batches
 from shared.storage.mongo_errors import StoreUnavailable, translated
 
 Found = dict[str, Any] | None
@@ -15,10 +15,14 @@ class Lookups:
     """The lookups in one collection by `key`; of whole documents, or of the fields in `projection`, which `key` is one of."""
 
     def __init__(
-        self, collection: AsyncIOMotorCollection[dict[str, Any]], projection: Mapping[str, int] | None = None, key: str = "_id"
+        self,
+        collection: AsyncIOMotorCollection[dict[str, Any]],
+        projection: Mapping[str, int] | None = None,
+        key: str = "_id",
+        at_once: int = AT_ONCE,
     ) -> None:
         self._collection, self._projection, self._key = collection, projection, key
-        self._batches = Batches(self._read)
+        self._batches = Batches(self._read, at_once)
 
     async def find(self, value: str) -> Found:
         """Return the document with this value, if there is one; callers of the same moment may be given the same object."""

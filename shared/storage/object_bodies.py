@@ -8,6 +8,10 @@ from typing import BinaryIO
 
 from shared.domain.stored_object import BodyMismatch
 
+Pieces = tuple[bytes, ...]
+"""A small body that is here whole, in the pieces in which it came: nobody has to copy them together."""
+
+Content = bytes | Pieces
 PIECE_BYTES = 256 * 1024
 SILENCE_S = 30.0  # the store neither reads nor answers for this long: it is gone
 
@@ -80,14 +84,14 @@ def file_body(path: Path, size_bytes: int) -> MeasuredBody:
     return MeasuredBody(lambda: _read_file(path), size_bytes, replayable=True)
 
 
-def bytes_body(content: bytes) -> MeasuredBody:
+def pieces_body(pieces: Pieces) -> MeasuredBody:
     """Return the body for bytes too many to be sent in one write."""
-    return MeasuredBody(lambda: _once(content), len(content), replayable=True)
+    return MeasuredBody(lambda: _each(pieces), sum(map(len, pieces)), replayable=True)
 
 
-async def gathered(source: AsyncIterable[bytes], size_bytes: int) -> bytes:
+async def gathered(source: AsyncIterable[bytes], size_bytes: int) -> Pieces:
     """Return a small body whole; `BodyMismatch` unless it has exactly `size_bytes`, noticed before more is kept."""
-    return b"".join([piece async for piece in exactly(source, size_bytes)])
+    return tuple([piece async for piece in exactly(source, size_bytes)])
 
 
 async def exactly(source: AsyncIterable[bytes], size_bytes: int) -> AsyncIterator[bytes]:
@@ -103,8 +107,9 @@ async def exactly(source: AsyncIterable[bytes], size_bytes: int) -> AsyncIterato
         raise BodyMismatch(f"the body ended after {seen} of the announced {size_bytes} bytes")
 
 
-async def _once(content: bytes) -> AsyncIterator[bytes]:
-    yield content
+async def _each(pieces: Pieces) -> AsyncIterator[bytes]:
+    for piece in pieces:
+        yield piece
 
 
 async def _read_file(path: Path) -> AsyncIterator[bytes]:

@@ -21,7 +21,7 @@ from shared.domain.stored_object import (
 )
 from shared.settings import S3Settings
 from shared.storage.minio_bucket import MinioBucket
-from shared.storage.object_bodies import MeasuredBody, bytes_body, file_body, gathered, stream_body
+from shared.storage.object_bodies import Content, MeasuredBody, Pieces, file_body, gathered, pieces_body, stream_body
 from shared.storage.object_download import Download, not_found
 from shared.storage.put_checks import PutChecks
 from shared.storage.s3_answers import content_md5, deletion, deletion_failures, described, fits_xml, listing
@@ -77,19 +77,24 @@ class ObjectStore:
         """Ask once, without retries, whether the bucket can be used; raise within two seconds when it can not (readiness)."""
         await self._connection.check()
 
-    async def put(self, key: str, body: bytes | AsyncIterable[bytes], size_bytes: int, content_type: str) -> StoredObject:
+    async def put(self, key: str, body: Content | AsyncIterable[bytes], size_bytes: int, content_type: str) -> StoredObject:
         """Store exactly `size_bytes` of `body`; a body of another length stores nothing and raises `BodyMismatch`.
 
         Whatever the source of a streamed body raises comes out as it is, and nothing is stored.
         """
-        if not isinstance(body, bytes) and size_bytes > GATHERED_BYTES:
+        if isinstance(body, bytes):
+            pieces: Pieces = (body,)
+        elif isinstance(body, tuple):
+            pieces = body
+        elif size_bytes > GATHERED_BYTES:
             return await self._put_measured(key, stream_body(body, size_bytes), content_type)
-        content = body if isinstance(body, bytes) else await gathered(body, size_bytes)
-        if len(content) != size_bytes:
-            raise BodyMismatch(f"the body has {len(content)} of the announced {size_bytes} bytes")
+        else:
+            pieces = await gathered(body, size_bytes)
+        if (seen := sum(map(len, pieces))) != size_bytes:
+            raise BodyMismatch(f"the body has {seen} of the announced {size_bytes} bytes")
         if size_bytes > GATHERED_BYTES:
-            return await self._put_measured(key, bytes_body(content), content_type)
-        return await self._put_small(key, content, content_type)
+            return await self._put_measured(key, pieces_body(pieces), content_type)
+        return await self._put_small(key, pieces, content_type)
 
     async def stat(self, key: str) -> StoredObject | None:
         """Return what is stored under `key`, None when nothing is."""
@@ -186,13 +191,14 @@ class ObjectStore:
                 return
             query["continuation-token"] = page[1]
 
-    async def _put_small(self, key: str, content: bytes, content_type: str) -> StoredObject:
-        sums = self._checks.headers(content)
-        request = S3Request("PUT", key, headers={hdrs.CONTENT_TYPE: content_type, **sums}, body=content)
+    async def _put_small(self, key: str, pieces: Pieces, content_type: str) -> StoredObject:
+        sums = self._checks.headers(pieces)
+        request = S3Request("PUT", key, headers={hdrs.CONTENT_TYPE: content_type, **sums}, body=pieces)
         answer = await self._connection.answer(request)
+        size_bytes = sum(map(len, pieces))
         if self._checks.passed(sums, answer.headers):
-            return described(key, answer.headers, len(content))
-        return await self._confirmed(key, len(content), answer, _md5(content).hex())
+            return described(key, answer.headers, size_bytes)
+        return await self._confirmed(key, size_bytes, answer, _md5(b"".join(pieces)).hex())
 
     async def _put_measured(self, key: str, body: MeasuredBody, content_type: str) -> StoredObject:
         answer = await self._connection.answer(S3Request("PUT", key, headers={hdrs.CONTENT_TYPE: content_type}, body=body))

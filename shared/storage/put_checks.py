@@ -8,7 +8,7 @@ vendors' own clients send it by default.
 import base64
 import hashlib
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 CRC32 = "x-amz-checksum-crc32"
 _MD5 = "Content-MD5"
@@ -20,11 +20,11 @@ class PutChecks:
     def __init__(self) -> None:
         self._known: bool | None = None  # whether it compares CRC-32
 
-    def headers(self, content: bytes) -> dict[str, str]:
-        """Return the headers by which the store recognises damage."""
-        headers = {} if self._known is False else {CRC32: _base64(zlib.crc32(content).to_bytes(4))}
+    def headers(self, pieces: Sequence[bytes]) -> dict[str, str]:
+        """Return the headers by which the store recognises damage to the body that is made of `pieces`."""
+        headers = {} if self._known is False else {CRC32: _base64(_crc32(pieces).to_bytes(4))}
         if not self._known:
-            headers[_MD5] = _base64(hashlib.md5(content, usedforsecurity=False).digest())
+            headers[_MD5] = _base64(hashlib.md5(b"".join(pieces), usedforsecurity=False).digest())
         return headers
 
     def passed(self, sent: Mapping[str, str], answered: Mapping[str, str]) -> bool:
@@ -33,6 +33,13 @@ class PutChecks:
             return False
         self._known = answered.get(CRC32) == sent[CRC32]
         return self._known
+
+
+def _crc32(pieces: Sequence[bytes]) -> int:
+    crc = 0
+    for piece in pieces:
+        crc = zlib.crc32(piece, crc)
+    return crc
 
 
 def _base64(digest: bytes) -> str:

@@ -16,7 +16,7 @@ from yarl import URL
 
 from shared.domain.stored_object import ObjectStoreRefused, ObjectStoreUnavailable
 from shared.settings import S3Settings
-from shared.storage.object_bodies import SILENCE_S, MeasuredBody
+from shared.storage.object_bodies import SILENCE_S, Content, MeasuredBody, Pieces
 from shared.storage.s3_answers import BUSY_CODES, error_code
 from shared.storage.s3_wire import WireLimits, Wires
 from shared.storage.signing import UNSIGNED_PAYLOAD, Endpoint, Signer, Target, object_path, query_string
@@ -33,13 +33,16 @@ _BUSY_STATUSES = frozenset({408, 429})
 
 
 class S3Request(msgspec.Struct, frozen=True):
-    """One request; an empty `key` means the bucket. Any status outside `accepts` is a failure."""
+    """One request; an empty `key` means the bucket. Any status outside `accepts` is a failure.
+
+    A body in pieces is a small PUT's.
+    """
 
     method: str
     key: str = ""
     query: Mapping[str, str] = {}
     headers: Mapping[str, str] = {}
-    body: bytes | MeasuredBody | None = None
+    body: Content | MeasuredBody | None = None
     accepts: frozenset[int] = OK
 
     @property
@@ -106,16 +109,17 @@ class S3Connection:
         raise AssertionError("at least one attempt")
 
     async def _answer_once(self, request: S3Request) -> S3Answer:
-        if request.method == "PUT" and isinstance(request.body, bytes):
+        if isinstance(request.body, tuple):
             return await self._put(request, request.body)
         async with self.open(request) as response:
             return S3Answer(response.status, response.headers, await response.read())
 
-    async def _put(self, request: S3Request, body: bytes) -> S3Answer:
+    async def _put(self, request: S3Request, body: Pieces) -> S3Answer:
         target, headers = self._signed(request)
-        head = request_head(f"PUT {target}", {hdrs.HOST: self._endpoint.host, **headers, hdrs.CONTENT_LENGTH: str(len(body))})
+        length = str(sum(map(len, body)))
+        head = request_head(f"PUT {target}", {hdrs.HOST: self._endpoint.host, **headers, hdrs.CONTENT_LENGTH: length})
         try:
-            answer = await self._wires.exchange(head, body)
+            answer = await self._wires.exchange(head, *body)
         except OSError as error:
             raise ObjectStoreUnavailable(f"PUT {request.key}: no answer from the object store ({error!r})") from error
         if answer.status not in request.accepts:

@@ -6,7 +6,7 @@ One request at a time on each connection; the body goes out in one write, unchan
 
 import asyncio
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import cast
 from urllib.parse import urlsplit
 
@@ -49,13 +49,13 @@ class Wires:
         self._idle: list[_Wire] = []  # the last used comes first, so that the others can be closed
         self._stopped = False
 
-    async def exchange(self, head: bytes, body: bytes) -> WireAnswer:
-        """Send one request and return its answer."""
+    async def exchange(self, *request: bytes) -> WireAnswer:
+        """Send one request, its head and the pieces of its body, and return its answer."""
         async with self._slots:
             wire = self._kept() or await self._connect()
             try:
                 async with asyncio.timeout(self._limits.answer_s):
-                    answer = await wire.exchange(head, body)
+                    answer = await wire.exchange(request)
             except BaseException:
                 wire.close()
                 raise
@@ -109,13 +109,13 @@ class _Wire(asyncio.Protocol):
         self.reusable = False
         self.idle_since = 0.0
 
-    async def exchange(self, head: bytes, body: bytes) -> WireAnswer:
+    async def exchange(self, request: Sequence[bytes]) -> WireAnswer:
         """Send one request and return its answer; nothing else may be under way."""
         if self.closed or self._transport is None:
             raise ConnectionResetError("the store closed the connection")
         self.reusable = False
         self._waiting = asyncio.get_running_loop().create_future()
-        self._transport.writelines((head, body))
+        self._transport.writelines(request)
         return await self._waiting
 
     def close(self) -> None:

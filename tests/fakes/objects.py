@@ -20,7 +20,9 @@ class FakeObjects:
 
     async def put(self, key, body, size_bytes, content_type):
         self._check()
-        content = body if isinstance(body, bytes) else b"".join([piece async for piece in body])
+        if isinstance(body, bytes):
+            body = (body,)
+        content = b"".join(body if isinstance(body, tuple) else [piece async for piece in body])
         if len(content) != size_bytes:
             raise BodyMismatch(key)
         if self.before_taking is not None:

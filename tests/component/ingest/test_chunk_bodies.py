@@ -21,7 +21,7 @@ def body_of(content, announced=None, piece_bytes=65_536):
 
 
 async def content_of(whole):
-    return whole.content if isinstance(whole.content, bytes) else b"".join([piece async for piece in whole.content])
+    return b"".join(whole.content if isinstance(whole.content, tuple) else [piece async for piece in whole.content])
 
 
 @pytest.mark.parametrize("size", [1, MEMORY_BYTES, MEMORY_BYTES + 1, LARGE])
@@ -29,7 +29,7 @@ async def content_of(whole):
 async def test_what_was_sent_is_what_is_taken(tmp_path, size, piece_bytes):
     content = os.urandom(size)
     async with ChunkBodies(size, tmp_path).taken(body_of(content, piece_bytes=piece_bytes)) as whole:
-        assert isinstance(whole.content, bytes) == (size <= MEMORY_BYTES)
+        assert isinstance(whole.content, tuple) == (size <= MEMORY_BYTES)
         assert (await content_of(whole), whole.size_bytes) == (content, size)
         assert list(tmp_path.iterdir()) == []
     assert list(tmp_path.iterdir()) == []
@@ -56,3 +56,14 @@ async def test_a_full_disk_is_no_fault_of_the_sender(tmp_path, monkeypatch):
     with pytest.raises(TransientFailure):
         async with ChunkBodies(LARGE, tmp_path).taken(body_of(bytes(LARGE))):
             pytest.fail("the block ran")
+
+
+async def test_a_small_body_is_held_in_the_pieces_in_which_it_came(tmp_path):
+    whole = await ChunkBodies(LARGE, tmp_path).gathered(body_of(b"abcdefg", piece_bytes=3))
+    assert (whole.content, whole.size_bytes) == ((b"abc", b"def", b"g"), 7)
+
+
+@pytest.mark.parametrize("off", [-1, 1])
+async def test_a_small_body_of_another_length_is_not_gathered(tmp_path, off):
+    with pytest.raises(BodyMismatch):
+        await ChunkBodies(LARGE, tmp_path).gathered(body_of(bytes(10 + off), announced=10, piece_bytes=4))

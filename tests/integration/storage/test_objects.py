@@ -139,16 +139,26 @@ async def test_sixty_four_at_once_do_not_mix(store: ObjectStore) -> None:
 async def test_a_small_body_that_arrives_damaged_is_not_stored(
     store: ObjectStore, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
-    sums = store._checks.headers(b"what was sent")
+    sums = store._checks.headers((b"what was ", b"sent"))
     monkeypatch.setattr(store._checks, "headers", lambda _content: {name: sums[name]})
     with pytest.raises(ObjectStoreUnavailable):
         await store.put("p/damaged", b"what came out", 13, "audio/ogg")
     assert await store.stat("p/damaged") is None
 
 
+@pytest.mark.parametrize("sizes", [(1, 0, 2), (65_536, 65_536), (300_000, 1)])
+async def test_a_body_in_pieces_is_stored_as_one(store: ObjectStore, sizes: tuple[int, ...]) -> None:
+    pieces = tuple(bytes([number]) * size for number, size in enumerate(sizes))
+    put = await store.put("p/pieces", pieces, sum(sizes), "audio/ogg")
+    assert (put.size_bytes, await store.read("p/pieces", 0, 1_000_000)) == (sum(sizes), b"".join(pieces))
+    with pytest.raises(BodyMismatch):
+        await store.put("p/short", pieces, sum(sizes) + 1, "audio/ogg")
+    assert await store.stat("p/short") is None
+
+
 async def test_the_server_is_seen_to_compare_crc32(store: ObjectStore) -> None:
     await store.put("p/first", b"x", 1, "audio/ogg")
-    assert list(store._checks.headers(b"x")) == ["x-amz-checksum-crc32"]
+    assert list(store._checks.headers((b"x",))) == ["x-amz-checksum-crc32"]
 
 
 async def test_the_bucket_is_made_once(bucket_settings: S3Settings) -> None:

@@ -159,6 +159,33 @@ async def test_an_answer_given_before_the_body_came_leaves_the_connection_usable
     assert (await client.answer())[1] == b"0"
 
 
+async def test_a_body_is_handed_on_as_it_comes_and_after_its_end_only_the_clients_leaving():
+    heard = asyncio.Queue()
+
+    async def app(scope, receive, send):
+        if scope["type"] == "lifespan":
+            await echo_length(scope, receive, send)
+            return
+        while (message := await receive())["type"] != "http.disconnect":
+            heard.put_nowait((message["body"], message["more_body"]))
+        heard.put_nowait(None)
+
+    server = HttpServer(app, "127.0.0.1", 0)
+    await server.start()
+    client = Client(*await asyncio.open_connection("127.0.0.1", server.port))
+    await client.send(b"PUT / HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 6\r\n\r\n")
+    async with asyncio.timeout(DEADLINE_S):
+        assert await client.reader.readuntil(b"\r\n\r\n") == b"HTTP/1.1 100 Continue\r\n\r\n"
+        for piece, more in ((b"abc", True), (b"def", False)):
+            await client.send(piece)
+            assert await heard.get() == (piece, more)
+        await asyncio.sleep(0)
+        assert heard.empty()
+        client.writer.close()
+        assert await heard.get() is None
+    await server.drain(DEADLINE_S)
+
+
 async def test_an_application_that_cannot_start_is_an_error_and_no_exit():
     async def broken(_scope, _receive, _send) -> None:
         raise ConnectionError

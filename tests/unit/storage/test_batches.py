@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from shared.storage.batches import _AT_ONCE, _MOST_ITEMS, Batches
+from shared.storage.batches import _MOST_ITEMS, AT_ONCE, ONE_BY_ONE, Batches
 
 
 class Work:
@@ -67,7 +67,7 @@ async def test_what_comes_meanwhile_goes_together(work, batches):
 
 
 async def test_an_answer_is_never_older_than_its_question(work, batches):
-    for number in range(_AT_ONCE):
+    for number in range(AT_ONCE):
         await asked(batches, f"early {number}")
     work.world = 1  # the world changes while queries are under way
     (late,) = await asked(batches, "early 0")
@@ -134,10 +134,22 @@ async def test_whoever_asks_anew_the_moment_all_answers_come_is_not_left_waiting
 
     asking = asyncio.create_task(ask_twice("a"))
     await turns()
-    others = await asked(batches, *range(1, _AT_ONCE))
-    assert len(work.begun) == _AT_ONCE  # all round trips are under way, and they end at the same moment
+    others = await asked(batches, *range(1, AT_ONCE))
+    assert len(work.begun) == AT_ONCE  # all round trips are under way, and they end at the same moment
     work.held = False
     work.let_go()
     async with asyncio.timeout(5):
         await asyncio.gather(*others)
         assert await asking == ("a", 0)
+
+
+async def test_one_by_one_all_that_comes_meanwhile_goes_together(work):
+    batches = Batches(work, ONE_BY_ONE)
+    first = await asked(batches, "a")
+    waiting = await asked(batches, "b", "c")
+    assert [items for items, _ in work.begun] == [["a"]]
+    work.let_go()
+    await turns()
+    assert work.begun[1][0] == ["b", "c"]
+    work.let_go()
+    assert [item for item, _ in await asyncio.gather(*first, *waiting)] == ["a", "b", "c"]
