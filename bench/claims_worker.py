@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import msgspec
+import uvloop
 from pymongo import MongoClient
 from pymongo.write_concern import WriteConcern
 
@@ -20,7 +21,9 @@ from shared.domain.recording import Recording, RecordingStatus
 from shared.domain.tenant import Mode
 from shared.domain.transcript import Transcript
 from shared.domain.transcription import Transcription, TranscriptionRequest, queued_transcription
+from shared.domain.transition import VersionConflict
 from shared.events.event import Event
+from shared.garbage import settle
 from shared.messaging.relay import Relay
 from shared.settings import MongoSettings
 from shared.storage.documents import to_builtins
@@ -48,10 +51,14 @@ class Order(msgspec.Struct, frozen=True):
 
 
 class Account(msgspec.Struct, frozen=True):
-    """What a worker process did: how many jobs, at what cost in CPU from the first to the last."""
+    """What a worker process did: how many jobs, at what cost in CPU from the first to the last, and how many claims failed.
+
+    `lost` looks at the queue found a job that another worker was faster to claim.
+    """
 
     done: int
     cpu_s: float
+    lost: int = 0
 
 
 _began_s = [0.0]
@@ -87,6 +94,20 @@ async def _fill(settings: MongoSettings, recordings: Sequence[Recording], queued
     mongo.close()
 
 
+class Contended(Transcriptions):
+    """Transcriptions that count how often another worker was faster."""
+
+    conflicts = 0
+
+    async def save(self, before: Transcription, after: Transcription, *events: Event) -> Transcription:
+        """Save, or count and raise the conflict."""
+        try:
+            return await super().save(before, after, *events)
+        except VersionConflict:
+            self.conflicts += 1
+            raise
+
+
 class Nowhere:
     """A publisher for events that nobody awaits."""
 
@@ -94,10 +115,10 @@ class Nowhere:
         """Let them go."""
 
 
-async def work(order: Order) -> int:
-    """Work on the queue as a transcriber does; return how many jobs were done."""
+async def work(order: Order) -> tuple[int, int]:
+    """Work on the queue as a transcriber does; return how many jobs were done, and how many were others' before."""
     mongo, done = Mongo(MongoSettings(mongo_url=order.url, mongo_database=order.database)), 0
-    transcriptions, recordings = Transcriptions(mongo), Recordings(mongo)
+    transcriptions, recordings = Contended(mongo), Recordings(mongo)
     relay = Relay((recordings, transcriptions), Events(mongo), Nowhere(), recordings)
     leases = Leases(transcriptions, relay, TranscriptionJobRules(), limit_of=ProjectLimits(EffectiveConfigs(mongo)))
     results = StoreResult(Transcripts(mongo), leases, {})
@@ -110,6 +131,7 @@ async def work(order: Order) -> int:
 
     runner = JobRunner(leases, transcribe, name="transcribe", worker="bench", limits=JobLimits(slots=1))
     await mongo.check()
+    settle()
     _say_ready()
     await asyncio.to_thread(sys.stdin.readline)
     running = [asyncio.create_task(runner.run()), asyncio.create_task(relay.run())]
@@ -119,7 +141,7 @@ async def work(order: Order) -> int:
         task.cancel()
     await asyncio.gather(*running, return_exceptions=True)
     mongo.close()
-    return done
+    return done, transcriptions.conflicts
 
 
 def loop(order: Order) -> int:
@@ -161,8 +183,13 @@ def main() -> None:
     """Do what the command line says."""
     order = msgspec.json.decode(sys.argv[1], type=Order)
     configure_logging("bench", "INFO", sys.stderr.buffer)
-    done = loop(order) if order.kind == "bare" else asyncio.run(work(order))
-    sys.stdout.write(msgspec.json.encode(Account(done, time.process_time() - _began_s[0])).decode())
+    lost = 0
+    if order.kind == "bare":
+        done = loop(order)
+    else:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:  # as services run
+            done, lost = runner.run(work(order))
+    sys.stdout.write(msgspec.json.encode(Account(done, time.process_time() - _began_s[0], lost)).decode())
 
 
 if __name__ == "__main__":

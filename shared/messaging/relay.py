@@ -8,6 +8,7 @@ more than once, always with the same id and bytes.
 import asyncio
 import contextlib
 import random
+import time
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
@@ -26,6 +27,7 @@ from shared.telemetry.metrics import outbox_lag_seconds, outbox_published_total
 log = get_logger()
 
 _BATCH = 500
+_PACE_S = 0.025  # between the beginnings of two rounds: the first event leaves at once, what follows close on it leaves together
 _REMOVALS = 4
 
 
@@ -72,8 +74,8 @@ class Publisher(Protocol):
 class Reflector(Protocol):
     """What shows a transcription's progress on its recording."""
 
-    async def reflect(self, event: TranscriptionEvent) -> None:
-        """Bring the recording in line with the fact; a replay changes nothing."""
+    async def reflect_all(self, events: Sequence[TranscriptionEvent]) -> Mapping[str, TransitionRefused]:
+        """Bring the recordings in line with the facts; a replay changes nothing. Returns what was refused, by event id."""
 
 
 class _Waiting(msgspec.Struct, frozen=True):
@@ -109,7 +111,9 @@ class Relay:
         try:
             while True:
                 await self._nudged.wait()
+                began = time.monotonic()
                 await self._publish_waiting()
+                await asyncio.sleep(began + _PACE_S - time.monotonic())
         finally:
             sweep.cancel()
             with contextlib.suppress(asyncio.CancelledError):
@@ -123,14 +127,17 @@ class Relay:
                 await asyncio.gather(*self._removals, return_exceptions=True)
 
     async def _publish_waiting(self) -> None:
+        """Publish what waits now; what comes meanwhile waits for the next round."""
         self._nudged.clear()
-        while self._waiting:
-            batch, self._waiting = self._waiting[:_BATCH], self._waiting[_BATCH:]
+        everything, self._waiting = self._waiting, []
+        for start in range(0, len(everything), _BATCH):
+            batch = everything[start : start + _BATCH]
             try:
                 await self._publish(batch)
             except TransientFailure as failure:
                 log.warning("relay.deferred", error=type(failure).__name__, reason=str(failure)[:200], events=len(batch))
-        self._idle.set()
+        if not self._waiting:
+            self._idle.set()
 
     async def _sweep_forever(self) -> None:
         while True:
@@ -166,16 +173,15 @@ class Relay:
         removal.add_done_callback(self._removals.discard)
 
     async def _reflect(self, events: Sequence[Event]) -> None:
-        for event in events:
-            if isinstance(event, TranscriptionEvent):
-                try:
-                    await self._reflector.reflect(event)
-                except TransitionRefused as refused:
-                    log.warning(
-                        "relay.not_reflected", recording_id=event.recording_id, event_id=event.event_id, reason=str(refused)
-                    )
-                except VersionConflict as conflict:
-                    raise TransientFailure(f"{conflict} changes too often") from conflict
+        facts = [event for event in events if isinstance(event, TranscriptionEvent)]
+        if not facts:
+            return
+        try:
+            refused = await self._reflector.reflect_all(facts)
+        except VersionConflict as conflict:
+            raise TransientFailure(f"{conflict} changes too often") from conflict
+        for event_id, refusal in refused.items():
+            log.warning("relay.not_reflected", recording_id=refusal.aggregate_id, event_id=event_id, reason=str(refusal))
 
     async def _remove(self, batch: Sequence[_Waiting]) -> None:
         by_outbox: dict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))

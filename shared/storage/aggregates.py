@@ -94,24 +94,33 @@ class Aggregates(Generic[A]):
         Raises `VersionConflict` when the document is no longer as `before` says: read again and decide anew. A lease's
         renewal changes no version, so `job` is written only where `after` differs from `before`.
         """
-        changes = {name: to_builtins(value) for name, value in _differences(self._fields, before, after)}
-        change: dict[str, Any] = {"$set": changes}
+        change = self._change(before, after)
         if events:
             change["$push"] = {"outbox": {"$each": [to_document(event) for event in events]}}
-        where = _owned(before.tenant, before.id) | {"version": before.version}
-        if not await self._documents.update(where, change):
+        if not await self._documents.update(_as_read(before), change):
             raise VersionConflict(before.id)
         return after
 
-    async def next_claimable(self, lane: Lane, after_project: str) -> A | None:
+    async def save_all(self, changes: Sequence[tuple[A, A]]) -> bool:
+        """Replace each first by its second as `save` does, in one write; False when some were no longer as the first says."""
+        each = [(_as_read(before), self._change(before, after)) for before, after in changes]
+        return await self._documents.update_each(each) == len(each)
+
+    def _change(self, before: A, after: A) -> dict[str, Any]:
+        return {"$set": {name: to_builtins(value) for name, value in _differences(self._fields, before, after)}}
+
+    async def next_claimable(self, lane: Lane, after_project: str, skip: int = 0) -> A | None:
         """Return a job of the lane that may be claimed, of the first project after `after_project` that has one (round robin).
 
-        Of the project's it is the one of the highest priority, the oldest among equals.
+        Of the project's it is the one of the highest priority, the oldest among equals; the one `skip` places behind it
+        where so many wait.
         """
         due = {"job.lane": lane.value, "job.available_at": {"$lte": now(), "$type": "date"}}
         order = (("project_id", ASCENDING), ("job.priority", DESCENDING), ("job.available_at", ASCENDING))
-        found = await self._documents.find_one({"project_id": {"$gt": after_project}, **due}, order)
-        return found or await self._documents.find_one({"project_id": {"$lte": after_project}, **due}, order)
+        for side in ("$gt", "$lte"):
+            if found := await self._documents.find_one({"project_id": {side: after_project}, **due}, order, skip):
+                return found
+        return await self.next_claimable(lane, after_project) if skip else None
 
     async def running_of(self, project_id: str, lane: Lane, limit: int) -> int:
         """Return how many of the project's jobs in the lane are claimed, counted up to `limit`."""
@@ -142,15 +151,22 @@ class Aggregates(Generic[A]):
         return [Unpublished(document["_id"], tuple(map(from_document, document["outbox"]))) for document in found]
 
     async def remove_published(self, published: Mapping[str, Iterable[str]]) -> None:
-        """Take the events (ids by aggregate id) out of their outboxes; those already gone are no error."""
+        """Take the events (ids by aggregate id) out of their outboxes; those already gone are no error.
+
+        The journal is not awaited: what a crash of the server puts back is published again, under the same ids.
+        """
         if published:
             event_ids = [event_id for of_one in published.values() for event_id in of_one]  # each is of one aggregate only
             change = {"$pull": {"outbox": {"event_id": {"$in": event_ids}}}}
-            await self._documents.update_many({"_id": {"$in": list(published)}}, change)
+            await self._documents.update_many({"_id": {"$in": list(published)}}, change, hasty=True)
 
 
 def _owned(tenant: Tenant, aggregate_id: str) -> dict[str, Any]:
     return {"_id": aggregate_id, "project_id": tenant.project_id, "mode": tenant.mode.value}
+
+
+def _as_read(before: Any) -> dict[str, Any]:  # noqa: ANN401 - an aggregate of either kind
+    return _owned(before.tenant, before.id) | {"version": before.version}
 
 
 def _differences(fields: Sequence[str], before: object, after: object) -> list[tuple[str, object]]:

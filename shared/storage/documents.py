@@ -1,13 +1,14 @@
 """One MongoDB collection seen as Structs; only this, `inserts.py`, `lookups.py` and `mongo.py` call the driver (ADR 0001)."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Generic, TypeVar
 
 import msgspec
 from motor.motor_asyncio import AsyncIOMotorCollection
-from pymongo import IndexModel, ReturnDocument
+from pymongo import IndexModel, ReturnDocument, UpdateOne
 from pymongo.errors import BulkWriteError, OperationFailure
+from pymongo.write_concern import WriteConcern
 
 from shared.storage.batches import ONE_BY_ONE
 from shared.storage.inserts import Inserts
@@ -37,6 +38,7 @@ class Documents(Generic[T]):
         self.name = collection.name
         self._collection, self._wanted = collection, fields
         self._inserts, self._lookups = Inserts(collection), Lookups(collection)
+        self._hasty = collection.with_options(write_concern=WriteConcern(w=1))
         self._form = form
 
     async def ensure_indexes(self, indexes: Sequence[IndexModel]) -> None:
@@ -67,13 +69,17 @@ class Documents(Generic[T]):
         found = await self._lookups.find(document_id)
         return None if found is None else msgspec.convert(found, self._form)
 
-    async def find_one(self, where: Filter, sort: Sort | None = None) -> T | None:
-        """Return the first document that matches, or None."""
+    async def find_all(self, document_ids: Collection[str]) -> list[T]:
+        """Return those of these documents that are there, in no order."""
+        return await self.find({"_id": {"$in": list(document_ids)}}, None, len(document_ids))
+
+    async def find_one(self, where: Filter, sort: Sort | None = None, skip: int = 0) -> T | None:
+        """Return the first document that matches after `skip` others, or None."""
         async with translated():
-            found = await self._collection.find_one(where, self._wanted, sort=sort)
+            found = await self._collection.find_one(where, self._wanted, sort=sort, skip=skip)
         return None if found is None else msgspec.convert(found, self._form)
 
-    async def find(self, where: Filter, sort: Sort, limit: int, skip: int = 0) -> list[T]:
+    async def find(self, where: Filter, sort: Sort | None, limit: int, skip: int = 0) -> list[T]:
         """Return at most `limit` documents in the order of `sort`."""
         async with translated():
             cursor = self._collection.find(where, self._wanted, sort=sort, limit=limit, skip=skip)
@@ -108,10 +114,19 @@ class Documents(Generic[T]):
             result = await self._collection.update_one(where, change, upsert=upsert)
         return bool(result.matched_count or result.upserted_id is not None)
 
-    async def update_many(self, where: Filter, change: Mapping[str, Any]) -> int:
-        """Change every document that matches; return how many did."""
+    async def update_each(self, changes: Sequence[tuple[Filter, Mapping[str, Any]]]) -> int:
+        """Change one document by each of the changes, in one write; return how many matched."""
+        updates = [UpdateOne(where, change) for where, change in changes]
+        try:
+            async with translated():
+                return int((await self._collection.bulk_write(updates, ordered=False)).matched_count)
+        except BulkWriteError as error:
+            raise StoreUnavailable(str(error.details)) from error
+
+    async def update_many(self, where: Filter, change: Mapping[str, Any], *, hasty: bool = False) -> int:
+        """Change every document that matches; return how many did. A `hasty` change may be undone by a crash of the server."""
         async with translated():
-            return int((await self._collection.update_many(where, change)).matched_count)
+            return int((await (self._hasty if hasty else self._collection).update_many(where, change)).matched_count)
 
     async def change(
         self, where: Filter, change: Mapping[str, Any], sort: Sort | None = None, *, upsert: bool = False

@@ -1,6 +1,7 @@
 """The `recordings` collection: media, job and outbox inside."""
 
-from collections.abc import Iterator, Mapping
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from itertools import combinations
 from typing import Any
@@ -12,7 +13,7 @@ from shared.domain.errors import FailureReason
 from shared.domain.job import Failure
 from shared.domain.recording import Intake, Recording, RecordingStatus, RecordingVersion
 from shared.domain.tenant import Tenant
-from shared.domain.transition import VersionConflict
+from shared.domain.transition import TransitionRefused, VersionConflict
 from shared.events.transcription import (
     TranscriptionCompleted,
     TranscriptionEvent,
@@ -121,16 +122,22 @@ class Recordings(Aggregates[Recording]):
         Facts come at least once and perhaps late: one that is not newer than what the recording already shows changes
         nothing, so it may be reflected by whoever publishes it, as often as it is published.
         """
+        for refusal in (await self.reflect_all([event])).values():
+            raise refusal
+
+    async def reflect_all(self, events: Sequence[TranscriptionEvent]) -> Mapping[str, TransitionRefused]:
+        """Reflect many facts, those of one recording in order; return which were refused, by the ids of their events."""
+        told = defaultdict[str, list[TranscriptionEvent]](list)
+        for event in events:
+            told[event.recording_id].append(event)
         for _ in range(_CONFLICT_TRIES):
-            recording = await self.get(event.tenant, event.recording_id)
-            if recording is None or not _is_news(recording, event):
-                return
-            try:
-                await self.save(recording, _reflected(recording, event))
-            except VersionConflict:
-                continue
-            return
-        raise VersionConflict(event.recording_id)
+            refused: dict[str, TransitionRefused] = {}
+            read = await self._documents.find_all(told)
+            pairs = [(recording, in_line(recording, told[recording.id], refused)) for recording in read]
+            changes = [(recording, after) for recording, after in pairs if after is not recording]
+            if not changes or await self.save_all(changes):
+                return refused
+        raise VersionConflict(", ".join(recording.id for recording, _ in changes))
 
 
 def _listed(tenant: Tenant, matching: Mapping[str, Any], before: str | None) -> dict[str, Any]:
@@ -138,8 +145,20 @@ def _listed(tenant: Tenant, matching: Mapping[str, Any], before: str | None) -> 
     return where if before is None else where | {"_id": {"$lt": before}}
 
 
+def in_line(recording: Recording, events: Iterable[TranscriptionEvent], refused: dict[str, TransitionRefused]) -> Recording:
+    """Return the recording in line with what of the events told of it is its tenant's and new to it; note which it refuses."""
+    for event in events:
+        if event.tenant == recording.tenant and _is_news(recording, event):
+            try:
+                recording = _reflected(recording, event)
+            except TransitionRefused as refusal:
+                refused[event.event_id] = refusal
+    return recording
+
+
 def _is_news(recording: Recording, event: TranscriptionEvent) -> bool:
-    return (event.transcription_id, event.version) > (recording.transcription_id or "", recording.transcription_version)
+    shown = (recording.transcription_id or "", recording.transcription_version)
+    return recording.deleted_at is None and (event.transcription_id, event.version) > shown
 
 
 def _reflected(recording: Recording, event: TranscriptionEvent) -> Recording:

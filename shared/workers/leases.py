@@ -1,5 +1,6 @@
 """Jobs inside aggregates as a leased queue, and the fenced write by which alone a claim's result is stored."""
 
+import random
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 from typing import Any, Generic, Protocol, TypeVar
@@ -20,6 +21,7 @@ LimitOf = Callable[[Tenant], Awaitable[int]]
 """How many jobs of a project may run at once; 0 is any number."""
 
 _CONFLICT_TRIES = 20
+_FURTHEST = 8
 
 
 async def unlimited(_tenant: Tenant) -> int:
@@ -40,8 +42,8 @@ class LeasableStore(Protocol[A]):
     async def save(self, before: A, after: A, *events: Event) -> A:
         """Replace `before` by `after` and queue `events`, in one write; raises `VersionConflict`."""
 
-    async def next_claimable(self, lane: Lane, after_project: str) -> A | None:
-        """Return the next job of the lane that may be claimed, round robin over projects."""
+    async def next_claimable(self, lane: Lane, after_project: str, skip: int = 0) -> A | None:
+        """Return the next job of the lane that may be claimed, round robin over projects, or one `skip` places behind it."""
 
     async def running_of(self, project_id: str, lane: Lane, limit: int) -> int:
         """Return how many of the project's jobs are claimed, up to `limit`."""
@@ -87,10 +89,12 @@ class Leases(Generic[A]):
         """Claim the next job of the lane, round robin over the projects, or return None when there is none.
 
         A project that has as many jobs running as it may is passed over. Workers that look at the same moment may exceed its
-        limit by one each.
+        limit by one each. One that another was faster to claim is left to it: the next look goes a random few places past
+        the head, where all others look, the further the more often that happened.
         """
         full: set[str] = set()
-        while (found := await self._store.next_claimable(self._lane, self._last_project)) is not None:
+        lost = 0
+        while (found := await self._next(0 if full else lost)) is not None:
             if found.project_id in full:
                 return None  # once around
             self._last_project = found.project_id
@@ -102,10 +106,15 @@ class Leases(Generic[A]):
             try:
                 await self._store.save(found, after, *events)
             except VersionConflict:
-                continue  # another worker was faster
+                lost += 1
+                continue
             self._announcer.nudge(self._store.name, after.id, events)
             return after
         return None
+
+    async def _next(self, lost: int) -> A | None:
+        skip = random.randint(0, min(2 * lost, _FURTHEST))  # noqa: S311 - jitter, not a secret
+        return await self._store.next_claimable(self._lane, self._last_project, skip)
 
     async def _is_full(self, tenant: Tenant) -> bool:
         limit = await self._limit_of(tenant)

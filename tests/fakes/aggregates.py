@@ -41,12 +41,13 @@ class FakeAggregates:
         self.outbox.setdefault(after.id, []).extend(events)
         return after
 
-    async def next_claimable(self, lane, after_project):
+    async def next_claimable(self, lane, after_project, skip=0):
         self._check()
         jobs = [doc for doc in self.documents.values() if doc.job and doc.job.available_at and doc.job.lane is lane]
         due = [doc for doc in jobs if doc.job.available_at <= now()]
         due.sort(key=lambda doc: (doc.project_id <= after_project, doc.project_id, -doc.job.priority, doc.job.available_at))
-        return due[0] if due else None
+        sides = ([doc for doc in due if doc.project_id > after_project], [doc for doc in due if doc.project_id <= after_project])
+        return next((side[place] for place in (skip, 0) for side in sides if len(side) > place), None)
 
     async def running_of(self, project_id, lane, limit):
         self._check()

@@ -8,7 +8,7 @@ from services.ingest.settings import ApiSettings
 from shared.domain.clock import now
 from shared.domain.errors import AlreadyExists, TransientFailure
 from shared.domain.recording import Intake, RecordingVersion
-from shared.storage.recordings import _is_news, _reflected
+from shared.storage.recordings import in_line
 from shared.telemetry.health import Health
 from tests.fakes.aggregates import FakeAggregates
 from tests.fakes.answers import FakeAnswers, FakeUploadTokens, FakeWindows
@@ -72,9 +72,16 @@ class FakeRecordings(FakeAggregates):
         return found and Intake(**{name: getattr(found, name) for name in Intake.__struct_fields__})
 
     async def reflect(self, event):
-        recording = await self.get(event.tenant, event.recording_id)
-        if recording is not None and _is_news(recording, event):
-            await self.save(recording, _reflected(recording, event))
+        for refusal in (await self.reflect_all([event])).values():
+            raise refusal
+
+    async def reflect_all(self, events):
+        refused = {}
+        for event in events:
+            recording = self.documents.get(event.recording_id)
+            if recording is not None and (after := in_line(recording, [event], refused)) is not recording:
+                await self.save(recording, after)
+        return refused
 
 
 class FakeTranscriptions(FakeAggregates):

@@ -24,7 +24,7 @@ class World:
     """Keeper, publisher and reflector that write down what they are told, and fail on demand."""
 
     def __init__(self):
-        self.kept, self.published, self.reflected = {}, [], []
+        self.kept, self.published, self.reflected, self.rounds = {}, [], [], []
         self.broken = set()
 
     async def keep(self, events):
@@ -35,16 +35,16 @@ class World:
     async def publish(self, events):
         self._check("publish")
         self.published += events
+        self.rounds.append(len(events))
 
-    async def reflect(self, event):
+    async def reflect_all(self, events):
         self._check("reflect")
-        self.reflected.append(event)
+        self.reflected += events
+        return {event.event_id: TransitionRefused("rec_1", "failed", "processing") for event in events if "refuse" in self.broken}
 
     def _check(self, what):
         if what in self.broken:
             raise TransientFailure(f"{what} is broken")
-        if what == "reflect" and "refuse" in self.broken:
-            raise TransitionRefused("rec_1", "failed", "processing")
 
 
 def a_recording():
@@ -94,6 +94,19 @@ async def test_events_of_one_recording_leave_in_order(scene):
         recording = after
     await until(lambda: len(world.published) >= len(events))
     assert world.published == events
+
+
+async def test_the_first_event_leaves_at_once_and_what_follows_close_on_it_together(scene):
+    recordings, world, relay = scene
+    for number in range(10):
+        recording = a_recording()
+        event = recording_event(RecordingCreated, recording)
+        await recordings.add(recording, event)
+        relay.nudge("recordings", recording.id, [event])
+        if not number:
+            await until(lambda: world.published)
+    await until(lambda: len(world.published) == 10)
+    assert world.rounds == [1, 9]
 
 
 @pytest.mark.parametrize("broken", ["keep", "publish", "reflect"])

@@ -146,6 +146,18 @@ async def test_claims_go_round_the_projects(recordings):
     assert await recordings.next_claimable(Lane.HERE, last) is None
 
 
+async def test_a_look_past_the_head_stays_in_the_order_and_comes_back_to_the_head_where_few_wait(recordings):
+    at = now() - timedelta(minutes=1)
+    jobs = [a_job(at + timedelta(seconds=number)) for number in range(4)]
+    waiting = [(await added(recordings, project_id="proj_b", job=job)).id for job in jobs]
+    assert [(await recordings.next_claimable(Lane.HERE, "proj_a", skip)).id for skip in range(5)] == [*waiting, waiting[0]]
+    assert [(await recordings.next_claimable(Lane.HERE, "proj_c", skip)).id for skip in (0, 3, 9)] == [
+        waiting[0],
+        waiting[3],
+        waiting[0],
+    ]
+
+
 async def test_a_job_that_is_not_due_is_not_claimable(recordings):
     await added(recordings, job=a_job(now() + timedelta(minutes=1)))
     await added(recordings)

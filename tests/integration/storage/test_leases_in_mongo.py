@@ -45,6 +45,11 @@ class RenewedMeanwhile(Recordings):
         assert await self.renew(before, before.job.token, self.until)
         return await super().save(before, after, *events)
 
+    async def save_all(self, changes):
+        for before, _ in changes:
+            assert await self.renew(before, before.job.token, self.until)
+        return await super().save_all(changes)
+
 
 @pytest.fixture
 async def mongo(mongo_settings):

@@ -140,6 +140,7 @@ def moment():
 QUERIES = {
     "a job of a later project": lambda r: r.recordings.next_claimable(Lane.HERE, "proj_2"),
     "a job of the first project": lambda r: r.recordings.next_claimable(Lane.HERE, "proj_9"),
+    "a job past the first": lambda r: r.recordings.next_claimable(Lane.HERE, "proj_2", 2),
     "a transcription job of a later project": lambda r: r.transcriptions.next_claimable(Lane.HERE, "proj_2"),
     "a transcription job of the first project": lambda r: r.transcriptions.next_claimable(Lane.ELSEWHERE, "proj_9"),
     "how many jobs go first": lambda r: r.transcriptions.ahead_of(r.waiting, 20),
