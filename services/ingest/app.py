@@ -16,6 +16,7 @@ from shared.storage.objects import ObjectStore
 from shared.storage.organizations import Organizations
 from shared.storage.projects import Projects
 from shared.storage.provider_keys import ProviderKeys
+from shared.storage.provider_orders import ProviderOrders
 from shared.storage.rate_windows import RateWindows
 from shared.storage.transcripts import Transcripts
 from shared.storage.upload_tokens import UploadTokens
@@ -72,6 +73,7 @@ _INDEXED = (
     "answers",
     "upload_tokens",
     "provider_keys",
+    "provider_orders",
     "end_users",
     "devices",
     "commands",
@@ -100,6 +102,7 @@ def _stores(settings: IngestSettings, platform: Platform, objects: ObjectStore) 
         answers=IdempotencyKeys(mongo, sealing),
         upload_tokens=UploadTokens(mongo),
         provider_keys=ProviderKeys(mongo, sealing),
+        provider_orders=ProviderOrders(mongo),
         relay=platform.relay,
         events=platform.events,
     )

@@ -9,11 +9,12 @@ from typing import IO
 
 import msgspec
 
-from services.ingest.refusals import EmptyChunk, LengthRequired, PayloadTooLarge
+from services.ingest.refusals import ClientGone, EmptyChunk, LengthRequired, PayloadTooLarge
 from shared.domain.errors import TransientFailure
 from shared.domain.stored_object import BodyMismatch
 
 MEMORY_BYTES = 256 * 1024  # a body up to here is held in memory; so are the pieces of a larger one on their way to its file
+SILENCE_S = 30.0
 
 
 class ChunkBody(msgspec.Struct, frozen=True, kw_only=True):
@@ -131,3 +132,18 @@ def _too_long(body: ChunkBody) -> BodyMismatch:
 
 def _too_short(body: ChunkBody, seen: int) -> BodyMismatch:
     return BodyMismatch(f"the body ended after {seen} of the announced {body.size_bytes} bytes")
+
+
+async def lively(pieces: AsyncIterable[bytes]) -> AsyncIterator[bytes]:
+    """Yield the pieces; a sender that is silent for long is as good as gone."""
+    iterator = aiter(pieces)
+    while True:
+        try:
+            async with asyncio.timeout(SILENCE_S):
+                piece = await anext(iterator)
+        except StopAsyncIteration:
+            return
+        except TimeoutError as error:
+            raise ClientGone(f"nothing came for {SILENCE_S:g} s") from error
+        if piece:
+            yield piece

@@ -33,6 +33,7 @@ from services.ingest.controllers.downloads import DownloadController
 from services.ingest.controllers.end_users import EndUserController
 from services.ingest.controllers.health import HealthController
 from services.ingest.controllers.live import LiveController
+from services.ingest.controllers.provider_callbacks import ProviderCallbackController
 from services.ingest.controllers.provider_keys import ProviderKeyController
 from services.ingest.controllers.recordings import RecordingController
 from services.ingest.controllers.relay import RelayController
@@ -79,6 +80,7 @@ from services.ingest.relay_upload import RelayUpload
 from services.ingest.request_upload import OfferChunkUrls, RequestUploadUrl
 from services.ingest.start_transcription import StartTranscription
 from services.ingest.strict_query import check_query
+from services.ingest.take_answer import TakeAnswer
 from services.ingest.webhooks.deliveries import ManageDeliveries
 from services.ingest.webhooks.endpoints import ManageEndpoints
 from shared.telemetry.health import Health
@@ -108,6 +110,7 @@ CONTROLLERS = (
     DeviceController,
     DeviceCommandController,
     ProviderKeyController,
+    ProviderCallbackController,
     EndpointController,
     WebhookAliasController,
     EndpointDeliveryController,
@@ -151,6 +154,7 @@ class UseCases(msgspec.Struct, frozen=True, kw_only=True):
     find_target: FindTarget
     configure: Configure
     manage_provider_keys: ManageProviderKeys
+    take_answer: TakeAnswer
     manage_endpoints: ManageEndpoints
     manage_deliveries: ManageDeliveries
     manage_end_users: ManageEndUsers

@@ -63,6 +63,7 @@ from services.ingest.settle_chunk import SettleChunk
 from services.ingest.signatures import Signatures
 from services.ingest.start_transcription import StartTranscription
 from services.ingest.subjects import FindSubjects
+from services.ingest.take_answer import TakeAnswer
 from services.ingest.webhooks import ports as webhook_ports
 from services.ingest.webhooks.deliveries import ManageDeliveries
 from services.ingest.webhooks.endpoints import EndpointRules, ManageEndpoints
@@ -93,6 +94,7 @@ class Stores(msgspec.Struct, frozen=True, kw_only=True):
     answers: ports.AnswerStore
     upload_tokens: ports.UploadTokenStore
     provider_keys: ports.ProviderKeyStore
+    provider_orders: ports.OrderReader
     relay: ports.EventRelay
     events: live_ports.EventLog
 
@@ -181,6 +183,7 @@ def _of_providers(api: ApiSettings, stores: Stores, pager: Pager) -> dict[str, A
         "export_transcription": ExportTranscription(read),
         "configure": Configure(stores.configs, pager, providers),
         "manage_provider_keys": ManageProviderKeys(stores.provider_keys),
+        "take_answer": TakeAnswer(stores.provider_orders, transcriptions, stores.objects, api.max_answer_bytes),
     }
 
 

@@ -9,6 +9,7 @@ from shared.domain.job import Lane
 from shared.domain.kept_answer import Answer, Claim, ClaimedRequest
 from shared.domain.project import Organization, Project
 from shared.domain.provider_key import ProviderKey
+from shared.domain.provider_order import ProviderOrder
 from shared.domain.recording import Intake, Recording, RecordingVersion
 from shared.domain.stored_object import StoredObject
 from shared.domain.tenant import Tenant
@@ -225,3 +226,10 @@ class UploadTokenStore(CredentialLookup, Protocol):
 
     async def add(self, token: UploadToken) -> None:
         """Store a new one."""
+
+
+class OrderReader(Protocol):
+    """Orders at providers on the network."""
+
+    async def by_token(self, token_sha256: str) -> ProviderOrder | None:
+        """Return the order that the bearer of the token may answer."""

@@ -1,15 +1,15 @@
 """The verb of upload-relay: a whole file passes through the API into the object store, and its upload is complete."""
 
-import asyncio
-from collections.abc import AsyncIterable, AsyncIterator
+from collections.abc import AsyncIterable
 
 import msgspec
 
 from services.ingest.bodies import CompleteUpload as Completion
 from services.ingest.bodies import RequestUpload
+from services.ingest.chunk_bodies import lively
 from services.ingest.complete_upload import CompleteUpload
 from services.ingest.recording_files import RecordingFiles
-from services.ingest.refusals import ClientGone, InvalidRequest, LengthRequired, PayloadTooLarge
+from services.ingest.refusals import InvalidRequest, LengthRequired, PayloadTooLarge
 from services.ingest.request_upload import RequestUploadUrl
 from shared.domain.caller import Caller
 from shared.domain.errors import TransientFailure
@@ -18,7 +18,6 @@ from shared.domain.recording import Recording
 
 _PLAIN = "application/octet-stream"
 _AT_ONCE = 32  # each holds a connection to the object store, which chunks need too
-_SILENCE_S = 30.0
 
 
 class RelayedFile(msgspec.Struct, frozen=True, kw_only=True):
@@ -51,7 +50,7 @@ class RelayUpload:
         self._running += 1
         try:
             media = await self._media(caller, recording_id, file)
-            await self._files.put_media(media, _lively(file.pieces), size_bytes)
+            await self._files.put_media(media, lively(file.pieces), size_bytes)
         finally:
             self._running -= 1
         return await self._complete(caller, recording_id, Completion())
@@ -77,18 +76,3 @@ def _declared(content_type: str) -> str | None:
     """Return what the client says the file is; None when it says no more than that it is a file."""
     plain = content_type.partition(";")[0].strip().lower()
     return None if plain in ("", _PLAIN) else plain
-
-
-async def _lively(pieces: AsyncIterable[bytes]) -> AsyncIterator[bytes]:
-    """Yield the pieces; a sender that is silent for long is as good as gone."""
-    iterator = aiter(pieces)
-    while True:
-        try:
-            async with asyncio.timeout(_SILENCE_S):
-                piece = await anext(iterator)
-        except StopAsyncIteration:
-            return
-        except TimeoutError as error:
-            raise ClientGone(f"nothing came for {_SILENCE_S:g} s") from error
-        if piece:
-            yield piece

@@ -37,6 +37,7 @@ class ApiSettings(msgspec.Struct, frozen=True):
     upload_url_ttl_s: Annotated[int, msgspec.Meta(ge=60, le=7 * 24 * 3600)] = 3600
     max_chunk_bytes: Annotated[int, msgspec.Meta(ge=1)] = 64 * _MIB
     max_relay_bytes: Annotated[int, msgspec.Meta(ge=1, le=5 * 1024 * _MIB)] = 5 * 1024 * _MIB
+    max_answer_bytes: Annotated[int, msgspec.Meta(ge=1, le=256 * _MIB)] = 64 * _MIB
     requests_per_second: Rate = 100
     requests_per_minute: Rate = 6000
     upload_urls_per_minute: Rate = 600

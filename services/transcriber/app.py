@@ -9,15 +9,18 @@ from services.transcriber.consumer import handlers
 from services.transcriber.decide import DecideTranscription
 from services.transcriber.failover import FailOver
 from services.transcriber.find_models import with_models
+from services.transcriber.forget_orders import ForgetOrders
 from services.transcriber.job_rules import TranscriptionJobRules
 from services.transcriber.keyring import Keyring
+from services.transcriber.order_book import OrderBook
 from services.transcriber.providers.cloud.factory import clouds
 from services.transcriber.providers.whisper import WhisperPool, WhisperProvider, whisper_pool
+from services.transcriber.remote_rules import RemoteRules
 from services.transcriber.settings import TranscriberSettings
 from services.transcriber.show_progress import ShowProgress
 from services.transcriber.store_result import StoreResult
 from services.transcriber.transcribe import TranscribeRecording
-from services.transcriber.transcribe_remotely import RemoteRules, TranscribeRemotely
+from services.transcriber.transcribe_remotely import TranscribeRemotely
 from shared.domain.job import Lane
 from shared.domain.transcription import Transcription
 from shared.messaging.consumer import consume
@@ -27,6 +30,7 @@ from shared.spool import Spool
 from shared.storage.effective_configs import EffectiveConfigs
 from shared.storage.objects import ObjectStore
 from shared.storage.provider_keys import ProviderKeys
+from shared.storage.provider_orders import ProviderOrders
 from shared.storage.transcripts import Transcripts
 from shared.telemetry.health import operations_app
 from shared.telemetry.metrics import register_queue
@@ -34,6 +38,7 @@ from shared.workers.job_runner import JobLimits, JobRunner
 from shared.workers.leases import Leases, LimitOf, unlimited
 
 _RECONCILE_S = 5.0
+_FORGET_S = 2.0
 
 
 class Transcriber:
@@ -47,6 +52,9 @@ class Transcriber:
         self._store = ObjectStore(settings.s3)
         self._pool, self._spool = pool, Spool(settings.runtime.work_dir, self.name)
         self._clouds, configs = clouds(settings.cloud), EffectiveConfigs(platform.mongo)
+        self._orders = ProviderOrders(platform.mongo)
+        self._keys = Keyring(ProviderKeys(platform.mongo, Sealing(settings.sealing.sealing_keys)), settings.cloud.keys())
+        self._forget = self._forgetting(settings)
         self._runners = (self._here(settings, configs), self._elsewhere(settings, configs))
         self._decide = DecideTranscription(platform.recordings, platform.transcriptions, configs, platform.relay)
         self._consumer = consume(platform.broker, self.name, handlers(self._decide, self._wake))
@@ -72,20 +80,30 @@ class Transcriber:
     def _elsewhere(self, settings: TranscriberSettings, configs: EffectiveConfigs) -> JobRunner[Transcription]:
         """The runner of steps at providers on the network, which wait more than they compute."""
         leases, cloud = self._leases(Lane.ELSEWHERE), settings.cloud
+        callback_url, fetch_s = cloud.providers_callback_url, cloud.providers_fetch_audio_s
         step = TranscribeRemotely(
             recordings=self._platform.recordings,
-            store=self._store,
+            book=OrderBook(self._orders, self._store, self._spool.folder, callback_url=callback_url, fetch_s=fetch_s),
             results=self._results(settings, leases),
             claims=leases,
-            queue=leases,
             failover=FailOver(configs, leases, leases),
             providers=self._clouds.providers,
-            keys=Keyring(ProviderKeys(self._platform.mongo, Sealing(settings.sealing.sealing_keys)), cloud.keys()),
-            spool=self._spool.folder,
-            rules=RemoteRules(time_limit_s=cloud.providers_time_limit_s, fetch_s=cloud.providers_fetch_audio_s),
+            keys=self._keys,
+            rules=RemoteRules(time_limit_s=cloud.providers_time_limit_s, callback_limit_s=cloud.providers_callback_limit_s),
         )
         limits = JobLimits(slots=cloud.providers_slots, lease_s=settings.speech.transcribe_lease_s)
         return JobRunner(leases, step, name="transcribe", worker=socket.gethostname(), limits=limits)
+
+    def _forgetting(self, settings: TranscriberSettings) -> ForgetOrders:
+        """What deletes what is left of ended orders."""
+        return ForgetOrders(
+            orders=self._orders,
+            transcriptions=self._platform.transcriptions,
+            objects=self._store,
+            providers=self._clouds.providers,
+            keys=self._keys,
+            keep_copies=settings.cloud.providers_keep_copies,
+        )
 
     def _leases(self, lane: Lane, limit_of: LimitOf = unlimited) -> Leases[Transcription]:
         platform = self._platform
@@ -101,11 +119,12 @@ class Transcriber:
     async def start(self) -> None:
         """Load the model into every worker, connect, and begin to claim jobs."""
         await asyncio.to_thread(self._spool.open)
-        await asyncio.gather(self._pool.start(), self._store.start(), self._platform.start())
+        await asyncio.gather(self._pool.start(), self._store.start(), self._platform.start(self._orders.ensure_indexes))
         background = self._platform.background
         for runner, name in zip(self._runners, ("jobs", "orders"), strict=True):
             background.start(name, runner.run)
         await self._consumer.start()
+        background.start("ended_orders", lambda: every(_FORGET_S, self._forget))
         background.start("undecided", lambda: every(_RECONCILE_S, lambda: self._decide.left_behind(_RECONCILE_S)))
 
     async def stop(self) -> None:

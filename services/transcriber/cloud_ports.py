@@ -46,12 +46,22 @@ class Placed(msgspec.Struct, frozen=True):
     job_id: str
 
 
-class ProviderUnavailable(TransientFailure):
-    """The provider did not answer, or not usably; the same request may succeed after `retry_after_s` seconds."""
+class Heard(msgspec.Struct, frozen=True):
+    """An order that was answered in the same exchange; `job_id` is that under which the provider keeps it, if it does."""
 
-    def __init__(self, message: str, *, retry_after_s: float | None = None) -> None:
+    transcript: Transcript
+    job_id: str | None = None
+
+
+class ProviderUnavailable(TransientFailure):
+    """The provider did not answer, or not usably; the same request may succeed after `retry_after_s` seconds.
+
+    `untaken`: it was not reached or said no, so what was asked has surely not been done.
+    """
+
+    def __init__(self, message: str, *, retry_after_s: float | None = None, untaken: bool = False) -> None:
         super().__init__(message)
-        self.retry_after_s = retry_after_s
+        self.retry_after_s, self.untaken = retry_after_s, untaken
 
 
 class CloudProvider(Protocol):
@@ -62,7 +72,12 @@ class CloudProvider(Protocol):
         """Its name on the wire."""
         ...
 
-    async def place(self, order: SpeechOrder) -> Placed | Transcript:
+    @property
+    def calls_back(self) -> bool:
+        """Whether it sends the result to the order's `callback_url` instead of being asked for it."""
+        ...
+
+    async def place(self, order: SpeechOrder) -> Placed | Heard:
         """Place the order: its job, or at once the transcript where the provider answers in the same exchange."""
         ...
 
@@ -76,4 +91,12 @@ class CloudProvider(Protocol):
 
     def read(self, body: bytes, order: SpeechOrder) -> Transcript:
         """Return the transcript in a result that the provider sent to the callback."""
+        ...
+
+    def keeps(self, job_id: str) -> bool:
+        """Say whether it keeps a copy under this id that it can be told to delete."""
+        ...
+
+    async def forget(self, api_key: str, job_id: str) -> None:
+        """Have its copy deleted; one that is gone already is no error."""
         ...

@@ -15,7 +15,8 @@ class CloudSettings(msgspec.Struct, frozen=True):
     """Providers on the network: the installation's keys, where they answer, and what an hour of audio costs there.
 
     With `providers_fetch_audio_s` a provider is given a pre-signed URL that holds so long, where it can reach the object store;
-    without, it is sent the bytes.
+    without, it is sent the bytes. `providers_callback_url` is where providers reach the API: those that send their results by
+    themselves are then not waited for.
     """
 
     deepgram_api_key: str | None = None
@@ -35,6 +36,9 @@ class CloudSettings(msgspec.Struct, frozen=True):
     providers_fetch_audio_s: Annotated[int, msgspec.Meta(ge=60, le=7 * 24 * 3600)] | None = None
     providers_slots: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 16
     providers_time_limit_s: Annotated[float, msgspec.Meta(gt=0)] = 6 * 3600.0
+    providers_callback_url: Url | None = None
+    providers_callback_limit_s: Annotated[float, msgspec.Meta(gt=0)] = 1800.0
+    providers_keep_copies: bool = False
 
     def keys(self) -> dict[ProviderName, str]:
         """Return the installation's keys, by provider."""

@@ -8,6 +8,7 @@ from typing import Protocol
 import msgspec
 
 from shared.domain.config.forms import ProcessingConfig
+from shared.domain.provider_order import ProviderOrder
 from shared.domain.recording import Recording
 from shared.domain.tenant import Tenant
 from shared.domain.transcript import Segment, Transcript
@@ -141,6 +142,42 @@ class AudioLocator(AudioStore, Protocol):
 
     def presigned_get(self, key: str, expires_s: int, *, filename: str | None = None) -> str:
         """Return a URL that reads the object."""
+
+
+class OrderStore(Protocol):
+    """The orders at providers on the network, as far as something may come or is kept there."""
+
+    async def keep(self, order: ProviderOrder) -> None:
+        """Store the order, or add its tokens and copies to those of the one that is there."""
+
+    async def end(self, transcription: Transcription) -> None:
+        """Have what is left of the transcription's order looked at now."""
+
+    async def claim_due(self, until: datetime) -> ProviderOrder | None:
+        """Return an order that is due, which nobody else gets before `until`."""
+
+    async def look_again(self, order: ProviderOrder, at: datetime) -> None:
+        """Have the order looked at again at that time."""
+
+    async def try_again(self, order: ProviderOrder, at: datetime) -> None:
+        """Note that copies could not be deleted, and have it tried again at that time."""
+
+    async def close(self, order: ProviderOrder, expires_at: datetime) -> None:
+        """Note that nothing is left to do, unless the order has changed."""
+
+
+class PresentTranscriptions(Protocol):
+    """The transcriptions, as they stand."""
+
+    async def get(self, tenant: Tenant, aggregate_id: str) -> Transcription | None:
+        """Return the transcription, unless deleted."""
+
+
+class AnswerObjects(Protocol):
+    """The object store, where answers wait to be read."""
+
+    async def delete(self, keys: Sequence[str]) -> None:
+        """Delete the objects; those that do not exist are fine."""
 
 
 class ProviderKeys(Protocol):

@@ -79,6 +79,10 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
             available_at=at + timedelta(seconds=after_s),
         )
 
+    def woken(self, at: datetime) -> "Job":
+        """Return the job as it may be claimed from `at` on if it waits in the queue; else as it is."""
+        return msgspec.structs.replace(self, available_at=at) if self.status is JobStatus.QUEUED else self
+
     def ended(self, status: JobStatus) -> "Job":
         """Return the job as completed or failed."""
         return msgspec.structs.replace(self, status=status, worker=None, available_at=None)

@@ -4,6 +4,7 @@
 |---|---|
 | `{project}/{recording}/chunks/{n:06d}.{upload}` | one upload of chunk n (from 1); `upload` is a ULID of its own for every PUT |
 | `{project}/{recording}/manifests/{ulid}` | which uploads a finalize joined (`shared.domain.chunks`) |
+| `{project}/{recording}/answers/{transcription}.json` | what a provider on the network answered, until it is read |
 | `{project}/{recording}/{media}/{name}` | a media file |
 
 No two PUTs of a chunk share a key, so none replaces another. Numbers are padded so that the order of keys is the order of chunks.
@@ -45,6 +46,11 @@ def manifest_prefix(project_id: str, recording_id: str) -> str:
 def manifest_key(project_id: str, recording_id: str, manifest_id: str) -> str:
     """Return the key of the list of uploads that one finalize made."""
     return f"{project_id}/{recording_id}/manifests/{manifest_id}"
+
+
+def answer_key(project_id: str, recording_id: str, transcription_id: str) -> str:
+    """Return the key of what a provider answered to the order of a transcription."""
+    return f"{project_id}/{recording_id}/answers/{transcription_id}.json"
 
 
 def media_prefix(project_id: str, recording_id: str, media_id: str) -> str:

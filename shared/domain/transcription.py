@@ -80,13 +80,17 @@ FOLLOWS: Mapping[TranscriptionStatus, frozenset[TranscriptionStatus]] = {
 class RemoteJob(msgspec.Struct, frozen=True, kw_only=True):
     """An order at a provider on the network, kept before it is placed and again before it is waited on.
 
-    `job_id` is the provider's own, None until it has answered; `failures` counts the exchanges that failed in a row.
+    `job_id` is the provider's own, None until it has answered; `failures` counts the exchanges that failed in a row. Where the
+    result comes to a callback, `asked_at` is when that was last asked for, None again when the provider surely did not take the
+    order, and `answered_at` is when the result had come and was stored.
     """
 
     provider: ProviderName
     placed_at: datetime
     job_id: str | None = None
     failures: int = 0
+    asked_at: datetime | None = None
+    answered_at: datetime | None = None
 
 
 class TranscriptionProgress(msgspec.Struct, frozen=True, kw_only=True):
@@ -144,6 +148,10 @@ class Transcription(msgspec.Struct, frozen=True, kw_only=True, rename={"id": "_i
         if status is not self.status:
             check_move(FOLLOWS, self.id, self.status, status)
         return msgspec.structs.replace(self, version=self.version + 1, updated_at=now(), **fields)
+
+    def answered(self, at: datetime) -> "Transcription":
+        """Return it with its provider's answer come; where nobody holds its job, that may be claimed at once."""
+        return self.changed(remote=self.remote and msgspec.structs.replace(self.remote, answered_at=at), job=self.job.woken(at))
 
 
 class TranscriptionRequest(msgspec.Struct, frozen=True, kw_only=True):

@@ -48,6 +48,9 @@ transcribed_seconds_total = Counter("earwitness_transcribed_seconds_total", "Aud
 transcription_cost_total = Counter(
     "earwitness_transcription_cost_total", "What it cost, in the currency of the prices given.", ["provider", "project_id"]
 )
+provider_copies_total = Counter(
+    "earwitness_provider_copies_total", "Transcripts that providers kept, by what became of them.", ["provider", "outcome"]
+)
 leases_lost_total = Counter("earwitness_leases_lost_total", "Jobs whose lease another worker took.", ["queue"])
 live_streams = Gauge("earwitness_live_streams", "Recordings that are being followed.")
 

@@ -14,9 +14,9 @@ _HARMLESS = frozenset({"object_key", "message_key", "fencing_token", "key_id", "
 SCALARS = (str, int, float, bool, type(None))
 
 # Credentials of our own (contract A5, A20), of HTTP, of URLs and of pre-signed URLs, wherever they stand in a line.
-_MARKS = (b"_live_", b"_test_", b"dtok_", b"up_", b"whsec_", b"earer ", b"asic ", b"@", b"ignature=", b"edential=")
+_MARKS = (b"_live_", b"_test_", b"dtok_", b"up_", b"cbk_", b"whsec_", b"earer ", b"asic ", b"@", b"ignature=", b"edential=")
 _CREDENTIAL = re.compile(
-    rb"(?<![A-Za-z0-9])(?:(?:[sr]k_(?:live|test)_|dtok_|up_)[A-Za-z0-9_-]{12,}|whsec_[A-Za-z0-9+/=_-]{12,})"
+    rb"(?<![A-Za-z0-9])(?:(?:[sr]k_(?:live|test)_|dtok_|up_|cbk_)[A-Za-z0-9_-]{12,}|whsec_[A-Za-z0-9+/=_-]{12,})"
     rb"|(?<=[Bb]earer )[^\s\"\\]+|(?<=[Bb]asic )[A-Za-z0-9+/=]{8,}"
     rb"|(?<=://)[^\s\"\\/@]+(?=@)"
     rb"|(?<=[Ss]ignature=)[^\s\"\\&]+|(?<=[Cc]redential=)[^\s\"\\&]+"

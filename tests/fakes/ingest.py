@@ -18,6 +18,7 @@ from tests.fakes.devices import FakeCommands, FakeDevices, FakeEndUsers
 from tests.fakes.event_log import FakeEventLog
 from tests.fakes.objects import FakeObjects
 from tests.fakes.provider_keys import FakeProviderKeys
+from tests.fakes.provider_orders import FakeProviderOrders
 from tests.fakes.webhook_stores import FakeDeliveries, FakeEndpoints
 
 ADMIN_TOKEN = "admin-token-for-tests"
@@ -217,6 +218,7 @@ def fake_stores():
         answers=FakeAnswers(),
         upload_tokens=FakeUploadTokens(),
         provider_keys=FakeProviderKeys(),
+        provider_orders=FakeProviderOrders(),
         relay=FakeRelay(),
         events=FakeEventLog(),
     )

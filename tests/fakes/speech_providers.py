@@ -2,9 +2,11 @@
 
 import asyncio
 import itertools
+import json
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
+import aiohttp
 from aiohttp import web
 
 KEY = "provider-key-for-tests"
@@ -90,7 +92,11 @@ async def _asked(request):
 
 
 class FakeDeepgram(FakeProvider):
-    """`POST /v1/listen`."""
+    """`POST /v1/listen`; where a callback is asked for, the answer goes there: see `called_back`."""
+
+    def __init__(self):
+        super().__init__()
+        self.orders = []
 
     def routes(self):
         return [("POST", "/v1/listen", self.listen)]
@@ -99,9 +105,25 @@ class FakeDeepgram(FakeProvider):
         return request.headers.get("Authorization") == f"Token {KEY}"
 
     async def listen(self, _request, asked):
-        if "callback" in asked.query:
-            return web.json_response({"request_id": "0b8e7a3c-1d2f-4e5a-9b6c-7d8e9f0a1b2c"})
-        return web.json_response(self.answer(asked.query))
+        if "callback" not in asked.query:
+            return web.json_response(self.answer(asked.query))
+        self.orders.append(asked.query)
+        await self.before_accepting()
+        return web.json_response({"request_id": f"0b8e7a3c-1d2f-4e5a-9b6c-{len(self.orders):012d}"})
+
+    async def before_accepting(self):
+        """What happens while the order is taken, before its id is told; tests set it."""
+
+    async def called_back(self, number=0, body=None, *, method="POST"):
+        """Send the answer of an order, or `body` in its place, to where it was asked for; the status it is met with."""
+        query = self.orders[number]
+        content = json.dumps(self.answer(query)).encode() if body is None else body
+        headers = {"Content-Type": "application/json", "dg-token": "11111111-2222-3333-4444-555555555555"}
+        async with (
+            aiohttp.ClientSession() as session,
+            session.request(method, query["callback"], data=content, headers=headers) as answer,
+        ):
+            return answer.status
 
     def answer(self, query):
         words = [
@@ -136,6 +158,7 @@ class FakeAssemblyAI(FakeProvider):
         self.jobs = {}
         self.numbers = itertools.count(1)
         self.fault = None
+        self.deleted = []
 
     def routes(self):
         return [
@@ -143,6 +166,7 @@ class FakeAssemblyAI(FakeProvider):
             ("POST", "/v2/transcript", self.order),
             ("GET", "/v2/transcript", self.listing),
             ("GET", "/v2/transcript/{job_id}", self.look),
+            ("DELETE", "/v2/transcript/{job_id}", self.delete),
         ]
 
     def authorized(self, request):
@@ -174,6 +198,15 @@ class FakeAssemblyAI(FakeProvider):
             return web.json_response(self._job(job_id, "error") | {"error": self.fault})
         return web.json_response(self._job(job_id, status) | (self._heard(job["asked"]) if status == "completed" else {}))
 
+    async def delete(self, request, _asked):
+        job_id = request.match_info["job_id"]
+        if job_id not in self.jobs:
+            return web.json_response({"error": "Transcript lookup error, transcript id not found"}, status=400)
+        deleted = self._job(job_id, "completed") | {"audio_url": "http://deleted_by_user", "text": "Deleted by user."}
+        del self.jobs[job_id]
+        self.deleted.append(job_id)
+        return web.json_response(deleted)
+
     def _job(self, job_id, status):
         return {"id": job_id, "status": status, "audio_url": self.jobs[job_id]["asked"]["audio_url"]}
 
@@ -195,34 +228,54 @@ class FakeAssemblyAI(FakeProvider):
 
 
 class FakeElevenLabs(FakeProvider):
-    """`POST /v1/speech-to-text` and `GET /v1/speech-to-text/transcripts/{id}`."""
+    """`POST /v1/speech-to-text`, and its transcripts, which it keeps until they are deleted."""
 
     def __init__(self):
         super().__init__()
-        self.waiting = {}
+        self.kept = {}
+        self.deleted = []
+        self.numbers = itertools.count(1)
 
     def routes(self):
+        transcript = "/v1/speech-to-text/transcripts/{transcription_id}"
         return [
             ("POST", "/v1/speech-to-text", self.convert),
-            ("GET", "/v1/speech-to-text/transcripts/{transcription_id}", self.transcript),
+            ("GET", transcript, self.transcript),
+            ("DELETE", transcript, self.delete),
         ]
 
     def authorized(self, request):
         return request.headers.get("xi-api-key") == KEY
 
     async def convert(self, _request, asked):
+        transcription_id = f"tr_{next(self.numbers)}"
         if asked.form.get("webhook") == "true":
-            self.waiting["tr_1"] = (2, asked.form)
-            accepted = {"message": "Request accepted", "request_id": "rq_1", "transcription_id": "tr_1"}
+            self.kept[transcription_id] = (2, asked.form)
+            accepted = {"message": "Request accepted", "request_id": "rq_1", "transcription_id": transcription_id}
             return web.json_response(accepted, status=202)
-        return web.json_response(self.answer(asked.form))
+        self.kept[transcription_id] = (0, asked.form)
+        return web.json_response(self.answer(asked.form) | {"transcription_id": transcription_id})
 
     async def transcript(self, request, _asked):
-        looks, form = self.waiting.get(request.match_info["transcription_id"], (1, None))
-        if looks or form is None:
-            self.waiting[request.match_info["transcription_id"]] = (looks - 1, form)
-            return web.json_response({"detail": {"status": "not_found", "message": "Transcript not found"}}, status=404)
-        return web.json_response(self.answer(form))
+        transcription_id = request.match_info["transcription_id"]
+        looks, form = self.kept.get(transcription_id, (0, None))
+        if form is None:
+            return self._not_found()
+        if looks:
+            self.kept[transcription_id] = (looks - 1, form)
+            return self._not_found()
+        return web.json_response(self.answer(form) | {"transcription_id": transcription_id})
+
+    async def delete(self, request, _asked):
+        transcription_id = request.match_info["transcription_id"]
+        if transcription_id not in self.kept:
+            return self._not_found()
+        del self.kept[transcription_id]
+        self.deleted.append(transcription_id)
+        return web.json_response({"message": "Delete completed successfully."})
+
+    def _not_found(self):
+        return web.json_response({"detail": {"status": "not_found", "message": "Transcript not found"}}, status=404)
 
     def answer(self, form):
         words = []

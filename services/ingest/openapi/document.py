@@ -32,6 +32,7 @@ _TAGS = {
     "Configuration": "Settings by level; the most specific wins.",
     "Webhooks": "Where a project hears of its events, and what was sent.",
     "Admin": "What the operator does.",
+    "Providers": "Where speech providers on the network send what the operator's transcriber ordered; no customer calls it.",
     "Operations": "Health, counts and this document; no credential.",
 }
 

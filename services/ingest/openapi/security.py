@@ -10,6 +10,9 @@ from shared.domain.caller import CredentialKind
 SIGNED_URL = "signed_url"
 """What a route without a guard says as its `credential` when its URL is one."""
 
+CALLBACK_TOKEN = "callback_token"
+"""What it says when the last part of its path is one: OpenAPI knows no scheme for that, so `x-credentials` alone tells."""
+
 _KEYS = (CredentialKind.SECRET_KEY, CredentialKind.RESTRICTED_KEY)
 
 SCHEMES: dict[str, Any] = {
@@ -49,7 +52,7 @@ def security_of(handler: HTTPRouteHandler) -> dict[str, Any]:
         return {"security": [{"admin_token": []}], "x-credentials": ["admin_token"]}
     if handler.opt.get("credential") == SIGNED_URL:
         return {"security": [{SIGNED_URL: []}], "x-credentials": [SIGNED_URL]}
-    return {"security": [], "x-credentials": []}
+    return {"security": [], "x-credentials": [CALLBACK_TOKEN] if handler.opt.get("credential") == CALLBACK_TOKEN else []}
 
 
 def _guarded(guard: Requires, *, operator: bool) -> dict[str, Any]:

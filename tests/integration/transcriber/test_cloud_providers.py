@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from services.transcriber.cloud_ports import AudioSource, Placed, ProviderUnavailable, SpeechOrder
+from services.transcriber.cloud_ports import AudioSource, Heard, Placed, ProviderUnavailable, SpeechOrder
 from services.transcriber.providers.cloud.assemblyai import AssemblyAI
 from services.transcriber.providers.cloud.deepgram import Deepgram
 from services.transcriber.providers.cloud.elevenlabs import ElevenLabs
@@ -55,8 +55,8 @@ class Scene:
         """Place the order and ask until it is done, as the queue would."""
         outcome = await self.provider.place(order)
         for _ in range(10):
-            if isinstance(outcome, Transcript):
-                return outcome
+            if isinstance(outcome, Transcript | Heard):
+                return outcome.transcript if isinstance(outcome, Heard) else outcome
             outcome = (await self.provider.collect(order, outcome.job_id)) or outcome
         raise AssertionError("the job does not end")
 

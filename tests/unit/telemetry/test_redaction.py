@@ -61,6 +61,7 @@ def test_secrets_are_found_at_any_depth():
         (b"key=rk_test_0123456789abcdef;", b"key=[redacted];"),
         (b"/v1/chunks/up_0123456789abcdef/7", b"/v1/chunks/[redacted]/7"),
         (b"dtok_0123456789abcdef", b"[redacted]"),
+        (b"/v1/provider-callbacks/deepgram/cbk_0123456789abcdef", b"/v1/provider-callbacks/deepgram/[redacted]"),
         (b"whsec_MDEyMzQ1Njc4OWFi", b"[redacted]"),
         (b"Authorization: Bearer abc.def", b"Authorization: Bearer [redacted]"),
         (b"basic dXNlcjpwYXNz", b"basic [redacted]"),

@@ -18,6 +18,8 @@ from shared.domain.transcription import ProviderName
 BASE_URL = "https://api.assemblyai.com"
 UPLOADED = "upload:"
 _RECENT = 200  # the most that one page of the listing holds
+_GONE = frozenset({404})
+_NOT_FOUND = "not found"  # what a 400 says of a job that is not there
 _NOTHING_SAID = "no spoken audio"  # what language detection answers for silence
 
 
@@ -60,6 +62,7 @@ class AssemblyAI:
     """The provider `assemblyai`."""
 
     name = ProviderName.ASSEMBLYAI
+    calls_back = False
 
     def __init__(self, http: ProviderHttp, *, model: str = "best") -> None:
         self._http, self._model = http, model
@@ -90,6 +93,18 @@ class AssemblyAI:
     def read(self, body: bytes, order: SpeechOrder) -> Transcript:
         """Return the transcript in a completed job."""
         return _transcript(self._http.read(body, Job), order)
+
+    def keeps(self, job_id: str) -> bool:
+        """Say whether it is a job: its audio goes with it, an upload that nothing was ordered of by itself."""
+        return not job_id.startswith(UPLOADED)
+
+    async def forget(self, api_key: str, job_id: str) -> None:
+        """Delete the job: its text, and the audio that was uploaded for it."""
+        try:
+            await self._http.exchange("DELETE", f"/v2/transcript/{job_id}", headers={"Authorization": api_key}, absent=_GONE)
+        except PermanentFailure as failure:
+            if _NOT_FOUND not in failure.message:
+                raise
 
     async def _order(self, order: SpeechOrder, audio_url: str) -> Placed:
         wanted: dict[str, Any] = {"audio_url": audio_url, "speech_model": self._model, "punctuate": True, "format_text": True}

@@ -1,15 +1,17 @@
 """Deepgram, pre-recorded audio: `POST /v1/listen` of its API reference.
 
-It answers in the same exchange, or, where a callback is given, at once with a request id and later to the callback.
+It answers in the same exchange, or, where a callback is given, at once with a request id and later to the callback: with what it
+would have answered, or with an error. It keeps neither audio nor transcripts.
 """
 
 from typing import Any
 
 import msgspec
 
-from services.transcriber.cloud_ports import Placed, SpeechOrder
-from services.transcriber.providers.cloud.http import ProviderHttp
+from services.transcriber.cloud_ports import Heard, Placed, SpeechOrder
+from services.transcriber.providers.cloud.http import ProviderHttp, reason_said
 from services.transcriber.providers.cloud.spoken import Speakers, is_spaced, spoken_transcript
+from shared.domain.errors import PermanentFailure
 from shared.domain.transcript import Transcript, Word
 from shared.domain.transcription import ProviderName
 
@@ -61,6 +63,14 @@ class Answer(msgspec.Struct):
     results: Results
 
 
+class Fault(msgspec.Struct):
+    """What comes to a callback in place of an answer, in the older of its two forms or the newer."""
+
+    err_msg: str | None = None
+    message: str | None = None
+    details: str | None = None
+
+
 class Accepted(msgspec.Struct):
     """The answer to a request whose result goes to a callback."""
 
@@ -71,18 +81,19 @@ class Deepgram:
     """The provider `deepgram`."""
 
     name = ProviderName.DEEPGRAM
+    calls_back = True
 
     def __init__(self, http: ProviderHttp, *, model: str = "nova-2") -> None:
         self._http, self._model = http, model
 
-    async def place(self, order: SpeechOrder) -> Placed | Transcript:
+    async def place(self, order: SpeechOrder) -> Placed | Heard:
         """Send the audio; the answer is the transcript, or with a callback the request's id."""
         request = self._request(order)
         if order.callback_url is not None:
             accepted = await self._http.ask("POST", "/v1/listen", Accepted, **request)
             return Placed(accepted.request_id)
         body = await self._http.exchange("POST", "/v1/listen", patience_s=PATIENCE_S, **request)
-        return self.read(body, order)
+        return Heard(self.read(body, order))
 
     async def collect(self, _order: SpeechOrder, _job_id: str) -> None:
         """Wait: a result that was ordered with a callback comes by itself."""
@@ -94,6 +105,9 @@ class Deepgram:
 
     def read(self, body: bytes, order: SpeechOrder) -> Transcript:
         """Return the transcript in an answer; with several channels each is a speaker."""
+        fault = self._http.read(body, Fault)
+        if said := fault.err_msg or fault.message:
+            raise PermanentFailure(reason_said(f"{said} {fault.details or ''}"), f"deepgram: {said[:200]}")
         answer = self._http.read(body, Answer)
         language = order.language or next(
             (item.detected_language for item in answer.results.channels if item.detected_language), None
@@ -102,6 +116,13 @@ class Deepgram:
         return spoken_transcript(
             words, language=language, duration_ms=round(answer.metadata.duration * 1000) or order.duration_ms
         )
+
+    def keeps(self, _job_id: str) -> bool:
+        """Say no: a transcript that was answered is gone there."""
+        return False
+
+    async def forget(self, _api_key: str, _job_id: str) -> None:
+        """Do nothing, for there is nothing."""
 
     def _request(self, order: SpeechOrder) -> dict[str, Any]:
         params: dict[str, str | list[str]] = {

@@ -1,7 +1,7 @@
 """ElevenLabs Scribe: `POST /v1/speech-to-text` of its API reference.
 
-It answers in the same exchange. An account that has a webhook of its own may be asked to answer at once with the transcription's
-id instead (`asynchronous`), by which the transcript is then collected.
+It answers in the same exchange, and keeps the transcript under an id by which it can be had again. An account that has a webhook
+of its own may be asked to answer at once with that id alone (`asynchronous`), by which the transcript is then collected.
 """
 
 import math
@@ -10,7 +10,7 @@ from typing import Any
 import aiohttp
 import msgspec
 
-from services.transcriber.cloud_ports import Placed, ProviderUnavailable, SpeechOrder
+from services.transcriber.cloud_ports import Heard, Placed, ProviderUnavailable, SpeechOrder
 from services.transcriber.providers.cloud.http import ProviderHttp
 from services.transcriber.providers.cloud.spoken import Speakers, spoken_transcript
 from shared.domain.transcript import Transcript, Word
@@ -19,6 +19,7 @@ from shared.domain.transcription import ProviderName
 BASE_URL = "https://api.elevenlabs.io"
 PATIENCE_S = 1800.0
 _PATH = "/v1/speech-to-text"
+_ABSENT = frozenset({404})
 
 
 class HeardWord(msgspec.Struct):
@@ -38,12 +39,11 @@ class Answer(msgspec.Struct):
 
     language_code: str
     words: list[HeardWord]
-    transcription_id: str | None = None
     audio_duration_secs: float | None = None
 
 
 class Accepted(msgspec.Struct):
-    """The answer to a request that is worked on later."""
+    """Under which id the transcript is kept, or will be when the request is worked on later."""
 
     transcription_id: str | None = None
 
@@ -52,15 +52,17 @@ class ElevenLabs:
     """The provider `elevenlabs`."""
 
     name = ProviderName.ELEVENLABS
+    calls_back = False
 
     def __init__(self, http: ProviderHttp, *, model: str = "scribe_v1", asynchronous: bool = False) -> None:
         self._http, self._model, self._asynchronous = http, model, asynchronous
 
-    async def place(self, order: SpeechOrder) -> Placed | Transcript:
+    async def place(self, order: SpeechOrder) -> Placed | Heard:
         """Send the audio; the answer is the transcript, or when asynchronous the transcription's id."""
         request: dict[str, Any] = {"headers": _key(order), "data": self._form(order)}
         if not self._asynchronous:
-            return self.read(await self._http.exchange("POST", _PATH, patience_s=PATIENCE_S, **request), order)
+            body = await self._http.exchange("POST", _PATH, patience_s=PATIENCE_S, **request)
+            return Heard(self.read(body, order), self._http.read(body, Accepted).transcription_id)
         accepted = await self._http.ask("POST", _PATH, Accepted, **request)
         if accepted.transcription_id is None:
             raise ProviderUnavailable("elevenlabs took the order without an id: is a webhook configured in the account?")
@@ -68,7 +70,7 @@ class ElevenLabs:
 
     async def collect(self, order: SpeechOrder, job_id: str) -> Transcript | None:
         """Return the transcript once it is there."""
-        body = await self._http.exchange("GET", f"{_PATH}/transcripts/{job_id}", headers=_key(order), absent=frozenset({404}))
+        body = await self._http.exchange("GET", f"{_PATH}/transcripts/{job_id}", headers=_key(order), absent=_ABSENT)
         return self.read(body, order) if body else None
 
     async def recover(self, _order: SpeechOrder) -> None:
@@ -81,6 +83,14 @@ class ElevenLabs:
         seconds = answer.audio_duration_secs
         duration_ms = order.duration_ms if seconds is None else round(seconds * 1000)
         return spoken_transcript(_words(answer.words, order), language=answer.language_code, duration_ms=duration_ms)
+
+    def keeps(self, _job_id: str) -> bool:
+        """Say yes: every transcript is kept."""
+        return True
+
+    async def forget(self, api_key: str, job_id: str) -> None:
+        """Delete the transcript."""
+        await self._http.exchange("DELETE", f"{_PATH}/transcripts/{job_id}", headers={"xi-api-key": api_key}, absent=_ABSENT)
 
     def _form(self, order: SpeechOrder) -> aiohttp.FormData:
         form = aiohttp.FormData(default_to_multipart=True)

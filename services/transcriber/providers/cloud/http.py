@@ -21,6 +21,7 @@ _KEY_REFUSED = frozenset({401, 403})
 _OUT_OF_CREDIT = 402
 _WRONG_MEDIA = 415
 _SERVER = 500
+_OF_A_PROXY = frozenset({502, 504})  # something in between gave up; what stands behind may go on
 
 T = TypeVar("T")
 
@@ -60,19 +61,20 @@ class ProviderHttp:
         absent: frozenset[int] = frozenset(),
         **options: Any,  # noqa: ANN401 - as above
     ) -> bytes:
-        """Return the body of a successful answer in JSON, empty for a status in `absent`; else raises what was said."""
+        """Return a successful answer's body (JSON or empty), for a status in `absent` an empty one; else raises what was said."""
         if patience_s is not None:
             options["timeout"] = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_S, sock_read=patience_s)
         try:
             async with self._open().request(method, self._base + path, allow_redirects=False, **options) as answer:
                 body = await _whole(answer)
         except (aiohttp.ClientError, TimeoutError, ConnectionError) as error:
-            raise ProviderUnavailable(f"{self.name} did not answer: {type(error).__name__}") from error
+            unreached = isinstance(error, aiohttp.ClientConnectorError)
+            raise ProviderUnavailable(f"{self.name} did not answer: {type(error).__name__}", untaken=unreached) from error
         if answer.status in absent:
             return b""
         if answer.status not in _OK:
             raise self._refusal(answer.status, answer.headers, body)
-        if "json" not in answer.headers.get("Content-Type", ""):
+        if body and "json" not in answer.headers.get("Content-Type", ""):
             raise ProviderUnavailable(f"{self.name} answered {answer.headers.get('Content-Type', 'nothing')[:80]}, not JSON")
         return body
 
@@ -84,7 +86,8 @@ class ProviderHttp:
     def _refusal(self, status: int, headers: Mapping[str, str], body: bytes) -> Exception:
         said = f"{self.name} answered {status}: {_message(body)}"
         if status >= _SERVER or status in _BUSY or status not in range(400, 500):
-            return ProviderUnavailable(said, retry_after_s=_retry_after_s(headers.get("Retry-After", "")))
+            wait_s = _retry_after_s(headers.get("Retry-After", ""))
+            return ProviderUnavailable(said, retry_after_s=wait_s, untaken=status not in _OF_A_PROXY)
         return PermanentFailure(_reason(status, body), said)
 
 

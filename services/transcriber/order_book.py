@@ -1,0 +1,108 @@
+"""Orders at providers on the network as they are written down: how they are made, who may answer them, what is kept of them."""
+
+import asyncio
+import contextlib
+import hashlib
+import tempfile
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from pathlib import Path
+
+import msgspec
+
+from services.transcriber.cloud_ports import AudioSource, CloudProvider, SpeechOrder
+from services.transcriber.ports import AudioLocator, OrderStore
+from services.transcriber.source_audio import fetch
+from shared.domain.clock import now
+from shared.domain.errors import TransientFailure
+from shared.domain.media import Media
+from shared.domain.provider_order import new_callback_token, provider_order
+from shared.domain.recording import Recording
+from shared.domain.transcription import Transcription
+
+_PIECE_BYTES = 1024 * 1024
+_FIRST_LOOK = timedelta(minutes=1)
+
+
+class OrderBook:
+    """Writes orders.
+
+    `callback_url` is the base of the URLs to which providers send their answers, None where they cannot. `fetch_s`: for how long
+    the URL holds by which a provider fetches the audio; None gives it the bytes.
+    """
+
+    def __init__(
+        self, orders: OrderStore, store: AudioLocator, spool: Path, *, callback_url: str | None = None, fetch_s: int | None = None
+    ) -> None:
+        self._orders, self._store, self._spool = orders, store, spool
+        self._callback_url, self._fetch_s = callback_url and callback_url.rstrip("/"), fetch_s
+
+    @contextlib.asynccontextmanager
+    async def written(
+        self, transcription: Transcription, recording: Recording, key: str, *, with_audio: bool
+    ) -> AsyncIterator[SpeechOrder]:
+        """Yield the order of a transcription; the audio's bytes are fetched only where they are to be sent."""
+        options, audio = transcription.options, recording.audio
+        assert audio is not None, "whoever writes an order has found its audio"
+        with tempfile.TemporaryDirectory(dir=self._spool, prefix=f"{transcription.id}-") as folder:
+            source = self._source(transcription, audio, Path(folder) / "audio")
+            if with_audio and source.url is None:
+                await fetch(self._store, audio, Path(folder) / "audio")
+            yield SpeechOrder(
+                reference=transcription.id,
+                api_key=key,
+                audio=source,
+                duration_ms=recording.duration_ms or 0,
+                language=transcription.requested_language,
+                diarization=transcription.diarization,
+                num_speakers=options.num_speakers,
+                multichannel=options.multichannel,
+                vocabulary=options.vocabulary,
+            )
+
+    async def answerable(self, transcription: Transcription, provider: CloudProvider, order: SpeechOrder) -> SpeechOrder:
+        """Return the order with a URL of its own for the answer, where the provider sends it to one.
+
+        The token in the URL is kept, as its hash, before anybody is told of it.
+        """
+        if self._callback_url is None or not provider.calls_back:
+            return order
+        token = new_callback_token()
+        hashed = hashlib.sha256(token.encode()).hexdigest()
+        await self._orders.keep(provider_order(transcription, now() + _FIRST_LOOK, tokens=(hashed,)))
+        url = f"{self._callback_url}/v1/provider-callbacks/{provider.name}/{token}"
+        return msgspec.structs.replace(order, callback_url=url)
+
+    async def answer(self, transcription: Transcription) -> bytes:
+        """Return what the provider sent to the order's URL."""
+        with tempfile.TemporaryDirectory(dir=self._spool, prefix=f"{transcription.id}-") as folder:
+            path = Path(folder) / "answer"
+            await self._store.download(provider_order(transcription, now()).answer_key, path)
+            return await asyncio.to_thread(path.read_bytes)
+
+    async def note(self, transcription: Transcription, provider: CloudProvider, job_id: str) -> None:
+        """Note what the provider keeps from now on, so that it is deleted whatever becomes of the transcription."""
+        if provider.keeps(job_id):
+            await self._orders.keep(provider_order(transcription, now() + _FIRST_LOOK, copies=(job_id,)))
+
+    async def end(self, transcription: Transcription) -> None:
+        """Have what is left of the order deleted now; what is not told here is found within minutes."""
+        with contextlib.suppress(TransientFailure):
+            await self._orders.end(transcription)
+
+    def _source(self, transcription: Transcription, audio: Media, path: Path) -> AudioSource:
+        filename = transcription.id + Path(audio.object_key).suffix
+        url = None if self._fetch_s is None else self._store.presigned_get(audio.object_key, self._fetch_s, filename=filename)
+        return AudioSource(
+            content_type=audio.content_type,
+            filename=filename,
+            size_bytes=audio.file_size_bytes or 0,
+            open=lambda: _pieces(path),
+            url=url,
+        )
+
+
+async def _pieces(path: Path) -> AsyncIterator[bytes]:
+    with path.open("rb") as file:  # from the page cache: it was just written
+        while piece := file.read(_PIECE_BYTES):
+            yield piece

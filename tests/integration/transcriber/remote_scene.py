@@ -1,0 +1,164 @@
+"""Workers of what is transcribed elsewhere: a real MongoDB, providers as fake servers, a store of one file or a real one."""
+
+import asyncio
+
+from services.transcriber.cloud_settings import CloudSettings
+from services.transcriber.failover import FailOver
+from services.transcriber.forget_orders import ForgetOrders
+from services.transcriber.job_rules import TranscriptionJobRules
+from services.transcriber.keyring import Keyring
+from services.transcriber.order_book import OrderBook
+from services.transcriber.providers.cloud.factory import clouds
+from services.transcriber.remote_rules import RemoteRules
+from services.transcriber.store_result import StoreResult
+from services.transcriber.transcribe_remotely import TranscribeRemotely
+from shared.domain.clock import now
+from shared.domain.config.forms import ProcessingConfig
+from shared.domain.ids import new_id
+from shared.domain.job import Lane
+from shared.domain.media import Media, MediaStatus, MediaType
+from shared.domain.recording import Recording, RecordingStatus
+from shared.domain.tenant import Mode
+from shared.domain.transcription import TranscriptionRequest, queued_transcription
+from shared.messaging.relay import Relay
+from shared.storage.events import Events
+from shared.storage.provider_keys import ProviderKeys
+from shared.storage.provider_orders import ProviderOrders
+from shared.storage.recordings import Recordings
+from shared.storage.transcriptions import Transcriptions
+from shared.storage.transcripts import Transcripts
+from shared.workers.job_runner import JobLimits, JobRunner
+from shared.workers.leases import Leases
+from tests.fakes.sealing import a_sealing
+from tests.fakes.speech_providers import KEY
+
+AUDIO = b"OggS" + bytes(1000)
+SAID = "Hello, who speaks? Good morning."
+
+
+class Silent:
+    async def publish(self, events):
+        pass
+
+
+class OneFile:
+    """The object store, holding one file; it counts its readers."""
+
+    def __init__(self):
+        self.downloads = 0
+
+    async def download(self, _key, path, *, etag=None):
+        self.downloads += 1
+        path.write_bytes(AUDIO)
+
+    async def delete(self, _keys):
+        pass
+
+    def presigned_get(self, key, _expires_s, *, filename=None):
+        return f"https://store.example/{key}?response-content-disposition={filename}"
+
+
+class Scene:
+    """A worker with its stores; `another` is a second one on the same stores, as after a crash."""
+
+    def __init__(self, mongo, spool, servers, **given):
+        store, callback_url, fetch_s = (given.pop(name, None) for name in ("store", "callback_url", "fetch_s"))
+        keep_copies, rules = given.pop("keep_copies", False), given
+        self.mongo, self.spool, self.servers = mongo, spool, servers
+        self.recordings, self.transcriptions, self.transcripts = Recordings(mongo), Transcriptions(mongo), Transcripts(mongo)
+        self.relay = Relay((self.recordings, self.transcriptions), Events(mongo), Silent(), self.recordings)
+        self.leases = Leases(self.transcriptions, self.relay, TranscriptionJobRules(), lane=Lane.ELSEWHERE)
+        self.keys, self.files, self.orders = ProviderKeys(mongo, a_sealing()), store or OneFile(), ProviderOrders(mongo)
+        urls = {f"{name}_url": server.url for name, server in servers.items()}
+        deepgram_key = KEY if callback_url else None
+        keys = {"assemblyai_api_key": KEY, "elevenlabs_api_key": KEY, "deepgram_api_key": deepgram_key}
+        self.settings = CloudSettings(**keys, **urls)
+        self.clouds, self.config = clouds(self.settings), ProcessingConfig()
+        results = StoreResult(self.transcripts, self.leases, {})
+        defaults = {"first_pause_s": 0.0, "longest_pause_s": 0.01, "most_failures": 4}
+        keyring = Keyring(self.keys, self.settings.keys())
+        self.transcribe = TranscribeRemotely(
+            recordings=self.recordings,
+            book=OrderBook(self.orders, self.files, spool, callback_url=callback_url, fetch_s=fetch_s),
+            results=results,
+            claims=self.leases,
+            failover=FailOver(self, self.leases, self.leases),
+            providers=self.clouds.providers,
+            keys=keyring,
+            rules=RemoteRules(**(defaults | rules)),
+        )
+        self.forget = ForgetOrders(
+            orders=self.orders,
+            transcriptions=self.transcriptions,
+            objects=self.files,
+            providers=self.clouds.providers,
+            keys=keyring,
+            keep_copies=keep_copies,
+        )
+
+    async def ready(self):
+        """Make the indexes."""
+        for collection in (self.recordings, self.transcriptions, self.keys, self.orders):
+            await collection.ensure_indexes()
+        return self
+
+    async def order_of(self, transcription):
+        """The row of the transcription's order, as MongoDB has it."""
+        return await self.mongo.database["provider_orders"].find_one({"transcription_id": transcription.id})
+
+    async def queued(self, provider, *, project_id=None):
+        at = now()
+        media = Media(
+            id=new_id("med"),
+            type=MediaType.AUDIO,
+            content_type="audio/ogg",
+            object_key="k.ogg",
+            status=MediaStatus.UPLOADED,
+            file_size_bytes=len(AUDIO),
+            created_at=at,
+        )
+        recording = await self.recordings.add(
+            Recording(
+                id=new_id("rec"),
+                project_id=project_id or new_id("proj"),
+                mode=Mode.LIVE,
+                status=RecordingStatus.UPLOADED,
+                media=(media,),
+                duration_ms=5500,
+                created_at=at,
+                updated_at=at,
+            )
+        )
+        queued = queued_transcription(new_id("txn"), recording, TranscriptionRequest(provider=provider))
+        return await self.transcriptions.add(queued)
+
+    async def processing(self, _tenant):
+        return self.config
+
+    async def step(self):
+        """Claim the job and do one step of it."""
+        claimed = None
+        async with asyncio.timeout(10):
+            while claimed is None:
+                claimed = await self.leases.claim("worker", 30)
+        await self.transcribe(claimed)
+        return await self.present(claimed)
+
+    async def present(self, transcription):
+        return await self.transcriptions.get(transcription.tenant, transcription.id)
+
+    async def ended(self, transcription):
+        """Run a worker until the transcription has ended."""
+        runner = JobRunner(self.leases, self.transcribe, name="transcribe", worker="w", limits=JobLimits(slots=1, poll_s=0.01))
+        running = asyncio.create_task(runner.run())
+        try:
+            async with asyncio.timeout(20):
+                while (present := await self.present(transcription)).active:
+                    await asyncio.sleep(0.01)
+        finally:
+            await runner.stop(1)
+            running.cancel()
+        return present
+
+    async def text(self, transcription):
+        return (await self.transcripts.get(transcription.tenant, transcription.id)).text

@@ -1,0 +1,174 @@
+"""What providers keep of transcriptions is deleted there, however they ended; no transcription pays for it."""
+
+from datetime import timedelta
+
+import pytest
+from prometheus_client import REGISTRY
+from structlog.testing import capture_logs
+
+from shared.domain.clock import now
+from shared.domain.config.forms import ProcessingConfig
+from shared.domain.job import JobStatus
+from shared.domain.transcription import ProviderName, TranscriptionStatus
+from shared.storage.mongo import Mongo
+from tests.fakes.speech_providers import FakeAssemblyAI, FakeDeepgram, FakeElevenLabs, status
+from tests.integration.transcriber.remote_scene import SAID, Scene
+
+ASSEMBLYAI, ELEVENLABS = ProviderName.ASSEMBLYAI, ProviderName.ELEVENLABS
+
+
+@pytest.fixture
+async def servers():
+    async with (
+        FakeDeepgram().running() as deepgram,
+        FakeAssemblyAI().running() as assemblyai,
+        FakeElevenLabs().running() as eleven,
+    ):
+        yield {"deepgram": deepgram, "assemblyai": assemblyai, "elevenlabs": eleven}
+
+
+@pytest.fixture
+async def workers(mongo_settings, tmp_path, servers):
+    mongo, made = Mongo(mongo_settings), []
+
+    def worker(**rules):
+        made.append(Scene(mongo, tmp_path, servers, **rules))
+        return made[-1]
+
+    await worker().ready()
+    yield worker
+    for scene in made:
+        await scene.clouds.close()
+    mongo.close()
+
+
+def counted(provider, outcome):
+    labels = {"provider": provider, "outcome": outcome}
+    return REGISTRY.get_sample_value("earwitness_provider_copies_total", labels) or 0.0
+
+
+async def due_now(worker):
+    """What is looked at later is looked at now, as if the time had passed."""
+    past = now() - timedelta(seconds=1)
+    await worker.mongo.database["provider_orders"].update_many({"due_at": {"$type": "date"}}, {"$set": {"due_at": past}})
+
+
+@pytest.mark.parametrize("provider", [ASSEMBLYAI, ELEVENLABS])
+async def test_a_copy_is_deleted_once_the_transcript_is_stored_and_not_before(workers, servers, provider):
+    worker = workers()
+    transcription = await worker.queued(provider)
+    before = counted(provider, "deleted")
+    if provider is ASSEMBLYAI:
+        await worker.step()
+        await worker.step()
+        await due_now(worker)
+        await worker.forget()
+        assert servers[provider].deleted == []
+    done = await worker.ended(transcription)
+    await worker.forget()
+    assert len(servers[provider].deleted) == 1
+    assert counted(provider, "deleted") == before + 1
+    assert (done.status, await worker.text(done)) == (TranscriptionStatus.COMPLETED, SAID)
+    assert (await worker.order_of(transcription))["due_at"] is None
+    await worker.forget()
+    assert [asked.method for asked in servers[provider].asked].count("DELETE") == 1
+
+
+@pytest.mark.parametrize("end", ["cancelled", "deleted", "removed for good", "failed over"])
+async def test_a_copy_is_deleted_however_the_transcription_ended(workers, servers, end):
+    worker = workers()
+    transcription = await worker.queued(ASSEMBLYAI)
+    await worker.step()
+    present = await worker.step()
+    (job_id,) = servers["assemblyai"].jobs
+    if end == "cancelled":
+        over = present.changed(status=TranscriptionStatus.FAILED, active=False, job=present.job.ended(JobStatus.FAILED))
+        await worker.transcriptions.save(present, over)
+    elif end == "failed over":
+        worker.config = ProcessingConfig(failover_providers=(ELEVENLABS,))
+        servers["assemblyai"].troubles = [status(500)] * 4
+        done = await worker.ended(transcription)
+        assert done.provider is ELEVENLABS
+    else:
+        await worker.transcriptions.delete_of(transcription.tenant, transcription.recording_id)
+        if end == "removed for good":
+            await worker.mongo.database["transcriptions"].delete_many({})
+    await due_now(worker)
+    await worker.forget()
+    assert servers["assemblyai"].deleted == [job_id]
+
+
+async def test_an_answer_that_was_lost_after_it_came_is_fetched_again_and_not_paid_for_again(workers, servers):
+    first, second = workers(), workers()
+    transcription = await first.queued(ELEVENLABS)
+
+    async def killed(*_):
+        raise KeyboardInterrupt
+
+    claimed = await first.leases.claim("one that dies", 0.05)
+    first.transcribe._results.store = killed
+    with pytest.raises(KeyboardInterrupt):
+        await first.transcribe(claimed)
+    done = await second.ended(transcription)
+    assert await second.text(done) == SAID
+    assert [asked.method for asked in servers["elevenlabs"].asked] == ["POST", "GET"]
+    await second.forget()
+    assert servers["elevenlabs"].deleted == ["tr_1"]
+
+
+async def test_what_is_gone_already_is_no_failure(workers, servers):
+    worker = workers()
+    transcription = await worker.queued(ASSEMBLYAI)
+    await worker.ended(transcription)
+    servers["assemblyai"].jobs.clear()
+    await worker.forget()
+    assert (await worker.order_of(transcription))["due_at"] is None
+
+
+@pytest.mark.parametrize("code", [500, 429, 401])
+async def test_a_provider_that_does_not_delete_is_asked_again_a_bounded_number_of_times_and_then_named(workers, servers, code):
+    worker = workers()
+    transcription = await worker.queued(ASSEMBLYAI)
+    done = await worker.ended(transcription)
+    (job_id,) = servers["assemblyai"].jobs
+    servers["assemblyai"].troubles = [status(code)] * 100
+    before = [counted(ASSEMBLYAI, outcome) for outcome in ("failed", "left")]
+    with capture_logs() as lines:
+        for tries in range(1, 8):
+            await worker.forget()
+            kept = await worker.order_of(transcription)
+            assert (kept["tries"], kept["copies"]) == (tries, [job_id])
+            assert kept["due_at"] > now() + timedelta(seconds=20)
+            await worker.forget()
+            assert (await worker.order_of(transcription))["tries"] == tries  # not before its time
+            await due_now(worker)
+        await worker.forget()
+        await due_now(worker)
+        await worker.forget()
+    assert [counted(ASSEMBLYAI, outcome) for outcome in ("failed", "left")] == [before[0] + 8, before[1] + 1]
+    (named,) = [line for line in lines if line["event"] == "provider.copy_left"]
+    assert (named["copies"], named["id"]) == ((job_id,), transcription.id)
+    present = await worker.present(transcription)
+    assert (present.status, present.version) == (TranscriptionStatus.COMPLETED, done.version)
+
+
+async def test_copies_are_kept_where_the_installation_says_so(workers, servers):
+    worker = workers(keep_copies=True)
+    transcription = await worker.queued(ELEVENLABS)
+    await worker.ended(transcription)
+    await worker.forget()
+    assert servers["elevenlabs"].deleted == []
+    assert (await worker.order_of(transcription))["due_at"] is None
+
+
+async def test_a_transcript_is_deleted_with_the_key_that_it_was_made_with_being_the_projects_own(workers, servers):
+    worker = workers()
+    transcription = await worker.queued(ELEVENLABS)
+    await worker.ended(transcription)
+    await worker.keys.put(transcription.tenant, ELEVENLABS, "another account's")
+    await worker.forget()
+    assert servers["elevenlabs"].deleted == []
+    await worker.keys.remove(transcription.tenant, ELEVENLABS)
+    await due_now(worker)
+    await worker.forget()
+    assert servers["elevenlabs"].deleted == ["tr_1"]
