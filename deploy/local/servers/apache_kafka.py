@@ -1,8 +1,8 @@
 """Apache Kafka: one node in KRaft mode, from its Maven artifacts."""
 
-import os
 import shutil
 import subprocess
+import threading
 from pathlib import Path
 
 from deploy.local.servers.cache import CACHE, fetch, need
@@ -36,13 +36,8 @@ auto.create.topics.enable=false
 
 
 def libraries() -> Path:
-    """Return the folder of Kafka's jars, fetched on first use."""
-    folder = CACHE / f"kafka-{VERSION}"
-    need(["java"] if folder.is_dir() else ["java", "mvn"], purpose="Apache Kafka (BROKER=kafka)", default="BROKER=memory")
-    if not folder.is_dir():
-        maven = ["mvn", "-B", "-q", "-f", str(_POM), _COPY, "-DincludeScope=runtime", "-DoutputDirectory={folder}"]
-        fetch(maven, folder, environment=dict(os.environ), cwd=_POM.parent)
-    return folder
+    """Return the folder of Kafka's jars."""
+    return CACHE / f"kafka-{VERSION}"
 
 
 class KafkaServer(Server):
@@ -59,6 +54,15 @@ class KafkaServer(Server):
     def servers(self) -> str:
         """What clients bootstrap from."""
         return f"{HOST}:{self.port}"
+
+    def prepare(self, given_up: threading.Event) -> None:
+        """Fetch the jars on first use."""
+        folder = libraries()
+        needed = ["java"] if folder.is_dir() else ["java", "mvn"]
+        need(needed, purpose="Apache Kafka (BROKER=kafka)", default="BROKER=memory")
+        if not folder.is_dir():
+            maven = ["mvn", "-B", "-q", "-f", str(_POM), _COPY, "-DincludeScope=runtime", "-DoutputDirectory={folder}"]
+            fetch(maven, folder, {}, given_up)
 
     def command(self) -> list[str]:
         """Return the broker; a new data folder is formatted first."""

@@ -1,6 +1,7 @@
 """MinIO: the S3 server, built from its Go module."""
 
-import os
+import threading
+from pathlib import Path
 
 from deploy.local.servers.cache import CACHE, fetch, need
 from deploy.local.servers.ports import HOST
@@ -10,14 +11,9 @@ MODULE = "github.com/minio/minio"
 VERSION = "v0.0.0-20260212201848-7aac2a2c5b7c"  # what @latest was when this was written
 
 
-def minio() -> str:
-    """Return the program's path, built on first use: some minutes."""
-    folder = CACHE / f"minio-{VERSION.rsplit('-', 1)[-1]}"
-    if not folder.is_dir():
-        need(["go"], purpose="MinIO (S3=minio)", default="S3=seaweedfs")
-        environment = {**os.environ, "GOBIN": "{folder}", "CGO_ENABLED": "0", "GOFLAGS": "-buildvcs=false"}
-        fetch(["go", "install", f"{MODULE}@{VERSION}"], folder, environment=environment, cwd=folder.parent)
-    return str(folder / "minio")
+def minio() -> Path:
+    """Return where the program is, once it is built."""
+    return CACHE / f"minio-{VERSION.rsplit('-', 1)[-1]}" / "minio"
 
 
 class MinioServer(S3Server):
@@ -25,9 +21,17 @@ class MinioServer(S3Server):
 
     name = "minio"
 
+    def prepare(self, given_up: threading.Event) -> None:
+        """Build the program on first use."""
+        folder = minio().parent
+        if not folder.is_dir():
+            need(["go"], purpose="MinIO (S3=minio)", default="S3=seaweedfs")
+            environment = {"GOBIN": "{folder}", "CGO_ENABLED": "0", "GOFLAGS": "-buildvcs=false"}
+            fetch(["go", "install", f"{MODULE}@{VERSION}"], folder, environment, given_up)
+
     def command(self) -> list[str]:
         """Return the server on loopback, without its console."""
-        return [minio(), "server", str(self.data), "--address", f"{HOST}:{self.port}", "--quiet"]
+        return [str(minio()), "server", str(self.data), "--address", f"{HOST}:{self.port}", "--quiet"]
 
     def environment(self) -> dict[str, str]:
         """Return the one user, and that nothing but S3 is wanted."""

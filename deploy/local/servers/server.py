@@ -36,6 +36,9 @@ class Server(ABC):
         self.data = folder / "data"
         self.child = Child(self.name, folder / f"{self.name}.log", tethered=tethered)
 
+    def prepare(self, given_up: threading.Event) -> None:  # noqa: B027  # most need nothing
+        """Fetch what the program needs, once; `ServerUnavailable` when this machine lacks the means. Ends soon when given up."""
+
     @abstractmethod
     def command(self) -> list[str]:
         """Return the program and its arguments; `ServerUnavailable` when this machine lacks something."""
@@ -55,6 +58,7 @@ class Server(ABC):
     def start(self, deadline_s: float = START_DEADLINE_S, given_up: threading.Event | None = None) -> None:
         """Start and wait until the server truly answers; on failure, or when given up, nothing of it is left running."""
         given_up = given_up or threading.Event()
+        self.prepare(given_up)
         self.data.mkdir(parents=True, exist_ok=True)
         self.child.start(self.command(), self.environment())
         try:

@@ -3,11 +3,16 @@
 import shutil
 import subprocess
 import sys
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
+from deploy.local.processes import started_at
 from deploy.local.servers.apache_kafka import KafkaServer
+from deploy.local.servers.cache import fetch
 from deploy.local.servers.minio import MinioServer
 from deploy.local.servers.ports import is_free
 from deploy.local.servers.server import ServerUnavailable
@@ -48,3 +53,28 @@ def test_apache_kafka_starts_answers_and_stops(tmp_path):
     finally:
         server.stop()
     assert is_free(server.port)
+
+
+def test_what_is_fetched_is_there_whole_or_not_at_all_and_a_failure_tells_the_reason(tmp_path):
+    into = tmp_path / "cache" / "thing"
+    with pytest.raises(ServerUnavailable, match="no such module"):
+        fetch(["sh", "-c", "touch {folder}/half; echo no such module >&2; exit 3"], into, {}, threading.Event())
+    assert list(into.parent.iterdir()) == []
+    fetch(["sh", "-c", 'echo whole > "$PLACE/file"'], into, {"PLACE": "{folder}"}, threading.Event())
+    assert (into / "file").read_text() == "whole\n"
+
+
+def test_a_fetch_that_is_given_up_ends_its_program_and_leaves_nothing(tmp_path):
+    into, noted, given_up = tmp_path / "cache" / "thing", tmp_path / "pid", threading.Event()
+    with ThreadPoolExecutor(1) as pool:
+        fetching = pool.submit(
+            fetch, ["sh", "-c", f"echo $$ > {noted}.new; mv {noted}.new {noted}; sleep 600"], into, {}, given_up
+        )
+        deadline = time.monotonic() + 20
+        while not noted.exists() and time.monotonic() < deadline:
+            time.sleep(0.01)
+        given_up.set()
+        with pytest.raises(ServerUnavailable):
+            fetching.result(10)
+    assert started_at(int(noted.read_text())) is None
+    assert list(into.parent.iterdir()) == []
