@@ -57,7 +57,8 @@ def _by_channel(path: Path, sample: Sample, samples: Samples) -> Task:
     for turn in sample.turns:
         part = slice(round((turn.start - AROUND_S) * RATE), round((turn.end + AROUND_S) * RATE))
         channels[names.index(turn.speaker), part] = samples[part]
-    return Task(name="dialogue, a channel each", path=_save(path, *channels), said=sample.said, multichannel=True)
+    file = _save(path, *channels)
+    return Task(name="dialogue, a channel each", path=file, said=sample.said, turns=sample.turns, multichannel=True)
 
 
 def _noisy(path: Path, sample: Sample, samples: Samples) -> Task:

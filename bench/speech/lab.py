@@ -38,7 +38,7 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def measured(task: Task, settings: WhisperSettings) -> Row:
-    """Transcribe the task's file, and tell its speakers apart once more alone."""
+    """Transcribe the task's file, and where voices alone tell its speakers apart, do that once more by itself."""
     transcript, cpu_s, peak = await _transcribed(task, settings)
     raw = await _raw_text(task, settings) if task.said and not task.multichannel else None
     length_s = transcript.duration_ms / 1000
@@ -48,7 +48,7 @@ async def measured(task: Task, settings: WhisperSettings) -> Row:
         words=word_error_rate(task.text, transcript.text) if task.said else None,
         raw_words=None if raw is None else word_error_rate(task.text, raw),
         wrong_speakers=wrong_speaker_rate(_by_turn(task.said), _by_segment(transcript.segments)) if task.said else None,
-        diarization=diarization_error_rate(_spans(task.turns), turns_of(task, settings)) if task.turns else None,
+        diarization=diarization_error_rate(_spans(task.turns), _heard_spans(task, settings, transcript)) if task.turns else None,
         speakers=f"{transcript.speaker_count or 0}/{len({turn.speaker for turn in task.said})}",
         made_up=None if task.said else transcript.word_count,
         cpu_share=cpu_s / length_s,
@@ -98,6 +98,13 @@ def initialize_raw(settings: WhisperSettings) -> Work[str, str]:
         return " ".join(segment.text for segment in segments)
 
     return transcribe
+
+
+def _heard_spans(task: Task, settings: WhisperSettings, transcript: Transcript) -> list[Span]:
+    """Who speaks when: as the transcript says where each has a channel, for no diarizer is asked then; else as that does."""
+    if task.multichannel:
+        return [(segment.start, segment.end, segment.speaker) for segment in transcript.segments]
+    return turns_of(task, settings)
 
 
 def turns_of(task: Task, settings: WhisperSettings) -> list[Span]:

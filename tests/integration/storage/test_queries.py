@@ -14,6 +14,7 @@ from shared.domain.ids import new_id
 from shared.domain.job import Job, JobKind, JobStatus, Lane
 from shared.domain.media import Media, MediaType
 from shared.domain.project import Organization, Project
+from shared.domain.provider_order import provider_order
 from shared.domain.recording import Recording, RecordingStatus
 from shared.domain.tenant import Mode, Tenant
 from shared.domain.transcription import ProviderName, TranscriptionRequest, queued_transcription
@@ -25,6 +26,7 @@ from shared.storage.mongo import Mongo
 from shared.storage.organizations import Organizations
 from shared.storage.projects import Projects
 from shared.storage.provider_keys import ProviderKeys
+from shared.storage.provider_orders import ProviderOrders
 from shared.storage.recordings import Recordings
 from shared.storage.transcriptions import Transcriptions
 from shared.storage.transcripts import Transcripts
@@ -89,11 +91,11 @@ class Repositories:
         self.tests = WebhookDeliveries(mongo, waiting=DeliveryStatus.TESTING)
         self.endpoints, self.keys = WebhookEndpoints(mongo, a_sealing()), ApiKeys(mongo)
         self.organizations, self.projects = Organizations(mongo), Projects(mongo)
-        self.provider_keys = ProviderKeys(mongo, a_sealing())
+        self.provider_keys, self.provider_orders = ProviderKeys(mongo, a_sealing()), ProviderOrders(mongo)
 
     async def fill(self):
         jobs, told = (self.recordings, self.transcriptions, self.transcripts), (self.events, self.deliveries)
-        indexed = (*jobs, *told, self.endpoints, self.keys, self.projects, self.provider_keys)
+        indexed = (*jobs, *told, self.endpoints, self.keys, self.projects, self.provider_keys, self.provider_orders)
         await asyncio.gather(*(repository.ensure_indexes() for repository in indexed))
         recordings = [a_recording(number) for number in range(MANY)]
         events = [recording_event(RecordingCreated, recording) for recording in recordings]
@@ -104,6 +106,9 @@ class Repositories:
         await self.events.fanned_out([event.event_id for event in events[20:]])
         transcriptions = [queued_transcription(new_id("txn"), recording, TranscriptionRequest()) for recording in recordings]
         await asyncio.gather(*map(self.transcriptions.add, transcriptions))
+        orders = [provider_order(item, item.created_at, tokens=(item.id,), copies=("c",)) for item in transcriptions]
+        await asyncio.gather(*map(self.provider_orders.keep, orders))
+        await asyncio.gather(*(self.provider_orders.close(order, moment()) for number, order in enumerate(orders) if number % 20))
         self.waiting = next(item for item in reversed(transcriptions) if item.project_id == TENANT.project_id)
         await self.deliveries.add_new([a_delivery(number) for number in range(MANY)])
         await asyncio.gather(*(self.add_tenancy(number) for number in range(MANY)))
@@ -145,6 +150,8 @@ QUERIES = {
     "a transcription job of the first project": lambda r: r.transcriptions.next_claimable(Lane.ELSEWHERE, "proj_9"),
     "how many jobs go first": lambda r: r.transcriptions.ahead_of(r.waiting, 20),
     "a tenant's keys for providers": lambda r: r.provider_keys.of_tenant(TENANT),
+    "an order by its token": lambda r: r.provider_orders.by_token(r.waiting.id),
+    "an order that is due": lambda r: r.provider_orders.claim_due(moment()),
     "the running jobs of a project": lambda r: r.transcriptions.running_of("proj_1", Lane.HERE, 10),
     "the depth of the stitch queue": lambda r: r.recordings.queue_state(),
     "outboxes of recordings": lambda r: r.recordings.unpublished(moment(), 500),
