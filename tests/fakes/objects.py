@@ -56,7 +56,7 @@ class FakeObjects:
             self.objects.pop(key, None)
 
     def presigned_put(self, key, expires_s, *, size_bytes=None):
-        return f"http://store.test/{key}?expires={expires_s}&size={size_bytes}"
+        return f"http://store.test/{key}?X-Amz-Algorithm=AWS4-HMAC-SHA256&expires={expires_s}&size={size_bytes}"
 
     def uploads(self, recording, number):
         """Return the contents of every upload of a chunk, by key."""
