@@ -32,8 +32,8 @@ READ_AHEAD_BYTES = 1 << 20
 class WorkerOptions(msgspec.Struct, frozen=True, kw_only=True):
     """How a worker process runs.
 
-    `nice` keeps API and health checks responsive while every core works; `threads` bounds what native libraries start by
-    themselves; `warm_up_limit_s` is how long `initialize()` may take.
+    `nice` keeps API and health checks responsive while every core works: of a core that both want, they have three quarters.
+    `threads` bounds what native libraries start by themselves; `warm_up_limit_s` is how long `initialize()` may take.
     """
 
     nice: int = 5

@@ -47,9 +47,9 @@ class WhisperSettings(msgspec.Struct, frozen=True, kw_only=True):
 WhisperPool = ProcessPool[SpeechRequest, Transcript]
 
 
-def whisper_pool(settings: WhisperSettings, *, size: int, nice: int = 5) -> WhisperPool:
+def whisper_pool(settings: WhisperSettings, *, size: int) -> WhisperPool:
     """Worker processes that each hold the model; not started yet."""
-    options = WorkerOptions(nice=nice, threads=settings.cpu_threads)
+    options = WorkerOptions(threads=settings.cpu_threads)
     return ProcessPool(Entry(ENGINE, "initialize", settings), size=size, options=options)
 
 

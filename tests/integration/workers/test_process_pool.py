@@ -214,6 +214,7 @@ async def test_a_worker_is_nice_and_bounded_in_threads():
     async with pool_of(nice=3, threads=2) as pool:
         described = await pool.run(Act("describe"))
     assert described["nice"] == os.nice(0) + 3
+    assert described["session"] in ("3", None)  # where Linux shares the cores among sessions, niceness in one alone is no use
     assert described["omp"] == "2"
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import msgspec
 
 from shared.domain.errors import FailureReason, PermanentFailure, TransientFailure
+from shared.workers.child import AUTOGROUP
 
 
 class Sum(msgspec.Struct, frozen=True):
@@ -109,6 +110,7 @@ def _describe(job, report, started):
     return {
         "pid": os.getpid(),
         "nice": os.nice(0),
+        "session": AUTOGROUP.read_text().rpartition(" ")[2].strip() if AUTOGROUP.exists() else None,
         "listening": sockets,
         "started": started,
         "variables": sorted(os.environ),
