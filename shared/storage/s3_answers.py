@@ -10,7 +10,7 @@ from xml.sax.saxutils import escape
 from shared.domain.stored_object import StoredObject
 
 _MD5_HEX_LENGTH = 32
-_DAMAGED = ("BadDigest", "XAmzContentSHA256Mismatch", "IncompleteBody")
+_DAMAGED = ("BadDigest", "XAmzContentChecksumMismatch", "XAmzContentSHA256Mismatch", "IncompleteBody")
 BUSY_CODES = ("SlowDown", "InternalError", "ServiceUnavailable", "RequestTimeout", "OperationAborted", *_DAMAGED)
 """Codes after which the same request may succeed, whatever their status: a busy store, or bytes damaged on the way."""
 
