@@ -6,8 +6,6 @@ goes through the framework, where `RecordingController.create` does the same, an
 
 from typing import Any
 
-import msgspec
-
 from services.ingest.admission import Admission
 from services.ingest.api_response import JsonAnswer
 from services.ingest.bodies import CreateRecording
@@ -18,6 +16,7 @@ from services.ingest.rates.limiter import Bucket
 from services.ingest.refusals import ClientGone
 from services.ingest.request_context import context_of
 from services.ingest.strict_json import decode
+from services.ingest.views.recordings import new_recording_json
 from shared.telemetry.health import ASGIApp
 
 PATH = "/v1/recordings"
@@ -40,8 +39,8 @@ class CreateRoute:
         scope["path_template"], scope["path_params"] = PATH, {}
         caller = await MAY_CREATE.admit(self._admission, scope, Bucket.REQUESTS)
         body = decode(await _whole(receive) or b"{}", CreateRecording)
-        view = await create_recording(context_of(scope), caller, body, self._open_recording)
-        await JsonAnswer(_CREATED, msgspec.json.encode(view))(scope, receive, send)
+        shown = new_recording_json(*await create_recording(context_of(scope), caller, body, self._open_recording))
+        await JsonAnswer(_CREATED, shown)(scope, receive, send)
 
 
 def _is_plain(scope: Any) -> bool:  # noqa: ANN401 - see ASGIApp

@@ -2,7 +2,6 @@
 
 import re
 import time
-from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -40,9 +39,10 @@ class Edge:
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:  # noqa: ANN401 - see ASGIApp
         """Serve one request, or pass anything else through."""
         if scope["type"] == "http":
-            context = RequestContext(_request_id(_header(scope["headers"], b"x-request-id")))
+            wished, traceparent = _told(scope["headers"])
+            context = RequestContext(_request_id(wished))
             exchange = _Exchange(scope, send, context, self._strangers)
-            with traced(trace_of(_header(scope["headers"], b"traceparent"))), bind(request_id=context.request_id):
+            with traced(trace_of(traceparent)), bind(request_id=context.request_id):
                 await exchange.run(self._app, receive)
         else:
             await self._app(scope, receive, send)
@@ -73,19 +73,21 @@ class _Exchange:
     async def _send(self, message: Any) -> None:  # noqa: ANN401 - see ASGIApp
         if message["type"] == "http.response.start":
             self._status = message["status"]
-            message["headers"] = [*message["headers"], *self._headers()]
+            message["headers"] = (*message["headers"], *self._headers())
         elif self._method == "HEAD":
             message = {**message, "body": b""}
         await self._forward(message)
 
-    def _headers(self) -> Iterator[tuple[bytes, bytes]]:
-        """Yield what every answer carries: its request's id, how its project or client stands, and what was asked for it."""
+    def _headers(self) -> tuple[tuple[bytes, bytes], ...]:
+        """Return what every answer carries: its request's id, how its project or client stands, and what was asked for it."""
         standing = self._context.standing or self._strangers.standing(self._scope)
-        yield b"x-request-id", self._context.request_id.encode()
-        yield b"x-ratelimit-limit", b"%d" % standing.limit
-        yield b"x-ratelimit-remaining", b"%d" % standing.remaining
-        yield b"x-ratelimit-reset", b"%d" % standing.resets_at
-        yield from self._context.headers
+        return (
+            (b"x-request-id", self._context.request_id.encode()),
+            (b"x-ratelimit-limit", b"%d" % standing.limit),
+            (b"x-ratelimit-remaining", b"%d" % standing.remaining),
+            (b"x-ratelimit-reset", b"%d" % standing.resets_at),
+            *self._context.headers,
+        )
 
     async def _answer_error(self, error: Exception) -> None:
         problem = problem_of(error)
@@ -111,7 +113,7 @@ class _Exchange:
         write("request.done", **self._line(status, route, seconds))
 
     def _line(self, status: int, route: str, seconds: float) -> dict[str, object]:
-        caller = self._context.caller
+        caller, ids = self._context.caller, self._scope.get("path_params")
         line: dict[str, object] = {
             "method": self._method,
             "path": self._path,
@@ -121,8 +123,13 @@ class _Exchange:
             "duration_ms": round(seconds * 1000, 3),
         }
         if caller is not None:
-            line |= {"project_id": caller.tenant.project_id, "mode": caller.tenant.mode, "credential_id": caller.credential_id}
-        return line | _path_ids(self._scope) | self._context.line
+            tenant = caller.tenant
+            line["project_id"], line["mode"] = tenant.project_id, tenant.mode.value
+            line["credential_id"] = caller.credential_id
+        if ids:
+            line.update(ids)
+        line.update(self._context.line)
+        return line
 
 
 @lru_cache(maxsize=4096)
@@ -130,16 +137,19 @@ def _measures(method: str, route: str, status: int) -> tuple[Counter, Histogram]
     return metrics.http_requests_total.labels(method, route, str(status)), metrics.http_request_seconds.labels(method, route)
 
 
-def _header(headers: list[tuple[bytes, bytes]], wanted: bytes) -> str:
-    return next((value.decode("latin-1") for name, value in headers if name == wanted), "")
+def _told(headers: list[tuple[bytes, bytes]]) -> tuple[str, str]:
+    """Return the request id that is wished for and the trace that the request belongs to, empty when they are not told."""
+    wished = traceparent = b""
+    for name, value in headers:
+        if name == b"x-request-id":
+            wished = wished or value
+        elif name == b"traceparent":
+            traceparent = traceparent or value
+    return wished.decode("latin-1"), traceparent.decode("latin-1")
 
 
 def _request_id(wished: str) -> str:
-    return wished if _WELL_FORMED.fullmatch(wished) else new_id("req")
-
-
-def _path_ids(scope: Mapping[str, Any]) -> dict[str, object]:
-    return dict(scope.get("path_params") or {})
+    return wished if wished and _WELL_FORMED.fullmatch(wished) else new_id("req")
 
 
 def _outcome(status: int) -> str:

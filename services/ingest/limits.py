@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Iterator, Mapping, Sized
+from collections.abc import Iterable, Mapping, Sized
 from datetime import UTC, datetime
 from typing import Any
 
@@ -22,6 +22,7 @@ MAX_QUERY_BYTES = 8 * 1024
 
 _YEARS = range(1900, 9000)
 _CHUNK_NUMBER = re.compile("[1-9][0-9]{0,5}")
+_RESERVED = re.compile(r"\$").match
 _RELAY_SEQ = re.compile("0|[1-9][0-9]{0,5}")
 
 
@@ -39,11 +40,8 @@ def checked_metadata(metadata: Mapping[str, Any] | None, param: str = "metadata"
     """Return an object of the client's own if it can be kept as it is: not too large or deep, no key that begins with `$`."""
     if not metadata:
         return {}
-    for value, depth in _walk(metadata):
-        if depth > MAX_METADATA_DEPTH:
-            raise InvalidRequest(f"{param} may be nested {MAX_METADATA_DEPTH} levels deep at most", param=param)
-        if fault := _fault(value):
-            raise InvalidRequest(f"{param} {fault}", param=param)
+    if fault := _fault(metadata, 1):
+        raise InvalidRequest(f"{param} {fault}", param=param)
     if len(msgspec.json.encode(metadata)) > MAX_METADATA_BYTES:
         raise InvalidRequest(f"{param} may be {MAX_METADATA_BYTES} bytes of JSON at most", param=param)
     return dict(metadata)
@@ -75,23 +73,29 @@ def checked_time(moment: datetime | None, param: str) -> datetime | None:
     return utc.replace(microsecond=utc.microsecond // 1000 * 1000)
 
 
-def _fault(value: object) -> str | None:
-    if isinstance(value, dict) and any(key.startswith("$") for key in value):
-        return "may not hold keys that begin with $"
+def _fault(value: object, depth: int) -> str | None:
+    """Say what is wrong with `value`, which stands at this depth, or with anything in it."""
+    if depth > MAX_METADATA_DEPTH:
+        return f"may be nested {MAX_METADATA_DEPTH} levels deep at most"
+    if isinstance(value, str):
+        return None
+    if isinstance(value, dict):
+        if any(map(_RESERVED, value)):
+            return "may not hold keys that begin with $"
+        return _fault_inside(value.values(), depth + 1)
+    return _fault_inside(value, depth + 1) if isinstance(value, list) else _fault_of_number(value)
+
+
+def _fault_inside(values: Iterable[object], depth: int) -> str | None:
+    for value in values:
+        if fault := _fault(value, depth):
+            return fault
+    return None
+
+
+def _fault_of_number(value: object) -> str | None:
     if isinstance(value, float) and not math.isfinite(value):
         return "holds a number that is too large"
     if isinstance(value, int) and not -MAX_INTEGER - 1 <= value <= MAX_INTEGER:
         return "holds an integer that does not fit 64 bits"
     return None
-
-
-def _walk(value: object) -> Iterator[tuple[object, int]]:
-    """Yield every value inside `value` with its depth, `value` itself first at depth 1."""
-    waiting = [(value, 1)]
-    while waiting:
-        item, depth = waiting.pop()
-        yield item, depth
-        if isinstance(item, dict):
-            waiting += [(nested, depth + 1) for nested in item.values()]
-        elif isinstance(item, list):
-            waiting += [(nested, depth + 1) for nested in item]

@@ -5,9 +5,8 @@ jobs made meanwhile remember it, and every log line shows it.
 """
 
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
+from contextvars import ContextVar, Token
+from types import TracebackType
 
 from shared.domain.randomness import random_bytes
 
@@ -21,17 +20,29 @@ def current_trace() -> str | None:
     return _current.get()
 
 
-@contextmanager
-def traced(trace_id: str | None) -> Iterator[None]:
+class Tracing:
+    """A block that works for a trace."""
+
+    __slots__ = ("_token", "_trace_id")
+    _token: Token[str | None]
+
+    def __init__(self, trace_id: str | None) -> None:
+        self._trace_id = trace_id
+
+    def __enter__(self) -> None:
+        """Begin to work for it."""
+        self._token = _current.set(self._trace_id)
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        _current.reset(self._token)
+
+
+def traced(trace_id: str | None) -> Tracing:
     """Work for this trace, or for none, until the block ends; tasks begun in the block do, too."""
-    token = _current.set(trace_id)
-    try:
-        yield
-    finally:
-        _current.reset(token)
+    return Tracing(trace_id)
 
 
 def trace_of(traceparent: str) -> str:
     """Return the trace id of a W3C `traceparent`, or a new one when there is none in it."""
-    found = _TRACEPARENT.fullmatch(traceparent)
+    found = traceparent and _TRACEPARENT.fullmatch(traceparent)
     return found[1] if found else random_bytes(16).hex()

@@ -131,7 +131,7 @@ def media_resource(media: Media) -> MediaResource:
 
 def recording_resource(recording: Recording) -> RecordingResource:
     """Show a recording as it stands."""
-    job, audio = recording.job, recording.audio
+    job, audio = recording.job, recording.audio if recording.media else None
     stitching = recording.streaming and job is not None and job.kind is JobKind.STITCH
     return RecordingResource(
         id=recording.id,

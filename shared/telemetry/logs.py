@@ -8,6 +8,7 @@ spoken words.
 import asyncio
 import logging
 import sys
+import threading
 import time
 import traceback
 from collections.abc import Iterator, Mapping, MutableMapping
@@ -39,14 +40,14 @@ def configure_logging(service: str, level: str, output: BinaryIO | None = None) 
     """
     threshold = logging.getLevelNamesMapping()[level.upper()]
     renderer = _Renderer(service)
-    output = output or sys.stdout.buffer
+    lines = _Lines(output or sys.stdout.buffer)
     structlog.configure(
         processors=[structlog.processors.add_log_level, renderer],
         wrapper_class=structlog.make_filtering_bound_logger(threshold),
-        logger_factory=structlog.BytesLoggerFactory(output),
+        logger_factory=lambda *_: lines,
         cache_logger_on_first_use=False,
     )
-    handler = _LibraryHandler(renderer, output)
+    handler = _LibraryHandler(renderer, lines)
     logging.basicConfig(
         handlers=[handler], level=threshold if threshold < logging.INFO else max(threshold, logging.WARNING), force=True
     )
@@ -118,6 +119,22 @@ def describe(error: BaseException, *, stack: bool) -> dict[str, object]:
     return fields
 
 
+class _Lines:
+    """Where lines go, each written at once and whole, whichever thread it comes from; `structlog` calls it by a line's level."""
+
+    def __init__(self, output: BinaryIO) -> None:
+        self._lock = threading.Lock()
+        self._output = output
+
+    def msg(self, line: bytes) -> None:
+        """Write one line."""
+        with self._lock:
+            self._output.write(line + b"\n")
+            self._output.flush()
+
+    debug = info = warning = error = critical = msg
+
+
 class _Renderer:
     """The last processor: an event's fields in, one redacted line of JSON out. Never raises."""
 
@@ -139,10 +156,10 @@ class _Renderer:
 
     def _encode(self, head: dict[str, object], fields: dict[str, object]) -> bytes:
         try:
-            return scrub(self._encoder.encode(head | redact(fields) | head))
+            return scrub(self._encoder.encode({**head, **redact(fields), **head}))
         except (TypeError, ValueError, OverflowError, RecursionError, msgspec.MsgspecError):
             plain = {key: ascii(value) if isinstance(value, SCALARS) else type(value).__name__ for key, value in fields.items()}
-            return scrub(self._encoder.encode(head | redact(plain) | head))
+            return scrub(self._encoder.encode({**head, **redact(plain), **head}))
 
 
 def _error_of(exc_info: object) -> BaseException | None:
@@ -156,17 +173,16 @@ def _error_of(exc_info: object) -> BaseException | None:
 class _LibraryHandler(logging.Handler):
     """Writes the records of the standard library's loggers in the same form."""
 
-    def __init__(self, renderer: _Renderer, output: BinaryIO) -> None:
+    def __init__(self, renderer: _Renderer, lines: _Lines) -> None:
         super().__init__()
-        self._renderer = renderer
-        self._output = structlog.BytesLogger(output)
+        self._renderer, self._lines = renderer, lines
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write `record`; what the library formatted becomes the event."""
         fields: dict[str, Any] = {"level": record.levelname.lower(), "event": _message_of(record), "logger": record.name}
         if record.exc_info:
             fields["exc_info"] = record.exc_info
-        self._output.msg(self._renderer(None, record.levelname, fields))
+        self._lines.msg(self._renderer(None, record.levelname, fields))
 
 
 def _message_of(record: logging.LogRecord) -> str:

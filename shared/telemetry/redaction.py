@@ -42,9 +42,10 @@ def redact(fields: Mapping[str, object]) -> dict[str, object]:
 
 def scrub(line: bytes) -> bytes:
     """Replace credentials that stand inside `line`, whatever key they are under; JSON stays JSON."""
-    if not any(mark in line for mark in _MARKS):
-        return line
-    return _CREDENTIAL.sub(REDACTED.encode(), line)
+    for mark in _MARKS:
+        if mark in line:
+            return _CREDENTIAL.sub(REDACTED.encode(), line)
+    return line
 
 
 def _redact_nested(value: object) -> object:

@@ -12,7 +12,7 @@ from services.ingest.bodies import CreateRecording, FinalizeRecording
 from services.ingest.delete_recording import DeleteRecording
 from services.ingest.finalize import Finalize
 from services.ingest.list_recordings import ListRecordings
-from services.ingest.open_recording import OpenRecording
+from services.ingest.open_recording import ChunkTemplate, OpenRecording
 from services.ingest.paging import DEFAULT_LIMIT, PageRequest
 from services.ingest.read_recordings import ReadRecordings
 from services.ingest.request_context import RequestContext
@@ -22,17 +22,16 @@ from shared.domain.caller import Caller
 from shared.domain.recording import RecordingStatus
 from shared.events.resources import RecordingResource, recording_resource
 
-NewRecordingView = RecordingResource | StreamingRecordingView
 MAY_CREATE = requires("recordings:write", device=True)
 
 
 async def create_recording(
     context: RequestContext, caller: Caller, body: CreateRecording, opens: OpenRecording
-) -> NewRecordingView:
-    """Open the recording that `body` describes and show it; both routes to it end here."""
+) -> tuple[RecordingResource, ChunkTemplate | None]:
+    """Open the recording that `body` describes, with the place for its chunks if it is streamed; both routes to it end here."""
     recording, template = await opens(caller, body, context.claim)
     context.note(recording_id=recording.id)
-    return new_recording_view(recording, template)
+    return recording, template
 
 
 class RecordingController(Controller):
@@ -46,7 +45,7 @@ class RecordingController(Controller):
         self, request: ApiRequest, data: JSONBody[CreateRecording], open_recording: NamedDependency[OpenRecording]
     ) -> RecordingResource | StreamingRecordingView:
         """Open a recording, to be uploaded whole or, with `streaming`, chunk by chunk."""
-        return await create_recording(request.context, request.caller, data, open_recording)
+        return new_recording_view(*await create_recording(request.context, request.caller, data, open_recording))
 
     @get("/", guards=[requires("recordings:read")])
     async def list_page(  # noqa: PLR0913, PLR0917 - the query parameters of the contract
