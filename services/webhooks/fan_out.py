@@ -23,7 +23,11 @@ LOOK_BACK = timedelta(minutes=10)
 
 
 class FanOut:
-    """Event in, deliveries out; a replayed event makes none."""
+    """Event in, deliveries out; a replayed event makes none.
+
+    A first attempt does not wait until its delivery is stored for good, but the event is done with only then: what a crash of
+    the store undid is made again with the event, and attempted again.
+    """
 
     def __init__(
         self,
@@ -57,13 +61,14 @@ class FanOut:
         ]
         added: set[str] = set()
         try:
-            added = {delivery.id for delivery in await self._deliveries.add_new([delivery for delivery, _ in claimed])}
+            added = {delivery.id for delivery in await self._deliveries.draft_new([delivery for delivery, _ in claimed])}
         finally:  # claims that were not stored, or of which nobody knows: their slots are free again, their leases end
             for delivery, endpoint in claimed:
                 if delivery.worker is not None and delivery.id in added:
                     self._dispatcher.begin(delivery, endpoint)
                 elif delivery.worker is not None:
                     self._dispatcher.forget(delivery)
+        await self._deliveries.add_new([delivery for delivery, _ in claimed])
         for event in public:
             if isinstance(event, RecordingDeleted):
                 await self._deliveries.erase_texts(event.tenant, event.recording_id)

@@ -59,8 +59,11 @@ class Endpoints(Protocol):
 class NewDeliveries(Protocol):
     """Where deliveries are made."""
 
+    async def draft_new(self, deliveries: Sequence[Delivery]) -> Sequence[Delivery]:
+        """Store those that are not there yet and return them, as yet not for good."""
+
     async def add_new(self, deliveries: Sequence[Delivery]) -> Sequence[Delivery]:
-        """Store those that are not there yet and return them."""
+        """Store those that are not there (any more) for good, and return them."""
 
     async def erase_texts(self, tenant: Tenant, recording_id: str) -> None:
         """Erase the text of a deleted recording wherever a delivery holds it."""

@@ -1,4 +1,4 @@
-"""The outbox relay: every event that a document's outbox holds is kept, published and then taken out of the outbox.
+"""The outbox relay: every event that a document's outbox holds is shown, published, kept and then taken out of the outbox.
 
 A service that has just saved events hands them over by `nudge`, so that they leave within milliseconds. Whatever a crash or
 an outage leaves behind is found by the sweep, which runs in every service over every outbox. An event may thus be published
@@ -27,7 +27,8 @@ from shared.telemetry.metrics import outbox_lag_seconds, outbox_published_total
 log = get_logger()
 
 _BATCH = 500
-_PACE_S = 0.025  # between the beginnings of two rounds: the first event leaves at once, what follows close on it leaves together
+_PACE_S = 0.025  # at most between the beginnings of two rounds: the first event leaves at once, what follows on it together …
+_PACE_PER_EVENT_S = 0.003  # … after a rest that grows with what has just left: an event of a recording hardly waits for another one's
 _REMOVALS = 4
 
 
@@ -60,8 +61,11 @@ class Outbox(Protocol):
 class EventKeeper(Protocol):
     """Where events are kept before they are published."""
 
+    async def show(self, events: Sequence[Event]) -> None:
+        """Make events readable; until they are kept as well, a crash of the store may take them away again."""
+
     async def keep(self, events: Sequence[Event]) -> None:
-        """Keep events; those already kept stay as they are."""
+        """Keep events for good; those already kept stay as they are."""
 
 
 class Publisher(Protocol):
@@ -112,8 +116,8 @@ class Relay:
             while True:
                 await self._nudged.wait()
                 began = time.monotonic()
-                await self._publish_waiting()
-                await asyncio.sleep(began + _PACE_S - time.monotonic())
+                events = await self._publish_waiting()
+                await asyncio.sleep(began + min(_PACE_S, events * _PACE_PER_EVENT_S) - time.monotonic())
         finally:
             sweep.cancel()
             with contextlib.suppress(asyncio.CancelledError):
@@ -126,8 +130,8 @@ class Relay:
                 await self._idle.wait()
                 await asyncio.gather(*self._removals, return_exceptions=True)
 
-    async def _publish_waiting(self) -> None:
-        """Publish what waits now; what comes meanwhile waits for the next round."""
+    async def _publish_waiting(self) -> int:
+        """Publish what waits now, and return how much that was; what comes meanwhile waits for the next round."""
         self._nudged.clear()
         everything, self._waiting = self._waiting, []
         for start in range(0, len(everything), _BATCH):
@@ -138,6 +142,7 @@ class Relay:
                 log.warning("relay.deferred", error=type(failure).__name__, reason=str(failure)[:200], events=len(batch))
         if not self._waiting:
             self._idle.set()
+        return len(everything)
 
     async def _sweep_forever(self) -> None:
         while True:
@@ -163,7 +168,7 @@ class Relay:
     async def _publish(self, batch: Sequence[_Waiting]) -> None:
         events = [waiting.event for waiting in batch]
         await self._reflect(events)
-        await self._keeper.keep(events)
+        await self._keeper.show(events)  # whoever is told looks there
         await self._publisher.publish(events)
         _count(events)
         while len(self._removals) >= _REMOVALS:
@@ -188,6 +193,7 @@ class Relay:
         for waiting in batch:
             by_outbox[waiting.outbox][waiting.aggregate_id].append(waiting.event.event_id)
         try:
+            await self._keeper.keep([waiting.event for waiting in batch])  # nothing leaves its outbox before
             for name, published in by_outbox.items():
                 await self._outboxes[name].remove_published(published)
         except TransientFailure as failure:

@@ -96,11 +96,16 @@ class Documents(Generic[T]):
         """Store a new document; raise `AlreadyExists` when a unique key is taken."""
         await self._inserts.insert(to_builtins(document) | extra)
 
-    async def insert_new(self, documents: Sequence[Mapping[str, Any]]) -> set[int]:
-        """Store those documents whose keys are free; return the positions of those that were there already."""
+    async def insert_new(self, documents: Sequence[Mapping[str, Any]], *, hasty: bool = False) -> set[int]:
+        """Store those documents whose keys are free; return the positions of those that were there already.
+
+        What a `hasty` insert stored can be read at once, and may be undone by a crash of the server until the same was inserted
+        without haste.
+        """
+        collection = self._hasty if hasty else self._collection
         try:
             async with translated():
-                await self._collection.insert_many([dict(document) for document in documents], ordered=False)
+                await collection.insert_many([dict(document) for document in documents], ordered=False)
         except BulkWriteError as error:
             failures = error.details["writeErrors"]
             if any(failure["code"] != DUPLICATE_KEY for failure in failures) or error.details.get("writeConcernErrors"):

@@ -57,21 +57,13 @@ class Events:
             )
         )
 
+    async def show(self, events: Sequence[Event]) -> None:
+        """Make events readable here; until they are kept as well, a crash of the server may take them away again."""
+        await self._documents.insert_new([_document(event) for event in events], hasty=True)
+
     async def keep(self, events: Sequence[Event]) -> None:
         """Keep events; those already kept stay as they are."""
-        await self._documents.insert_new(
-            [
-                {
-                    "_id": event.event_id,
-                    "recording_id": event.recording_id,
-                    "occurred_at": event.occurred_at,
-                    "to_fan_out": TOPICS[event.type].public,
-                    "kept_at": Timestamp(0, 0),  # the server puts its own in place of an empty one
-                    "event": to_document(event),
-                }
-                for event in events
-            ]
-        )
+        await self._documents.insert_new([_document(event) for event in events])
 
     async def not_fanned_out(self, older_than: datetime, limit: int) -> list[Event]:
         """Return events of which the webhook stage has not heard, oldest first."""
@@ -106,6 +98,17 @@ class Events:
         owner = {"event.project_id": tenant.project_id, "event.mode": tenant.mode.value}
         where = {"recording_id": recording_id, "event.recording": {"$type": "object"}, **owner}
         await self._documents.update_many(where, {"$set": {"event.recording.name": None, "event.recording.metadata": {}}})
+
+
+def _document(event: Event) -> dict[str, Any]:
+    return {
+        "_id": event.event_id,
+        "recording_id": event.recording_id,
+        "occurred_at": event.occurred_at,
+        "to_fan_out": TOPICS[event.type].public,
+        "kept_at": Timestamp(0, 0),  # the server puts its own in place of an empty one
+        "event": to_document(event),
+    }
 
 
 def _of(tenant: Tenant) -> dict[str, Any]:

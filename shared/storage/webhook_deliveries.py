@@ -57,11 +57,18 @@ class WebhookDeliveries:
             )
         )
 
+    async def draft_new(self, deliveries: Sequence[Delivery]) -> list[Delivery]:
+        """Do as `add_new` does, but return before a crash of the server could not undo it: to be followed by `add_new`."""
+        return await self._insert_new(deliveries, hasty=True)
+
     async def add_new(self, deliveries: Sequence[Delivery]) -> list[Delivery]:
         """Store the deliveries that are not there yet and return them; the others stay as they are."""
+        return await self._insert_new(deliveries, hasty=False)
+
+    async def _insert_new(self, deliveries: Sequence[Delivery], *, hasty: bool) -> list[Delivery]:
         if not deliveries:
             return []
-        present = await self._documents.insert_new([to_builtins(delivery) for delivery in deliveries])
+        present = await self._documents.insert_new([to_builtins(delivery) for delivery in deliveries], hasty=hasty)
         return [delivery for position, delivery in enumerate(deliveries) if position not in present]
 
     async def get(self, tenant: Tenant, delivery_id: str) -> Delivery | None:

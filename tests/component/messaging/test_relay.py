@@ -24,8 +24,12 @@ class World:
     """Keeper, publisher and reflector that write down what they are told, and fail on demand."""
 
     def __init__(self):
-        self.kept, self.published, self.reflected, self.rounds = {}, [], [], []
+        self.shown, self.kept, self.published, self.reflected, self.rounds = [], {}, [], [], []
         self.broken = set()
+
+    async def show(self, events):
+        self._check("show")
+        self.shown += events
 
     async def keep(self, events):
         self._check("keep")
@@ -34,6 +38,7 @@ class World:
 
     async def publish(self, events):
         self._check("publish")
+        assert all(event in self.shown for event in events)
         self.published += events
         self.rounds.append(len(events))
 
@@ -109,7 +114,7 @@ async def test_the_first_event_leaves_at_once_and_what_follows_close_on_it_toget
     assert world.rounds == [1, 9]
 
 
-@pytest.mark.parametrize("broken", ["keep", "publish", "reflect"])
+@pytest.mark.parametrize("broken", ["show", "keep", "publish", "reflect"])
 async def test_what_could_not_leave_is_swept_up_later(scene, broken):
     recordings, world, relay = scene
     transcription = queued_transcription(new_id("txn"), a_recording(), TranscriptionRequest())
@@ -174,10 +179,24 @@ async def test_what_was_published_is_counted_with_the_time_it_waited(scene):
     event = msgspec.structs.replace(recording_event(RecordingCreated, recording), occurred_at=now() - timedelta(seconds=7))
     world.broken.add("publish")
     await recordings.add(recording, event)
-    await until(lambda: world.kept)
+    await until(lambda: world.shown)
     assert counted("outbox_published_total", event="recording.created") == published
     world.broken.clear()
     await until(lambda: not recordings.outbox[recording.id])
     assert counted("outbox_published_total", event="recording.created") == published + 1
     assert counted("outbox_lag_seconds_count") == measured + 1
     assert 7 <= counted("outbox_lag_seconds_sum") - waited < 30
+
+
+async def test_nothing_leaves_its_outbox_before_it_is_kept(scene):
+    recordings, world, relay = scene
+    recording = a_recording()
+    event = recording_event(RecordingCreated, recording)
+    await recordings.add(recording, event)
+    world.broken.add("keep")
+    relay.nudge("recordings", recording.id, [event])
+    await until(lambda: len(world.published) > 1)  # by the relay, then by a sweep
+    assert recordings.outbox[recording.id] == [event]
+    world.broken.clear()
+    await until(lambda: not recordings.outbox[recording.id])
+    assert set(world.kept) == {event.event_id}
