@@ -1,8 +1,9 @@
 """The outbox relay: every event that a document's outbox holds is shown, published, kept and then taken out of the outbox.
 
-A service that has just saved events hands them over by `nudge`, so that they leave within milliseconds. Whatever a crash or
-an outage leaves behind is found by the sweep, which runs in every service over every outbox. An event may thus be published
-more than once, always with the same id and bytes.
+A service that has just saved events hands them over by `nudge`, so that they leave within milliseconds: the first at once, and
+together what comes while the relay is at work or rests from it. Whatever a crash or an outage leaves behind is found by the
+sweep, which runs in every service over every outbox. An event may thus be published more than once, always with the same id and
+bytes.
 """
 
 import asyncio
@@ -27,8 +28,9 @@ from shared.telemetry.metrics import outbox_lag_seconds, outbox_published_total
 log = get_logger()
 
 _BATCH = 500
-_PACE_S = 0.025  # at most between the beginnings of two rounds: the first event leaves at once, what follows on it together …
-_PACE_PER_EVENT_S = 0.003  # … after a rest that grows with what has just left: an event of a recording hardly waits for another one's
+_REST = 3.0  # times as long as a round took: relaying is a quarter of the work at most, however slow the stores are
+_LEAST_REST_S, _MOST_REST_S = 0.01, 0.1
+_REST_PER_EVENT_S = 0.003  # and no longer than this for each event of the round: single ones hardly wait (`bench.finalize`)
 _REMOVALS = 4
 
 
@@ -117,7 +119,8 @@ class Relay:
                 await self._nudged.wait()
                 began = time.monotonic()
                 events = await self._publish_waiting()
-                await asyncio.sleep(began + min(_PACE_S, events * _PACE_PER_EVENT_S) - time.monotonic())
+                rest_s = min(max(_LEAST_REST_S, _REST * (time.monotonic() - began)), _MOST_REST_S)
+                await asyncio.sleep(min(rest_s, events * _REST_PER_EVENT_S))
         finally:
             sweep.cancel()
             with contextlib.suppress(asyncio.CancelledError):
