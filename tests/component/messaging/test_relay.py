@@ -113,7 +113,7 @@ async def test_the_first_event_leaves_at_once_and_what_comes_meanwhile_together(
         await recordings.add(recording, event)
         relay.nudge("recordings", recording.id, [event])
         if not number:
-            await until(lambda: world.kept)
+            await until(lambda: world.shown)
     world.gate.set()
     await until(lambda: len(world.published) == 10)
     assert world.rounds == [1, 9]
