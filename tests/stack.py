@@ -9,7 +9,7 @@ from pathlib import Path
 from deploy.local.api import Api, new_project
 from deploy.local.plan import new_plan
 from deploy.local.services import ServiceProcess
-from deploy.local.stack import Stack
+from deploy.local.stack import SERVICE_DEADLINE_S, Stack
 
 QUICK = {
     "EARWITNESS_WEBHOOKS_SCHEDULE_S": "0,0.3,0.6,1.2,2.4,4.8",  # the pauses before attempts
@@ -38,7 +38,9 @@ class RunningStack:
     """
 
     def __init__(self, folder: Path, extra: dict[str, str] | None = None) -> None:
-        self.stack = Stack(new_plan(), folder, extra={**QUICK, **UNLIMITED, **(extra or {})})
+        plan = new_plan()
+        called_back = {"EARWITNESS_PROVIDERS_CALLBACK_URL": f"http://127.0.0.1:{plan.ports['ingest']}"}
+        self.stack = Stack(plan, folder, extra={**QUICK, **UNLIMITED, **called_back, **(extra or {})})
         self.project_id, self.api_key = "", ""
 
     @property
@@ -74,7 +76,7 @@ class RunningStack:
 
     def start_member(self, name: str) -> None:
         """Start what was stopped or killed; returns once it is ready."""
-        self.stack.members[name].start()
+        self.stack.members[name].start(SERVICE_DEADLINE_S)
 
     def restart(self, name: str) -> None:
         """Stop unless stopped, start, await readiness."""

@@ -16,6 +16,7 @@ from services.ingest.chunk_route import ChunkRoute
 from services.ingest.complete_upload import CompleteUpload
 from services.ingest.configuration import ports as configuration_ports
 from services.ingest.configuration.configure import Configure
+from services.ingest.configuration.provider_choice import ChooseProvider
 from services.ingest.configuration.targets import FindTarget, TargetStores
 from services.ingest.configuration.upload_policy import UploadPolicy
 from services.ingest.cors import Cors
@@ -61,7 +62,7 @@ from services.ingest.request_upload import OfferChunkUrls, RequestUploadUrl
 from services.ingest.settings import ApiSettings
 from services.ingest.settle_chunk import SettleChunk
 from services.ingest.signatures import Signatures
-from services.ingest.start_transcription import StartTranscription
+from services.ingest.start_transcription import ProviderChoice, StartTranscription
 from services.ingest.subjects import FindSubjects
 from services.ingest.take_answer import TakeAnswer
 from services.ingest.webhooks import ports as webhook_ports
@@ -173,11 +174,12 @@ def _of_providers(api: ApiSettings, stores: Stores, pager: Pager) -> dict[str, A
     """Join the use cases that have to know the providers of transcriptions."""
     providers = ConfiguredProviders({ProviderName.WHISPER, *api.cloud_providers}, stores.provider_keys)
     recordings, transcriptions = stores.recordings, stores.transcriptions
+    choice = ProviderChoice(providers, ChooseProvider(stores.configs, stores.projects))
     read = ReadTranscriptions(recordings, transcriptions, stores.transcripts)
     return {
         "cancel_transcription": CancelTranscription(recordings, transcriptions, Outbox(stores.relay)),
         "find_queue_place": FindQueuePlace(transcriptions),
-        "start_transcription": StartTranscription(recordings, transcriptions, Outbox(stores.relay), providers),
+        "start_transcription": StartTranscription(recordings, transcriptions, Outbox(stores.relay), choice),
         "read_transcriptions": read,
         "list_transcriptions": ListTranscriptions(recordings, transcriptions, stores.transcripts, pager),
         "export_transcription": ExportTranscription(read),

@@ -2,7 +2,10 @@
 
 from collections.abc import Set as AbstractSet
 
+import msgspec
+
 from services.ingest.bodies import Transcribe
+from services.ingest.configuration.provider_choice import ChooseProvider
 from services.ingest.outbox import Outbox
 from services.ingest.ports import RecordingStore, TranscriptionStore
 from services.ingest.provider_keys import ConfiguredProviders
@@ -36,14 +39,21 @@ from shared.telemetry.logs import get_logger
 log = get_logger()
 
 
+class ProviderChoice(msgspec.Struct, frozen=True):
+    """Which providers there are, and which of them is meant when nobody says."""
+
+    configured: ConfiguredProviders
+    choose: ChooseProvider
+
+
 class StartTranscription:
     """Queues transcriptions; at most one of a recording is active, which the store's unique index guards."""
 
     def __init__(
-        self, recordings: RecordingStore, transcriptions: TranscriptionStore, outbox: Outbox, providers: ConfiguredProviders
+        self, recordings: RecordingStore, transcriptions: TranscriptionStore, outbox: Outbox, choice: ProviderChoice
     ) -> None:
         self._recordings, self._transcriptions = recordings, transcriptions
-        self._outbox, self._providers = outbox, providers
+        self._outbox, self._choice = outbox, choice
 
     async def __call__(self, caller: Caller, recording_id: str, body: Transcribe, claim: Claim | None = None) -> Transcription:
         """Store the transcription with its `transcription.queued`; the recording shows it from now on.
@@ -51,11 +61,11 @@ class StartTranscription:
         What an earlier run of the same claim has stored is returned as it stands: its id follows from the claim. Of a recording
         deleted in the meantime none is left; raises `NotFound` then.
         """
-        request = await self._request(caller.tenant, body)
         recording = await found(self._recordings, caller, recording_id)
         transcription_id = new_id("txn") if claim is None else claim.new_id("txn")
         if claim is not None and (stored := await self._transcriptions.get(caller.tenant, transcription_id)):
             return stored
+        request = await self._request(recording, body)
         await self._refuse_unready(recording)
         transcription = queued_transcription(transcription_id, recording, request)
         event = transcription_event(TranscriptionQueued, transcription)
@@ -67,9 +77,9 @@ class StartTranscription:
         await reflect(self._recordings, event)
         return transcription
 
-    async def _request(self, tenant: Tenant, body: Transcribe) -> TranscriptionRequest:
-        provider = body.provider or ProviderName.WHISPER
-        refuse_unless_configured(provider, await self._providers.of(tenant, {provider}), param="provider")
+    async def _request(self, recording: Recording, body: Transcribe) -> TranscriptionRequest:
+        provider = body.provider or await self._choice.choose(recording)
+        refuse_unless_configured(provider, await self._choice.configured.of(recording.tenant, {provider}), param="provider")
         diarization = True if body.diarization is None else body.diarization
         return TranscriptionRequest(
             provider=provider,

@@ -10,14 +10,15 @@ from deploy.local.demo.speech import RATE, samples_of
 from deploy.local.sample_speech import PAUSE_S
 from deploy.local.servers.ports import free_port
 from deploy.local.servers.server import start_all
+from deploy.local.stack import SERVICE_DEADLINE_S
 from tests.e2e.client import Client, Project
 from tests.e2e.evidence import Evidence
-from tests.fakes.speech_providers import KEY, FakeAssemblyAI
+from tests.fakes.speech_providers import KEY, FakeAssemblyAI, FakeDeepgram
 from tests.fakes.webhook_receiver import Receiver
 from tests.speech import real_conversation, real_speech, whisper_model
 from tests.stack import RunningStack
 
-ASSEMBLYAI_PORT = free_port()
+ASSEMBLYAI_PORT, DEEPGRAM_PORT = free_port(), free_port()
 __all__ = ["real_conversation", "real_speech", "whisper_model"]
 
 
@@ -71,9 +72,11 @@ def breakable(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStack
     """A second stack, for tests that stop and kill its members; take `fragile`, which mends it afterwards."""
     extra = {
         "EARWITNESS_SHUTDOWN_GRACE_S": "4",
-        "EARWITNESS_CLOUD_PROVIDERS": "assemblyai",
+        "EARWITNESS_CLOUD_PROVIDERS": "assemblyai,deepgram",
         "EARWITNESS_ASSEMBLYAI_URL": f"http://127.0.0.1:{ASSEMBLYAI_PORT}",  # nobody is there, until a test answers
         "EARWITNESS_ASSEMBLYAI_API_KEY": KEY,
+        "EARWITNESS_DEEPGRAM_URL": f"http://127.0.0.1:{DEEPGRAM_PORT}",
+        "EARWITNESS_DEEPGRAM_API_KEY": KEY,
     }
     running = RunningStack(tmp_path_factory.mktemp("breakable"), extra)
     try:
@@ -87,13 +90,20 @@ def breakable(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStack
 def fragile(breakable: RunningStack) -> Iterator[RunningStack]:
     """A stack to break: whole before the test and whole again after it."""
     yield breakable
-    start_all([member for member in breakable.stack.members.values() if member.child.pid is None])
+    start_all([member for member in breakable.stack.members.values() if member.child.pid is None], SERVICE_DEADLINE_S)
 
 
 @pytest.fixture
 async def assemblyai() -> AsyncIterator[FakeAssemblyAI]:
     """The provider to which the breakable stack sends what it is to transcribe."""
     async with FakeAssemblyAI().running(ASSEMBLYAI_PORT) as provider:
+        yield provider
+
+
+@pytest.fixture
+async def deepgram() -> AsyncIterator[FakeDeepgram]:
+    """Another one, which sends its answers to the stack's own API."""
+    async with FakeDeepgram().running(DEEPGRAM_PORT) as provider:
         yield provider
 
 

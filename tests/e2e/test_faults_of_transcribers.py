@@ -144,6 +144,45 @@ async def test_an_order_at_a_provider_is_resumed_by_the_next_transcriber_and_pla
     done = await completed(customer, recording_id)
     transcription = await customer.transcription(done["transcription_id"])
     assert (transcription["provider"], transcription["text"]) == ("assemblyai", " ".join(word for word, *_ in SPOKEN))
-    assert len(assemblyai.jobs) == 1
     assert [asked.path for asked in assemblyai.asked if asked.method == "POST"] == ["/v2/upload", "/v2/transcript"]
+    await everything_told_once(inside, listener, [recording_id])
+    await until(lambda: assemblyai.deleted == noted_orders(inside, recording_id))
+    assert assemblyai.jobs == {}
+
+
+async def test_a_callback_is_taken_while_no_transcriber_lives_and_the_next_one_completes_what_was_ordered_once(
+    fragile, customer, receiver, inside, deepgram
+):
+    await customer.configure(auto_transcription={"enabled": True, "provider": "deepgram"})
+    listener = await Listener.at(receiver, customer)
+    recording_id = await customer.stream([tone(1)])
+    await until(lambda: len(noted_orders(inside, recording_id)) == 1 and noted_orders(inside, recording_id)[0] is not None)
+    await killed(fragile, "transcriber")
+    assert [await deepgram.called_back(), await deepgram.called_back()] == [200, 200]
+    await started(fragile, "transcriber")
+    done = await completed(customer, recording_id)
+    transcription = await customer.transcription(done["transcription_id"])
+    assert (transcription["provider"], transcription["text"]) == ("deepgram", " ".join(word for word, *_ in SPOKEN))
+    assert len(deepgram.asked) == 1
+    await everything_told_once(inside, listener, [recording_id])
+    token = deepgram.orders[0]["callback"].rpartition("/")[2]
+    assert all(token not in fragile.log_of(name) for name in ("ingest", "transcriber"))
+
+
+async def test_a_transcriber_killed_while_its_order_is_taken_orders_nothing_twice(fragile, customer, receiver, inside, deepgram):
+    await customer.configure(auto_transcription={"enabled": True, "provider": "deepgram"})
+    listener = await Listener.at(receiver, customer)
+
+    async def killed_meanwhile():
+        await killed(fragile, "transcriber")
+
+    deepgram.before_accepting = killed_meanwhile
+    recording_id = await customer.stream([tone(1)])
+    await until(lambda: len(deepgram.orders) == 1 and fragile.stack.services["transcriber"].child.pid is None)
+    assert noted_orders(inside, recording_id) == [None]
+    await started(fragile, "transcriber")
+    assert await deepgram.called_back() == 200
+    done = await completed(customer, recording_id)
+    assert (await customer.transcription(done["transcription_id"]))["provider"] == "deepgram"
+    assert len(deepgram.asked) == 1
     await everything_told_once(inside, listener, [recording_id])

@@ -10,7 +10,7 @@ from shared.domain.caller import CredentialKind
 SIGNED_URL = "signed_url"
 """What a route without a guard says as its `credential` when its URL is one."""
 
-CALLBACK_TOKEN = "callback_token"
+CALLBACK_TOKEN = "callback_token"  # noqa: S105 - the name of a kind of credential
 """What it says when the last part of its path is one: OpenAPI knows no scheme for that, so `x-credentials` alone tells."""
 
 _KEYS = (CredentialKind.SECRET_KEY, CredentialKind.RESTRICTED_KEY)

@@ -3,11 +3,12 @@
 import pytest
 
 from services.ingest.bodies import Transcribe
+from services.ingest.configuration.provider_choice import ChooseProvider
 from services.ingest.delete_recording import DeleteRecording
 from services.ingest.outbox import Outbox
 from services.ingest.provider_keys import ConfiguredProviders
 from services.ingest.refusals import NotFound
-from services.ingest.start_transcription import StartTranscription
+from services.ingest.start_transcription import ProviderChoice, StartTranscription
 from shared.domain.caller import Caller, CredentialKind
 from shared.domain.clock import now
 from shared.domain.errors import TransientFailure
@@ -15,7 +16,8 @@ from shared.domain.media import Media, MediaStatus, MediaType
 from shared.domain.recording import Recording, RecordingStatus
 from shared.domain.tenant import Mode, Tenant
 from shared.domain.transcription import ProviderName, Transcription
-from tests.fakes.ingest import FakeRecordings, FakeRelay, FakeTranscriptions
+from tests.fakes.configs import FakeConfigs
+from tests.fakes.ingest import FakeProjects, FakeRecordings, FakeRelay, FakeTranscriptions
 from tests.fakes.provider_keys import FakeProviderKeys
 from tests.fakes.stepping import Steps, every_schedule
 
@@ -37,7 +39,8 @@ class Scene:
     def start(self):
         stores = [self.steps.over(store, after=False) for store in (self.recordings, self.transcriptions)]
         providers = ConfiguredProviders({ProviderName.WHISPER}, FakeProviderKeys())
-        return StartTranscription(*stores, Outbox(FakeRelay()), providers)(CALLER, "rec_1", Transcribe())
+        choice = ProviderChoice(providers, ChooseProvider(FakeConfigs(), FakeProjects()))
+        return StartTranscription(*stores, Outbox(FakeRelay()), choice)(CALLER, "rec_1", Transcribe())
 
     def delete(self):
         stores = [self.steps.over(store, after=False) for store in (self.recordings, self.transcriptions)]

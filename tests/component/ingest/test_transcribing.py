@@ -52,6 +52,24 @@ async def test_both_routes_start_the_same_job(api, route):
     assert (shown["transcription_id"], shown["status"]) == (body["id"], "uploaded")
 
 
+async def test_the_provider_is_the_requests_else_that_of_the_configuration_else_whisper(api):
+    async def started(**body):
+        return (await api.ok("POST", f"/recordings/{(await ready(api))['id']}/transcribe", body))["provider"]
+
+    for provider in ("deepgram", "elevenlabs"):
+        await api.ok("PUT", f"/provider-keys/{provider}", {"api_key": "0123456789abcdef"})
+    assert await started() == "whisper"
+    await api.ok("PUT", f"/projects/{api.project_id}/config/processing", {"auto_transcription": {"provider": "deepgram"}})
+    assert await started() == "deepgram"
+    assert await started(provider="whisper") == "whisper"
+    end_user = f"/end-users/{await api.someone()}/config/processing"
+    await api.ok("PUT", end_user, {"auto_transcription": {"provider": "elevenlabs"}})
+    assert (await started(), await started(provider="deepgram")) == ("elevenlabs", "deepgram")
+    await api.call("DELETE", "/provider-keys/elevenlabs")
+    refused = await api.refused("POST", f"/recordings/{(await ready(api))['id']}/transcribe")
+    assert (refused[:2], refused[2]["param"]) == ((400, "provider_not_configured"), "provider")
+
+
 async def test_what_the_caller_knows_and_wants_reaches_the_job(api):
     recording = await ready(api)
     wanted = {
