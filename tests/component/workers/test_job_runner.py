@@ -11,7 +11,7 @@ from services.stitcher.job_rules import RecordingJobRules
 from shared.domain.clock import now
 from shared.domain.errors import FailureReason, PermanentFailure, TransientFailure
 from shared.domain.ids import new_id
-from shared.domain.job import Job, JobKind, JobStatus, Lane
+from shared.domain.job import Failure, Job, JobKind, JobStatus, Lane
 from shared.domain.recording import Recording, RecordingStatus
 from shared.domain.tenant import Mode
 from shared.domain.trace import current_trace, traced
@@ -126,6 +126,28 @@ async def test_a_dead_workers_job_is_taken_over_and_its_late_result_refused(scen
     assert scene.job(recording).token == 2
     with pytest.raises(LeaseLost):
         await scene.complete(dead)
+
+
+async def test_a_late_result_is_refused_while_the_newer_claim_is_at_work(scene):
+    recording = await scene.queue()
+    late = await scene.leases.claim("late", 0)
+    newer = await scene.leases.claim("newer", 60)
+    with pytest.raises(LeaseLost):
+        await scene.complete(late)
+    await scene.leases.hand_back(late, 0, counted=True)
+    await scene.leases.fail(late, Failure(reason=FailureReason.PROCESSING_ERROR, message="too late"))
+    assert scene.store.documents[recording.id] == newer
+    await scene.complete(newer)
+    assert scene.job(recording).status is JobStatus.COMPLETED
+
+
+async def test_a_result_is_refused_once_the_job_has_ended_otherwise(scene):
+    recording = await scene.queue()
+    claimed = await scene.leases.claim("worker", 60)
+    ended = scene.store.documents[recording.id] = claimed.changed(job=claimed.job.ended(JobStatus.FAILED))
+    with pytest.raises(LeaseLost):
+        await scene.complete(claimed)
+    assert scene.store.documents[recording.id] == ended
 
 
 async def test_work_whose_lease_was_taken_over_is_stopped(scene):

@@ -42,6 +42,12 @@ def test_a_pause_varies_by_a_tenth_and_attempts_end_with_the_schedule(schedule, 
         assert 0.9 * pause_s - 1e-5 <= (again_at - AT).total_seconds() <= 1.1 * pause_s + 1e-5
 
 
+def test_deliveries_that_failed_together_do_not_return_together():
+    soonest, latest = (CONTRACT.next_attempt_at(1, AT, None, lambda drawn=drawn: drawn) for drawn in (0.0, 1.0))
+    assert [(at - AT).total_seconds() for at in (soonest, latest)] == pytest.approx([54, 66])
+    assert len({CONTRACT.next_attempt_at(1, AT, None) for _ in range(10)}) > 1
+
+
 @given(pauses, draws, st.floats(0, 1e9))
 def test_the_receiver_may_ask_for_more_time_but_not_for_less_or_for_ever(schedule, draw, asked_s):
     plain = schedule.next_attempt_at(1, AT, None, lambda: draw)
