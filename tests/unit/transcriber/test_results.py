@@ -3,6 +3,7 @@
 from contextlib import asynccontextmanager
 
 import pytest
+from prometheus_client import REGISTRY
 
 from services.transcriber.store_result import StoreResult
 from services.transcriber.transcribe import TranscribeRecording
@@ -12,7 +13,14 @@ from shared.domain.media import Media, MediaStatus, MediaType
 from shared.domain.recording import Recording, RecordingStatus
 from shared.domain.tenant import Mode
 from shared.domain.transcript import Segment, Word, transcript_of
-from shared.domain.transcription import Redaction, SpeechOptions, TranscriptionRequest, TranscriptionStatus, queued_transcription
+from shared.domain.transcription import (
+    ProviderName,
+    Redaction,
+    SpeechOptions,
+    TranscriptionRequest,
+    TranscriptionStatus,
+    queued_transcription,
+)
 
 
 def said(text, speaker, start):
@@ -35,7 +43,8 @@ class World:
 
     name = "whisper"
 
-    def __init__(self, options, diarization=True):
+    def __init__(self, options, diarization=True, spoken=SPOKEN):
+        self.spoken = spoken
         self.recording = Recording(
             id=new_id("rec"),
             project_id=new_id("proj"),
@@ -59,7 +68,7 @@ class World:
 
     async def transcribe(self, request, on_progress):
         self.asked = request
-        return SPOKEN
+        return self.spoken
 
     async def put(self, transcription, transcript):
         self.stored = transcript
@@ -81,7 +90,7 @@ def transcribed(tmp_path):
         verb = TranscribeRecording(
             recordings=world,
             store=world,
-            results=StoreResult(world, world, {}),
+            results=StoreResult(world, world, {ProviderName.WHISPER: 0.36}),
             providers=(world,),
             progress=world,
             spool=tmp_path,
@@ -120,3 +129,20 @@ async def test_the_transcription_says_how_many_speakers_were_told_apart(transcri
     assert world.transcription.speaker_count == 2
     (event,) = world.events
     assert event.transcription.speaker_count == 2
+
+
+async def test_silence_is_completed_with_an_empty_transcript(transcribed):
+    silence = transcript_of([], language=None, duration_ms=20_000)
+    world = await transcribed(SpeechOptions(), spoken=silence)
+    present = world.transcription
+    assert (world.stored.text, world.stored.segments) == ("", ())
+    assert (present.status, present.failure, present.active) == (TranscriptionStatus.COMPLETED, None, False)
+    assert (present.word_count, present.speaker_count, present.duration_ms) == (0, None, 20_000)
+    assert [event.type for event in world.events] == ["transcription.completed"]
+
+
+async def test_seconds_and_their_cost_are_counted_by_project(transcribed):
+    world = await transcribed(SpeechOptions())
+    labels = {"provider": "whisper", "project_id": world.transcription.project_id}
+    assert REGISTRY.get_sample_value("earwitness_transcribed_seconds_total", labels) == 9.0
+    assert REGISTRY.get_sample_value("earwitness_transcription_cost_total", labels) == pytest.approx(9.0 / 3600 * 0.36)
