@@ -1,6 +1,7 @@
 """Joins the parts of the API: the only place that builds its clients."""
 
 from services.ingest.end_users.erase import EraseEndUsers, Remains
+from services.ingest.http import UseCases
 from services.ingest.join import Stores, joined, served
 from services.ingest.settings import IngestSettings
 from shared.messaging.tail import Tail
@@ -23,6 +24,7 @@ from shared.storage.upload_tokens import UploadTokens
 from shared.storage.webhook_deliveries import WebhookDeliveries
 from shared.storage.webhook_endpoints import WebhookEndpoints
 from shared.telemetry.health import Health
+from shared.telemetry.metrics import register_queue
 
 _ERASE_EVERY_S = 2.0
 
@@ -44,8 +46,7 @@ class Ingest:
         self._hub = use_cases.hub
         self._tail = Tail(platform.broker, self._hub)
         self.app = served(settings.api, use_cases)
-        remains = Remains(platform.recordings, use_cases.bind_devices.release, use_cases.delete_recording)
-        self._erase_end_users = EraseEndUsers(EndUsers(mongo), remains)
+        self._erase_end_users = _eraser(platform, use_cases)
 
     async def start(self) -> None:
         """Connect; the bucket and the topics are made as soon as their servers answer."""
@@ -62,6 +63,19 @@ class Ingest:
         """Publish what waits, then close."""
         await self._platform.stop()
         await self._store.stop()
+
+
+def _eraser(platform: Platform, use_cases: UseCases) -> EraseEndUsers:
+    """Build what works off deleted end users, and let its queue be watched."""
+    end_users = EndUsers(platform.mongo)
+    register_queue("end_user_erasures", end_users.erasures_due)
+    remains = Remains(
+        recordings=platform.recordings,
+        release=use_cases.bind_devices.release,
+        erase_configs=use_cases.configure.erase,
+        delete_recording=use_cases.delete_recording,
+    )
+    return EraseEndUsers(end_users, remains)
 
 
 _INDEXED = (

@@ -63,6 +63,7 @@ class Stitcher:
             texts=(self._transcripts, platform.events, WebhookDeliveries(platform.mongo)),
         )
         self._erase = EraseRecordings(remains)
+        register_queue("recording_erasures", platform.recordings.erasures_due)
 
     async def start(self) -> None:
         """Warm the workers, connect, and begin to claim jobs."""

@@ -1,7 +1,8 @@
 """The `config_overrides` collection, what each subject says about each section, and `config_audit`, how it came to say so.
 
 A change and its record are written in one update of one document: the record goes into the override's `unfiled` array and is
-copied to `config_audit` from there, so that no crash parts the two. `config_audit` is only ever added to.
+copied to `config_audit` from there, so that no crash parts the two. `config_audit` is only ever added to, but for the erasure of
+all that a subject ever said.
 """
 
 from collections.abc import Iterable, Sequence
@@ -58,6 +59,12 @@ class ConfigOverrides:
                 await self._audit.insert_new(records)
                 filed = {"_id": {"$in": [record["_id"] for record in records]}}
                 await self._documents.update({"_id": override_id}, {"$pull": {"unfiled": filed}})
+
+    async def erase(self, subject: ConfigSubject, sections: Iterable[str]) -> None:
+        """Delete what the subject says about the sections, and how it came to say so; doing it again changes nothing."""
+        ids = [subject.key(section) for section in sections]
+        await self._documents.delete_many({"_id": {"$in": ids}})
+        await self._audit.delete_many({"override_id": {"$in": ids}})
 
     async def history(
         self, subject: ConfigSubject, section: str, limit: int, *, before: str | None = None, offset: int = 0

@@ -9,6 +9,7 @@ from shared.domain.end_user import EndUser
 from shared.domain.tenant import Tenant
 from shared.storage.documents import Documents
 from shared.storage.mongo import Mongo
+from shared.storage.waiting import waiting
 
 _NEWEST_FIRST = (("_id", DESCENDING),)
 _TENANT = [("project_id", ASCENDING), ("mode", ASCENDING)]
@@ -74,6 +75,10 @@ class EndUsers:
         """Move the end of a claim, None: nothing is left to erase; None is returned when the claim is another's by now."""
         where = {"_id": claimed.id, "erasure_due_at": claimed.erasure_due_at}
         return await self._documents.change(where, {"$set": {"erasure_due_at": until}})
+
+    async def erasures_due(self) -> tuple[int, float]:
+        """Return how many end users are due to be erased, and for how long the oldest has been, in seconds."""
+        return await waiting(self._documents, "erasure_due_at")
 
 
 def _of(tenant: Tenant) -> dict[str, Any]:

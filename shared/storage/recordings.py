@@ -23,6 +23,7 @@ from shared.events.transcription import (
 from shared.storage.aggregates import AGGREGATE_INDEXES, Aggregates
 from shared.storage.documents import Documents
 from shared.storage.mongo import Mongo
+from shared.storage.waiting import waiting
 
 _NEWEST_FIRST = (("_id", DESCENDING),)
 _TENANT = [("project_id", ASCENDING), ("mode", ASCENDING)]
@@ -109,6 +110,10 @@ class Recordings(Aggregates[Recording]):
         """Return deleted recordings of which a sweep is due, the longest due first."""
         where = {"erasure.due_at": {"$lte": now(), "$type": "date"}}
         return await self._documents.find(where, (("erasure.due_at", ASCENDING),), limit)
+
+    async def erasures_due(self) -> tuple[int, float]:
+        """Return of how many deleted recordings a sweep is due, and for how long the oldest has been, in seconds."""
+        return await waiting(self._documents, "erasure.due_at")
 
     async def remove(self, recording: Recording) -> bool:
         """Remove a deleted recording for good; False when it is not as it was read or its outbox still holds an event."""

@@ -53,6 +53,13 @@ class FakeConfigs:
             raise TransientFailure("the audit is down")
         self.audit |= {change.id: change for change in self.unfiled.pop(override_id, ())}
 
+    async def erase(self, subject, sections):
+        ids = {subject.key(section) for section in sections}
+        for kept in (self.overrides, self.unfiled):
+            for override_id in ids & kept.keys():
+                del kept[override_id]
+        self.audit = {change.id: change for change in self.audit.values() if change.override_id not in ids}
+
     async def history(self, subject, section, limit, *, before=None, offset=0):
         override_id = subject.key(section)
         await self.file(override_id)

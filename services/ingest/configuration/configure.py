@@ -11,6 +11,7 @@ from services.ingest.configuration.validity import checked, refuse_unworkable, s
 from services.ingest.outbox import decided_anew
 from services.ingest.paging import Page, Pager, PageRequest
 from services.ingest.provider_keys import ConfiguredProviders
+from shared.domain.config.levels import ConfigLevel, ConfigSubject
 from shared.domain.config.merging import amended
 from shared.domain.config.overrides import Author, ConfigChange, Resolved, resolved, silent
 from shared.domain.config.sections import SECTIONS
@@ -77,6 +78,10 @@ class Configure:
                     await self._configs.save(before, after, change)
 
         await self._in_turn(target.subject.key(known.name), attempt)
+
+    async def erase(self, tenant: Tenant, end_user_id: str) -> None:
+        """Delete all that an end user who is deleted ever said, and the records of it; nobody can read either any more."""
+        await self._configs.erase(ConfigSubject(ConfigLevel.END_USER, end_user_id, tenant), SECTIONS)
 
     async def history(self, target: Target, section: str, request: PageRequest) -> Page[ConfigChange]:
         """Return a page of the changes of what the subject says about the section, newest first."""

@@ -23,6 +23,9 @@ class ConfigStore(Protocol):
     async def file(self, override_id: str) -> None:
         """Copy to the audit every change that is not yet there."""
 
+    async def erase(self, subject: ConfigSubject, sections: Iterable[str]) -> None:
+        """Delete what the subject says about the sections, and every record of it."""
+
     async def history(
         self, subject: ConfigSubject, section: str, limit: int, *, before: str | None = None, offset: int = 0
     ) -> list[ConfigChange]:

@@ -1,4 +1,7 @@
-"""What a deleted end user leaves behind is worked off: devices are freed, recordings deleted with all that belongs to them."""
+"""What a deleted end user leaves behind is worked off: devices are freed, recordings deleted with all that belongs to them.
+
+What was configured for it is erased, too.
+"""
 
 import asyncio
 from datetime import datetime, timedelta
@@ -24,11 +27,12 @@ _PAGE = 50
 _AT_ONCE = 5
 
 
-class Remains(msgspec.Struct, frozen=True):
-    """How to deal with what is left: `release` frees an end user's devices, `delete_recording` takes a tenant and an id."""
+class Remains(msgspec.Struct, frozen=True, kw_only=True):
+    """How to deal with what is left: by tenant and id of an end user, but for `delete_recording`, which takes a recording's."""
 
     recordings: RecordingStore
     release: OfEndUser
+    erase_configs: OfEndUser
     delete_recording: OfEndUser
 
 
@@ -50,6 +54,7 @@ class EraseEndUsers:
     async def _sweep(self, claimed: EndUser) -> None:
         began, erased = now(), 0
         await self._remains.release(claimed.tenant, claimed.id)
+        await self._remains.erase_configs(claimed.tenant, claimed.id)
         matching = {"end_user_id": claimed.id}
         while found := await self._remains.recordings.page(claimed.tenant, matching, _PAGE):
             for start in range(0, len(found), _AT_ONCE):

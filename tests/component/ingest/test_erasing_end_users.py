@@ -25,7 +25,7 @@ class Scene:
 
     def __init__(self):
         self.end_users, self.recordings = FakeEndUsers(), FakeRecordings()
-        self.released, self.deletions, self.killed_after = [], 0, None
+        self.released, self.forgotten, self.deletions, self.killed_after = [], [], 0, None
 
     async def begin(self, recordings=3, deleted_ago=timedelta()):
         at = now() - deleted_ago
@@ -49,7 +49,14 @@ class Scene:
         return await self.recordings.add(recording)
 
     def eraser(self, **settings):
-        return EraseEndUsers(self.end_users, Remains(self.recordings, self.release, self.delete), **settings)
+        return EraseEndUsers(self.end_users, self.remains(), **settings)
+
+    def remains(self, **others):
+        usual = {"release": self.release, "erase_configs": self.erase_configs, "delete_recording": self.delete}
+        return Remains(recordings=self.recordings, **(usual | others))
+
+    async def erase_configs(self, tenant, end_user_id):
+        self.forgotten.append((tenant, end_user_id))
 
     async def release(self, tenant, end_user_id):
         self.released.append((tenant, end_user_id))
@@ -60,7 +67,7 @@ class Scene:
         self.deletions += 1
         found = await self.recordings.get(tenant, recording_id)
         if found is None:
-            raise not_found("recording", recording_id)
+            raise not_found("recording")
         await self.recordings.save(found, found.changed(deleted_at=now()))
 
     def left(self, end_user):
@@ -86,7 +93,7 @@ async def test_every_recording_of_the_end_user_is_deleted_and_no_other(scene):
     await scene.eraser()()
     assert [one.id for one in scene.left(end_user)] == [foreign.id]
     assert (await scene.recordings.get(TENANT, other.id)) is not None
-    assert scene.released == [(TENANT, end_user.id)]
+    assert scene.released == scene.forgotten == [(TENANT, end_user.id)]
 
 
 async def test_it_is_swept_again_at_growing_pauses_until_nothing_more_can_come(scene):
@@ -151,7 +158,7 @@ async def test_a_recording_that_somebody_deletes_meanwhile_is_no_error(scene):
             await delete(tenant, recording_id)
         await delete(tenant, recording_id)
 
-    await EraseEndUsers(scene.end_users, Remains(scene.recordings, scene.release, beaten))()
+    await EraseEndUsers(scene.end_users, scene.remains(delete_recording=beaten))()
     assert scene.left(end_user) == []
 
 
@@ -163,7 +170,7 @@ async def test_whoever_lost_the_lease_leaves_the_rest_to_its_new_holder(scene):
         scene.pass_time(end_user)
         await delete(tenant, recording_id)
 
-    await EraseEndUsers(scene.end_users, Remains(scene.recordings, scene.release, overtaken))._sweep(
+    await EraseEndUsers(scene.end_users, scene.remains(delete_recording=overtaken))._sweep(
         await scene.end_users.claim_erasure(now(), now() + LEASE)
     )
     assert scene.kept(end_user).erasure_due_at <= now(), "the new holder's claim stands"

@@ -3,6 +3,7 @@
 import asyncio
 from datetime import timedelta
 
+import msgspec
 import pytest
 
 from services.ingest.end_users import erase
@@ -59,6 +60,28 @@ async def test_a_revoked_token_dies_at_once_here_and_within_the_cache_time_elsew
         return await beats(other, token) == 401
 
     assert await until(felt, within_s=CACHE_S + 2)
+
+
+async def test_nothing_is_left_of_what_was_configured_for_a_deleted_end_user(replicas):
+    one, _ = replicas
+    someone = await one.new_end_user()
+    for value in (128, 256):
+        await one.ok("PUT", f"/end-users/{someone}/config/upload", {"streaming_chunk_kb": value})
+    await one.call("DELETE", f"/end-users/{someone}")
+    database = one.service._platform.mongo.database
+
+    async def gone():
+        mine = {"subject_id": someone}
+        return [await database[name].find_one(mine) for name in ("config_overrides", "config_audit")] == [None, None]
+
+    assert await until(gone)
+
+
+async def test_what_is_due_to_be_erased_is_a_queue_that_is_watched(replicas):
+    one, _ = replicas
+    scraped = (await one.call("GET", f"{one.url}/metrics", secret="")).text
+    assert 'earwitness_queue_depth{queue="end_user_erasures"} ' in scraped
+    assert 'earwitness_queue_oldest_age_seconds{queue="end_user_erasures"} ' in scraped
 
 
 async def test_the_use_of_a_token_is_noted(replicas):
@@ -129,7 +152,7 @@ async def test_a_sweep_that_dies_half_way_is_finished_by_another_replica(deploym
             deletions.append(recording_id)
             await delete(tenant, recording_id)
 
-        eraser._remains = erase.Remains(eraser._remains.recordings, eraser._remains.release, killed)
+        eraser._remains = msgspec.structs.replace(eraser._remains, delete_recording=killed)
         await dying.call("DELETE", f"/end-users/{someone}")
 
         async def half_way():

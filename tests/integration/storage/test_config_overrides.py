@@ -154,8 +154,22 @@ QUERIES = {
     "every section at every level": lambda configs: configs.of(HERE, SECTIONS),
     "a page of the history": lambda configs: configs.history(PROJECT, "upload", 26),
     "a later page of the history": lambda configs: configs.history(PROJECT, "upload", 26, before="cfg_5"),
+    "all that a subject said": lambda configs: configs.erase(ConfigSubject(ConfigLevel.END_USER, "eu_9", TENANT), SECTIONS),
     "what is not yet filed": lambda configs: configs.file(PROJECT.key("upload")),
 }
+
+
+async def test_erased_nothing_is_left_of_what_a_subject_said_nor_of_the_records_of_it(configs):
+    ours, other = [ConfigSubject(ConfigLevel.END_USER, name, TENANT) for name in ("eu_1", "eu_2")]
+    for subject in (ours, other):
+        await say(configs, subject, "upload", {"streaming_chunk_kb": 64})
+        await configs.file(subject.key("upload"))
+        await say(configs, subject, "connection", {})
+    for _ in range(2):
+        await configs.erase(ours, SECTIONS)
+    for subject, left in ((ours, 0), (other, 1)):
+        assert len(await configs.of((subject,), SECTIONS)) == 2 * left
+        assert [len(await configs.history(subject, section, 9)) for section in ("upload", "connection")] == [left, left]
 
 
 @pytest.fixture(scope="module")

@@ -124,6 +124,13 @@ async def test_a_query_is_answered_by_an_index_in_its_order(repositories, name):
     assert_indexed(entries)
 
 
+async def test_counting_what_is_due_to_be_erased_reads_nothing_else(repositories):
+    depth, _ = await repositories.end_users.erasures_due()
+    for entry in await asked_by(repositories, lambda r: r.end_users.erasures_due()):
+        assert entry["planSummary"].startswith("IXSCAN { erasure_due_at")
+        assert entry["keysExamined"] <= depth + 1
+
+
 async def test_counting_devices_reads_index_keys_of_those_counted_and_no_device(repositories):
     entries = await asked_by(repositories, lambda r: r.devices.counts(TENANT, now()))
     assert len(entries) == 3

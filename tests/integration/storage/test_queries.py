@@ -154,6 +154,7 @@ QUERIES = {
     "an order that is due": lambda r: r.provider_orders.claim_due(moment()),
     "the running jobs of a project": lambda r: r.transcriptions.running_of("proj_1", Lane.HERE, 10),
     "the depth of the stitch queue": lambda r: r.recordings.queue_state(),
+    "the depth of the erasures of recordings": lambda r: r.recordings.erasures_due(),
     "outboxes of recordings": lambda r: r.recordings.unpublished(moment(), 500),
     "outboxes of transcriptions": lambda r: r.transcriptions.unpublished(moment(), 500),
     "undecided transcriptions": lambda r: r.recordings.due_for_transcription(moment(), 100),
