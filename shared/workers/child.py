@@ -34,22 +34,23 @@ def main(parent_pid: int, nice: int, threads: int) -> None:
         signal.signal(terminal_signal, signal.SIG_IGN)
     _die_with_parent(parent_pid)
     os.closerange(3, os.sysconf("SC_OPEN_MAX"))  # uvloop hands on what was made inheritable
-    _let_others_go_first(nice)
+    os.nice(nice)
     for name in THREAD_LIMITS:
         os.putenv(name, str(threads))
     requests, answers = _private_streams()
     jobs: SimpleQueue[bytes] = SimpleQueue()
     threading.Thread(target=_read, args=(requests, jobs), daemon=True).start()
-    _serve(jobs, lambda message: _send(answers, message))
+    _serve(jobs, nice, lambda message: _send(answers, message))
 
 
-def _serve(jobs: SimpleQueue[bytes], send: Callable[[Message], None]) -> None:
+def _serve(jobs: SimpleQueue[bytes], nice: int, send: Callable[[Message], None]) -> None:
     """The first frame is `initialize`; every later one is a job."""
     try:
         work: Work = from_body(jobs.get())()
     except Exception as error:  # noqa: BLE001 - whatever it is, the parent must hear of it
         send(_failed(error))
         return
+    _let_others_go_first(nice)
     send(Warm())
     while True:
         send(_outcome(work, jobs.get(), send))
@@ -103,12 +104,11 @@ def _private_streams() -> tuple[BinaryIO, BinaryIO]:
 
 
 def _let_others_go_first(nice: int) -> None:
-    """Be nice, and have the session be, which this process has for itself.
+    """Have the session be nice, too, which this process has for itself; once it is warm, for until then others wait for it.
 
     Where Linux shares the cores among sessions (autogroup, on by default outside containers), niceness counts between processes
     of one session only: whoever serves requests beside us would have no more of a core than we do.
     """
-    os.nice(nice)
     if os.getsid(0) != os.getpid() or not AUTOGROUP.exists():
         return
     for _ in range(AUTOGROUP_TRIES):
