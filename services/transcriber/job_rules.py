@@ -15,7 +15,8 @@ class TranscriptionJobRules:
     def claimed(self, transcription: Transcription, job: Job) -> tuple[Transcription, Sequence[Event]]:
         """Move to `processing`; `transcription.started` fires once."""
         if transcription.status is TranscriptionStatus.PROCESSING:
-            return transcription.changed(job=job, progress=None), ()
+            progress = transcription.progress if transcription.remote is not None else None  # an order goes on, work begins anew
+            return transcription.changed(job=job, progress=progress), ()
         after = transcription.changed(status=TranscriptionStatus.PROCESSING, started_at=now(), job=job)
         return after, (transcription_event(TranscriptionStarted, after),)
 

@@ -17,11 +17,12 @@ from services.transcriber.source_audio import audio_of
 from shared.domain.clock import now
 from shared.domain.errors import FailureReason, PermanentFailure
 from shared.domain.transcript import Transcript
-from shared.domain.transcription import ProviderName, RemoteJob, Transcription
+from shared.domain.transcription import ProviderName, RemoteJob, Transcription, TranscriptionProgress
 from shared.telemetry.logs import get_logger
 
 log = get_logger()
 
+_ORDERED = "ordered"  # how far a provider is, it does not tell
 _NOT_THE_AUDIO = frozenset({FailureReason.PROVIDER_NOT_CONFIGURED, FailureReason.PROCESSING_ERROR})
 
 
@@ -135,7 +136,8 @@ class TranscribeRemotely:
         def waiting(present: Transcription) -> tuple[Transcription, tuple[()]]:
             at = now()
             pause_s = self._rules.pause_s(present.remote, at)
-            return present.changed(job=present.job.handed_back(at, pause_s, counted=False)), ()
+            progress = TranscriptionProgress(percent=0, stage=_ORDERED, estimated_completion_at=None, updated_at=at)
+            return present.changed(job=present.job.handed_back(at, pause_s, counted=False), progress=progress), ()
 
         await self._claims.finish(transcription, waiting)
 

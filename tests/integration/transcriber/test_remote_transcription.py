@@ -76,6 +76,20 @@ async def test_the_providers_job_is_kept_before_it_is_waited_on_and_another_work
     assert len(servers["assemblyai"].jobs) == 1
 
 
+async def test_while_a_provider_works_the_transcription_says_that_it_is_ordered_and_no_more(workers):
+    worker = workers()
+    transcription = await worker.queued(ProviderName.ASSEMBLYAI)
+    for _ in range(3):
+        progress = (await worker.step()).progress
+        assert (progress.percent, progress.stage, progress.estimated_completion_at) == (0, "ordered", None)
+    claimed = None
+    async with asyncio.timeout(10):
+        while claimed is None:
+            claimed = await worker.leases.claim("one that looks", 0.01)
+    assert claimed.progress.stage == "ordered"
+    assert (await worker.ended(transcription)).status is TranscriptionStatus.COMPLETED
+
+
 async def test_an_order_whose_worker_died_before_it_could_note_the_answer_is_found_again(workers, servers):
     worker = workers(fetch_s=600)
     transcription = await worker.queued(ProviderName.ASSEMBLYAI)

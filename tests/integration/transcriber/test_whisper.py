@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from faster_whisper import WhisperModel
 
+from deploy.local.sample_speech import dialogue
 from services.transcriber.ports import SpeechRequest
 from services.transcriber.providers.decode import decoded
 from services.transcriber.providers.whisper import WhisperProvider, WhisperSettings, whisper_pool
@@ -21,7 +22,8 @@ from shared.domain.transcript import is_ordered
 from shared.workers import WorkerFailed
 from tests.speech import word_error_rate
 
-DEADLINE_S = 120
+DEADLINE_S = 300  # of a machine that does much else
+SYNTHETIC_S = 32.0
 
 
 @pytest.fixture(scope="module")
@@ -186,13 +188,24 @@ async def test_a_transcription_in_full_run_can_be_cancelled_and_the_next_one_run
     assert pool.pids != (pid,)
 
 
-async def test_no_more_words_are_wrong_than_with_the_bare_model(provider, whisper_model, real_speech):
+def synthetic_speech(folder):
+    """The dialogue's first half minute, to the end of a turn, and what is said in it."""
+    sample = dialogue()
+    turns = [turn for turn in sample.turns if turn.end <= SYNTHETIC_S]
+    spoken = np.concatenate(list(decoded(sample.path)))[: round((turns[-1].end + 0.3) * RATE)]
+    return save(folder / "synthetic.wav", spoken), " ".join(turn.text for turn in turns)
+
+
+@pytest.mark.parametrize("kind", ["real", "synthetic"])
+async def test_no_more_words_are_wrong_than_with_the_bare_model(provider, whisper_model, real_speech, tmp_path, kind):
+    path, text = (real_speech.path, real_speech.text) if kind == "real" else synthetic_speech(tmp_path)
     bare = WhisperModel(str(whisper_model), device="cpu", compute_type="int8", cpu_threads=1)
     segments, _ = bare.transcribe(
-        str(real_speech.path), language="en", beam_size=5, word_timestamps=True, vad_filter=True, condition_on_previous_text=False
+        str(path), language="en", beam_size=5, word_timestamps=True, vad_filter=True, condition_on_previous_text=False
     )
-    theirs = word_error_rate(real_speech.text, " ".join(segment.text for segment in segments))
-    ours = word_error_rate(real_speech.text, (await provider.transcribe(request(real_speech.path, "en"), ignore)).text)
+    theirs = word_error_rate(text, " ".join(segment.text for segment in segments))
+    ours = word_error_rate(text, (await provider.transcribe(request(path, "en"), ignore)).text)
+    assert theirs < 0.2
     assert ours <= theirs + 0.005
 
 
