@@ -19,6 +19,7 @@ import tempfile
 import time
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import msgspec
 from pymongo import MongoClient
@@ -38,13 +39,14 @@ LONG_JOBS_SHARE = 10
 
 
 class Run(msgspec.Struct, frozen=True):
-    """Jobs a second, the least and most that one worker did, the CPU of a job here and in mongod, and claims lost a job."""
+    """Jobs a second, the least and most that one worker did; a job's CPU here and in mongod, its statements, and claims lost."""
 
     rate: float
     least: int
     most: int
     cpu_ms: float
     mongod_ms: float
+    statements: float
     lost: float
 
 
@@ -59,12 +61,13 @@ def measure(server: MongoServer, kind: str, workers: int, jobs: int, work_ms: fl
         for process in processes:
             assert process.stdout is not None
             assert process.stdout.readline() == b"ready\n"
-        began, cpu_began_s = time.perf_counter(), _cpu_of(server)
+        began, cpu_began_s, asked = time.perf_counter(), _cpu_of(server), _statements(server)
         for process in processes:
             _say(process, b"go\n")
         for database in databases:
             _await_end(server.url, database, began)
         elapsed_s, mongod_s = time.perf_counter() - began, _cpu_of(server) - cpu_began_s
+        asked = _statements(server) - asked
         for process in processes:
             _say(process, b"stop\n")
         accounts = [msgspec.json.decode(process.communicate(timeout=DEADLINE_S)[0], type=Account) for process in processes]
@@ -74,14 +77,30 @@ def measure(server: MongoServer, kind: str, workers: int, jobs: int, work_ms: fl
             process.wait()
     for database in databases:
         _assert_each_once(server.url, database, jobs // len(databases))
-    return _run(accounts, jobs, elapsed_s, mongod_s)
+    return _run(accounts, jobs, elapsed_s, (mongod_s * 1000, asked))
 
 
-def _run(accounts: list[Account], jobs: int, elapsed_s: float, mongod_s: float) -> Run:
+def _run(accounts: list[Account], jobs: int, elapsed_s: float, of_server: tuple[float, int]) -> Run:
     done = [account.done for account in accounts]
     assert sum(done) == jobs, (done, jobs)
     here_s, lost = sum(account.cpu_s for account in accounts), sum(account.lost for account in accounts)
-    return Run(jobs / elapsed_s, min(done), max(done), here_s / jobs * 1000, mongod_s / jobs * 1000, lost / jobs)
+    mongod_ms, statements = of_server
+    return Run(
+        rate=jobs / elapsed_s,
+        least=min(done),
+        most=max(done),
+        cpu_ms=here_s / jobs * 1000,
+        mongod_ms=mongod_ms / jobs,
+        statements=statements / jobs,
+        lost=lost / jobs,
+    )
+
+
+def _statements(server: MongoServer) -> int:
+    """Count what mongod was asked so far, but for the looks of this process."""
+    with MongoClient[dict[str, Any]](server.url) as client:
+        commands = client.admin.command("serverStatus")["metrics"]["commands"]
+    return sum(int(commands[name]["total"]) for name in ("find", "update", "insert", "findAndModify"))
 
 
 def _start(order: Order) -> "subprocess.Popen[bytes]":
@@ -127,7 +146,8 @@ def compare(server: MongoServer, numbers: list[int], jobs: int, work_ms: float) 
             single.setdefault(kind, run.rate / workers)
             print(
                 f"{about}: {workers} {kind}: {run.rate:.0f} jobs/s, each did {run.least} to {run.most}, "
-                f"{run.cpu_ms:.1f} ms of CPU a job and {run.mongod_ms:.1f} in mongod, {run.lost:.2f} claims lost a job"
+                f"{run.cpu_ms:.1f} ms of CPU a job and {run.mongod_ms:.1f} in mongod, {run.statements:.1f} statements, "
+                f"{run.lost:.2f} claims lost a job"
             )
         efficiency = {kind: run.rate / workers / single[kind] for kind, run in runs.items()}
         ratio = efficiency["worker"] / efficiency["bare"]

@@ -3,8 +3,8 @@
 Then two jobs at once against two raw processes, and the same with speakers told apart, against raw faster-whisper followed by
 raw sherpa-onnx, where its models are.
 
-`python -m bench.transcribe` uses half a minute of real speech; `--minutes 5 30` repeats it to those lengths instead, each
-in a new worker, and prints the peak memory, which must not grow with the length.
+`python -m bench.transcribe [--parts one two speakers]` uses half a minute of real speech; `--minutes 5 30` repeats it to those
+lengths instead, each in a new worker, and prints the peak memory, which must not grow with the length.
 """
 
 import argparse
@@ -32,6 +32,7 @@ from services.transcriber.providers.whisper import WhisperProvider, WhisperSetti
 from services.transcriber.voice_models import VoiceSource, resolve_voice_models
 from shared.workers import Entry, ProcessPool, Report, Work
 
+PARTS = ("one", "two", "speakers")
 TICKS = os.sysconf("SC_CLK_TCK")
 
 
@@ -135,7 +136,8 @@ async def compare_two(settings: WhisperSettings, path: Path, rounds: int) -> Non
     mine_s, theirs_s = (statistics.median(pair[side] for pair in pairs) for side in (0, 1))
     print(
         f"transcribe two at once: two workers {mine_s:.2f} s, two raw faster-whisper processes {theirs_s:.2f} s, "
-        f"ratio {statistics.median(ratios):.3f} ({min(ratios):.3f} to {max(ratios):.3f}, {rounds} rounds)"
+        f"ratio {statistics.median(ratios):.3f} ({min(ratios):.3f} to {max(ratios):.3f}, {rounds} rounds)",
+        flush=True,
     )
 
 
@@ -183,6 +185,7 @@ async def main() -> None:
     """Measure what the command line asks for."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=4)
+    parser.add_argument("--parts", choices=PARTS, nargs="+", default=PARTS)
     parser.add_argument("--minutes", type=float, nargs="+", default=[])
     asked = parser.parse_args()
     settings = WhisperSettings(model_path=resolve_model(ModelSource(folders=(default_folder(),))), device="cpu")
@@ -191,14 +194,22 @@ async def main() -> None:
         await measure_memory(settings, speech, minutes)
     if asked.minutes:
         return
-    await compare(settings, speech, asked.rounds)
-    await compare_two(settings, speech, asked.rounds)
+    if "one" in asked.parts:
+        await compare(settings, speech, asked.rounds)
+    if "two" in asked.parts:
+        await compare_two(settings, speech, asked.rounds)
+    if "speakers" in asked.parts:
+        await compare_with_speakers(settings, speech, asked.rounds)
+
+
+async def compare_with_speakers(settings: WhisperSettings, speech: Path, rounds: int) -> None:
+    """Compare with speakers told apart, or say that the models for it are not here."""
     try:
         voices = resolve_voice_models(voice_source())
     except ModelUnavailable as unavailable:
         print(f"transcribe with speakers: skipped: {unavailable}")
     else:
-        await compare(msgspec.structs.replace(settings, diarization=voices), speech, asked.rounds)
+        await compare(msgspec.structs.replace(settings, diarization=voices), speech, rounds)
 
 
 def voice_source() -> VoiceSource:
