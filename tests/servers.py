@@ -1,9 +1,15 @@
-"""The servers that tests run on: embedded ones from wheels, or containers with EARWITNESS_TESTS_SERVERS=docker."""
+"""The servers that tests run on: embedded ones from wheels, or containers with EARWITNESS_TESTS_SERVERS=docker.
 
+EARWITNESS_TESTS_BROKER=kafka and EARWITNESS_TESTS_S3=minio put Apache Kafka and MinIO in the places of the embedded ones.
+"""
+
+import os
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Protocol, TypeVar
 
+from deploy.local.servers.apache_kafka import KafkaServer
+from deploy.local.servers.minio import MinioServer
 from deploy.local.servers.mongo import MongoServer
 from deploy.local.servers.s3_server import S3Server
 from deploy.local.servers.seaweedfs import SeaweedServer
@@ -12,6 +18,11 @@ from deploy.local.servers.tansu import TansuServer
 from shared.settings import S3Settings
 
 S = TypeVar("S", bound=Server)
+
+BROKER = os.environ.get("EARWITNESS_TESTS_BROKER", "memory")
+STORE = os.environ.get("EARWITNESS_TESTS_S3", "seaweedfs")
+_BROKERS = {"memory": TansuServer, "kafka": KafkaServer}
+_STORES = {"seaweedfs": SeaweedServer, "minio": MinioServer}
 
 
 class TestServers(Protocol):
@@ -45,13 +56,13 @@ class PrivateServers:
         """Start a MongoDB."""
         return self._start(MongoServer)
 
-    def s3(self) -> SeaweedServer:
+    def s3(self) -> S3Server:
         """Start an object store; `settings_of(store)` tells services where."""
-        return self._start(SeaweedServer)
+        return self._start(_STORES[STORE])
 
-    def kafka(self) -> TansuServer:
+    def kafka(self) -> TansuServer | KafkaServer:
         """Start a broker."""
-        return self._start(TansuServer)
+        return self._start(_BROKERS[BROKER])
 
     def close(self) -> None:
         """Stop every one."""
@@ -71,8 +82,8 @@ class EmbeddedServers:
     def __init__(self, folder: Path) -> None:
         self._private = PrivateServers(folder)
         self._mongo: MongoServer | None = None
-        self._store: SeaweedServer | None = None
-        self._broker: TansuServer | None = None
+        self._store: S3Server | None = None
+        self._broker: TansuServer | KafkaServer | None = None
 
     def mongo_url(self) -> str:
         self._mongo = self._mongo or self._private.mongo()

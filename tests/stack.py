@@ -10,6 +10,7 @@ from deploy.local.api import Api, new_project
 from deploy.local.plan import new_plan
 from deploy.local.services import ServiceProcess
 from deploy.local.stack import SERVICE_DEADLINE_S, Stack
+from tests.servers import BROKER, STORE
 
 QUICK = {
     "EARWITNESS_WEBHOOKS_SCHEDULE_S": "0,0.3,0.6,1.2,2.4,4.8",  # the pauses before attempts
@@ -38,7 +39,7 @@ class RunningStack:
     """
 
     def __init__(self, folder: Path, extra: dict[str, str] | None = None) -> None:
-        plan = new_plan()
+        plan = new_plan(BROKER, STORE)
         called_back = {"EARWITNESS_PROVIDERS_CALLBACK_URL": f"http://127.0.0.1:{plan.ports['ingest']}"}
         self.stack = Stack(plan, folder, extra={**QUICK, **UNLIMITED, **called_back, **(extra or {})})
         self.project_id, self.api_key = "", ""
