@@ -1,6 +1,8 @@
 """Recordings as they stand in MongoDB after some hours of work, made without the API."""
 
+from collections import deque
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import datetime, timedelta
 from itertools import islice
 from typing import Any
@@ -18,6 +20,7 @@ DATABASE = "earwitness"
 DEVICES = 100
 FAILED_EVERY = 10
 AT_ONCE = 2_000
+SIDE_BY_SIDE = 3
 APART = timedelta(milliseconds=20)
 
 
@@ -31,8 +34,14 @@ def store(mongo_url: str, recordings: Iterator[Recording]) -> None:
     """Put recordings into MongoDB as the API would have them there when all is done."""
     client: MongoClient[dict[str, Any]] = MongoClient(mongo_url)
     collection = client[DATABASE].get_collection("recordings", write_concern=WriteConcern(w=1, j=False))
-    while documents := [to_builtins(recording) | {"outbox": []} for recording in islice(recordings, AT_ONCE)]:
-        collection.insert_many(documents, ordered=False)
+    under_way: deque[Future[Any]] = deque()
+    with ThreadPoolExecutor(SIDE_BY_SIDE) as pool:  # more are made while MongoDB stores the last
+        while documents := [to_builtins(recording) | {"outbox": []} for recording in islice(recordings, AT_ONCE)]:
+            under_way.append(pool.submit(collection.insert_many, documents, ordered=False))
+            if len(under_way) > SIDE_BY_SIDE:
+                under_way.popleft().result()
+        for storing in under_way:
+            storing.result()
     client.close()
 
 

@@ -40,6 +40,7 @@ from services.ingest.http import UseCases, http_app
 from services.ingest.idempotency.once import Once
 from services.ingest.idempotency.repeats import KeepsAnswers
 from services.ingest.list_recordings import ListRecordings
+from services.ingest.list_route import ListRoute
 from services.ingest.list_transcriptions import ListTranscriptions
 from services.ingest.live import ports as live_ports
 from services.ingest.live.follow import FollowRecording
@@ -104,6 +105,7 @@ def served(api: ApiSettings, use_cases: UseCases) -> Edge:
     """Return the application with all that wraps it."""
     app: ASGIApp = KeepsAnswers(http_app(use_cases), use_cases.once)
     app = CreateRoute(app, use_cases.admission, use_cases.open_recording)
+    app = ListRoute(app, use_cases.admission, use_cases.list_recordings)
     app = HeadLimits(ChunkRoute(app, use_cases.receive_chunk))
     if api.cors_origins:
         app = Cors(app, api.cors_origins)

@@ -2,7 +2,8 @@
 
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import msgspec
 
@@ -10,6 +11,7 @@ from services.ingest.paging import Page, Pager, PageRequest
 from services.ingest.ports import RecordingStore
 from shared.domain.caller import Caller
 from shared.domain.recording import Recording, RecordingStatus, RecordingVersion
+from shared.domain.tenant import Tenant
 from shared.events.resources import recording_resource
 
 _MOST_BYTES = 16 * 1024 * 1024
@@ -17,45 +19,55 @@ _KEPT_S = 60.0
 
 
 class ListedRecording(msgspec.Struct, frozen=True):
-    """A recording as JSON shows it."""
+    """A recording, `shown` in JSON."""
 
     id: str
-    shown: msgspec.Raw
+    shown: bytes
+
+
+class RecordingFilter(msgspec.Struct, frozen=True, kw_only=True):
+    """Which recordings are listed: those that match everything given."""
+
+    status: RecordingStatus | None = None
+    device_id: str | None = None
+    end_user_id: str | None = None
+
+    @property
+    def matching(self) -> dict[str, Any]:
+        """What is given, by field."""
+        fields = {"status": self.status and self.status.value, "device_id": self.device_id, "end_user_id": self.end_user_id}
+        return {name: value for name, value in fields.items() if value is not None}
 
 
 class ListRecordings:
     """What a caller may see of its project's recordings, newest first.
 
-    Which recordings are on a page and in which versions is read anew each time. If any of them has not been shown lately in just
-    that version, the page is read whole.
+    Which recordings are on a page and in which versions is read anew each time; those that have not been shown lately in just
+    that version are read beside it. Should one of them change between the two reads, the page is read whole.
     """
 
     def __init__(self, recordings: RecordingStore, pager: Pager) -> None:
         self._recordings, self._pager = recordings, pager
         self._known = ShownRecordings()
 
-    async def __call__(
-        self,
-        caller: Caller,
-        request: PageRequest,
-        *,
-        status: RecordingStatus | None,
-        device_id: str | None,
-        end_user_id: str | None,
-    ) -> Page[ListedRecording]:
-        """Return a page of those that match every filter given."""
-        filters = {"status": status and status.value, "device_id": device_id, "end_user_id": end_user_id}
-        matching = {name: value for name, value in filters.items() if value is not None}
+    async def __call__(self, caller: Caller, request: PageRequest, wanted: RecordingFilter) -> Page[ListedRecording]:
+        """Return a page of those that match."""
+        tenant, matching = caller.tenant, wanted.matching
 
         async def read(limit: int, before: str | None, offset: int) -> list[ListedRecording]:
-            versions = await self._recordings.page_of_versions(caller.tenant, matching, limit, before=before, offset=offset)
-            known = [shown for version in versions if (shown := self._known.get(version)) is not None]
-            if len(known) == len(versions):
-                return known
-            found = await self._recordings.page(caller.tenant, matching, limit, before=before, offset=offset)
+            versions = await self._recordings.page_of_versions(tenant, matching, limit, before=before, offset=offset)
+            rows = self._known.rows(versions)
+            if len(rows) < len(versions):
+                rows |= await self._shown(tenant, [version for version in versions if version.id not in rows])
+            if len(rows) == len(versions):
+                return [rows[version.id] for version in versions]
+            found = await self._recordings.page(tenant, matching, limit, before=before, offset=offset)
             return [self._known.show(recording) for recording in found]
 
-        return await self._pager.page(caller.tenant, "recordings", request, read)
+        return await self._pager.page(tenant, "recordings", request, read)
+
+    async def _shown(self, tenant: Tenant, versions: Sequence[RecordingVersion]) -> Mapping[str, ListedRecording]:
+        return {recording.id: self._known.show(recording) for recording in await self._recordings.those_of(tenant, versions)}
 
 
 class _Kept(msgspec.Struct, frozen=True):
@@ -72,24 +84,31 @@ class ShownRecordings:
         self._kept: OrderedDict[str, _Kept] = OrderedDict()
         self._bytes = 0
 
-    def get(self, wanted: RecordingVersion) -> ListedRecording | None:
-        """Return how just this version was shown."""
-        kept = self._kept.get(wanted.id)
-        return kept.row if kept is not None and kept.version == wanted.version and kept.until > self._clock() else None
+    def rows(self, versions: Sequence[RecordingVersion]) -> dict[str, ListedRecording]:
+        """Return, by id, how those of the recordings were shown that were in just these versions."""
+        self._drop_old()
+        kept, rows = self._kept, {}
+        for version in versions:
+            known = kept.get(version.id)
+            if known is not None and known.version == version.version:
+                rows[version.id] = known.row
+        return rows
 
     def show(self, recording: Recording) -> ListedRecording:
         """Show a recording, and remember it."""
-        shown = msgspec.Raw(msgspec.json.encode(recording_resource(recording)))
-        row = ListedRecording(recording.id, shown)
-        at = self._clock()
+        row = ListedRecording(recording.id, msgspec.json.encode(recording_resource(recording)))
         self._drop(recording.id)
-        self._kept[recording.id] = _Kept(recording.version, row, at + _KEPT_S)
-        self._bytes += len(memoryview(shown))
+        self._kept[recording.id] = _Kept(recording.version, row, self._clock() + _KEPT_S)
+        self._bytes += len(row.shown)
+        self._drop_old()
+        return row
+
+    def _drop_old(self) -> None:
+        at = self._clock()
         while self._kept and (self._bytes > self._most_bytes or next(iter(self._kept.values())).until <= at):
             self._drop(next(iter(self._kept)))
-        return row
 
     def _drop(self, recording_id: str) -> None:
         kept = self._kept.pop(recording_id, None)
         if kept is not None:
-            self._bytes -= len(memoryview(kept.row.shown))
+            self._bytes -= len(kept.row.shown)

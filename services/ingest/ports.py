@@ -62,6 +62,9 @@ class RecordingStore(AggregateStore[Recording], Protocol):
     ) -> list[RecordingVersion]:
         """Return which recordings `page` would return, and in which versions they stand."""
 
+    async def those_of(self, tenant: Tenant, versions: Sequence[RecordingVersion]) -> list[Recording]:
+        """Return those of the recordings that stand in just these versions and are not deleted, in no order."""
+
     async def twin_of(self, recording: Recording) -> Recording | None:
         """Return the recording that has the tenant, device, uuid and generation of this one and is not deleted."""
 
@@ -200,6 +203,9 @@ class KeyStore(CredentialLookup, Protocol):
 
     async def add(self, key: ApiKey) -> None:
         """Store a new one."""
+
+    async def reissue(self, key: ApiKey) -> ApiKey | None:
+        """Give the key that is there under this id the secret of `key`, None when it is revoked."""
 
     async def page(self, project_id: str, limit: int, *, before: str | None = None, offset: int = 0) -> list[ApiKey]:
         """Return the project's, revoked ones too, newest first."""

@@ -24,9 +24,9 @@ _MOST_ITEMS = 200
 class Batches(Generic[I, O]):
     """Collects items for `work`; work on an item begins after it was handed in, never before."""
 
-    def __init__(self, work: Work[I, O], at_once: int = AT_ONCE) -> None:
-        """Have at most `at_once` batches under way."""
-        self._work, self._at_once = work, at_once
+    def __init__(self, work: Work[I, O], at_once: int = AT_ONCE, most_items: int = _MOST_ITEMS) -> None:
+        """Have at most `at_once` batches under way, of at most `most_items` each."""
+        self._work, self._at_once, self._most_items = work, at_once, most_items
         self._waiting: list[tuple[I, asyncio.Future[O]]] = []
         self._workers: set[asyncio.Task[None]] = set()
 
@@ -46,7 +46,7 @@ class Batches(Generic[I, O]):
             self._workers.discard(cast("asyncio.Task[None]", asyncio.current_task()))
 
     async def _work_on_next(self) -> None:
-        batch, self._waiting = self._waiting[:_MOST_ITEMS], self._waiting[_MOST_ITEMS:]
+        batch, self._waiting = self._waiting[: self._most_items], self._waiting[self._most_items :]
         try:
             outcomes = await self._work([item for item, _ in batch])
         except Exception as error:  # noqa: BLE001 - whoever waits is told

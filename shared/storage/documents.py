@@ -1,4 +1,4 @@
-"""One MongoDB collection seen as Structs; only this, `inserts.py`, `lookups.py` and `mongo.py` call the driver (ADR 0001)."""
+"""One MongoDB collection seen as Structs; only this, `inserts.py`, `lookups.py`, `pages.py` and `mongo.py` call the driver."""
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime

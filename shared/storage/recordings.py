@@ -23,6 +23,7 @@ from shared.events.transcription import (
 from shared.storage.aggregates import AGGREGATE_INDEXES, Aggregates
 from shared.storage.documents import Documents
 from shared.storage.mongo import Mongo
+from shared.storage.pages import Pages
 from shared.storage.waiting import waiting
 
 _NEWEST_FIRST = (("_id", DESCENDING),)
@@ -63,6 +64,7 @@ class Recordings(Aggregates[Recording]):
         super().__init__(Documents(mongo.database["recordings"], Recording), Recording)
         self._intakes = self._documents.seen_as(Intake)
         self._versions = Documents(mongo.database["recordings"], RecordingVersion, fields={"version": 1})
+        self._first_versions = Pages(mongo.database["recordings"], RecordingVersion)
 
     async def ensure_indexes(self) -> None:
         """Create what is missing."""
@@ -78,7 +80,17 @@ class Recordings(Aggregates[Recording]):
         self, tenant: Tenant, matching: Mapping[str, Any], limit: int, *, before: str | None = None, offset: int = 0
     ) -> list[RecordingVersion]:
         """Return which recordings `page` would return, and in which versions they stand."""
-        return await self._versions.find(_listed(tenant, matching, before), _NEWEST_FIRST, limit, offset)
+        where = _listed(tenant, matching, before)
+        if offset:
+            return await self._versions.find(where, _NEWEST_FIRST, limit, offset)
+        return await self._first_versions.first(where, limit)
+
+    async def those_of(self, tenant: Tenant, versions: Sequence[RecordingVersion]) -> list[Recording]:
+        """Return those of the recordings that stand in just these versions and are not deleted, in no order."""
+        wanted = {one.id: one.version for one in versions}
+        found = await self._documents.find_all(wanted)
+        present = [one for one in found if one.tenant == tenant and one.deleted_at is None]
+        return [one for one in present if wanted[one.id] == one.version]
 
     async def twin_of(self, recording: Recording) -> Recording | None:
         """Return the recording that has the tenant, device, uuid and generation of this one and is not deleted."""
@@ -146,7 +158,8 @@ class Recordings(Aggregates[Recording]):
 
 
 def _listed(tenant: Tenant, matching: Mapping[str, Any], before: str | None) -> dict[str, Any]:
-    where = {"project_id": tenant.project_id, "mode": tenant.mode.value, "deleted_at": None, **matching}
+    undeleted = {"$type": "null"}  # plain null may mean that there is no such field: two stretches of the index, to be merged
+    where = {"project_id": tenant.project_id, "mode": tenant.mode.value, "deleted_at": undeleted, **matching}
     return where if before is None else where | {"_id": {"$lt": before}}
 
 

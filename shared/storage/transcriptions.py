@@ -54,7 +54,7 @@ class Transcriptions(Aggregates[Transcription]):
         self, tenant: Tenant, matching: Mapping[str, Any], limit: int, *, before: str | None = None, offset: int = 0
     ) -> list[Transcription]:
         """Return transcriptions newest first, those of ids below `before` if given; `matching` holds equalities by field name."""
-        where = _of(tenant) | {"deleted_at": None, **matching}
+        where = _of(tenant) | {"deleted_at": {"$type": "null"}, **matching}  # see `recordings.py`
         if before is not None:
             where["_id"] = {"$lt": before}
         return await self._documents.find(where, _NEWEST_FIRST, limit, offset)

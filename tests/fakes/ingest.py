@@ -52,6 +52,11 @@ class FakeRecordings(FakeAggregates):
         page = await self.page(tenant, matching, limit, before=before, offset=offset)
         return [RecordingVersion(id=recording.id, version=recording.version) for recording in page]
 
+    async def those_of(self, tenant, versions):
+        self._check()
+        wanted = {one.id: one.version for one in versions}
+        return [one for one in newest(self.documents.values(), tenant, {}, None) if wanted.get(one.id) == one.version]
+
     async def add(self, aggregate, *events):
         if aggregate.recording_uuid is not None and await self.twin_of(aggregate) is not None:
             raise AlreadyExists(aggregate.recording_uuid)
@@ -143,6 +148,8 @@ class FakeRows:
         self.lookups = 0
 
     async def add(self, row):
+        if row.id in self.rows:
+            raise AlreadyExists(row.id)
         self.rows[row.id] = row
 
     def _newest(self, found, limit, before, offset):
@@ -182,6 +189,13 @@ class FakeKeys(FakeRows):
 
     async def page(self, project_id, limit, *, before=None, offset=0):
         return self._newest([key for key in self.rows.values() if key.project_id == project_id], limit, before, offset)
+
+    async def reissue(self, key):
+        present = self.rows[key.id]
+        if present.revoked_at is not None:
+            return None
+        self.rows[key.id] = msgspec.structs.replace(present, secret_sha256=key.secret_sha256, hint=key.hint)
+        return self.rows[key.id]
 
     async def revoke(self, project_id, key_id, at):
         key = self.rows.get(key_id)

@@ -1,7 +1,5 @@
 """`/v1/recordings`: open, read, finalize, delete."""
 
-from typing import Any
-
 from litestar import Controller, delete, get, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, JSONBody
@@ -11,18 +9,25 @@ from services.ingest.api_request import ApiRequest, requires
 from services.ingest.bodies import CreateRecording, FinalizeRecording
 from services.ingest.delete_recording import DeleteRecording
 from services.ingest.finalize import Finalize
-from services.ingest.list_recordings import ListRecordings
+from services.ingest.list_recordings import ListRecordings, RecordingFilter
 from services.ingest.open_recording import ChunkTemplate, OpenRecording
 from services.ingest.paging import DEFAULT_LIMIT, PageRequest
 from services.ingest.read_recordings import ReadRecordings
 from services.ingest.request_context import RequestContext
-from services.ingest.views.pages import PageView, page_view
-from services.ingest.views.recordings import FinalizeView, StreamingRecordingView, finalize_view, new_recording_view
+from services.ingest.views.pages import PageView
+from services.ingest.views.recordings import (
+    FinalizeView,
+    StreamingRecordingView,
+    finalize_view,
+    listed_view,
+    new_recording_view,
+)
 from shared.domain.caller import Caller
 from shared.domain.recording import RecordingStatus
 from shared.events.resources import RecordingResource, recording_resource
 
 MAY_CREATE = requires("recordings:write", device=True)
+MAY_LIST = requires("recordings:read")
 
 
 async def create_recording(
@@ -47,7 +52,7 @@ class RecordingController(Controller):
         """Open a recording, to be uploaded whole or, with `streaming`, chunk by chunk."""
         return new_recording_view(*await create_recording(request.context, request.caller, data, open_recording))
 
-    @get("/", guards=[requires("recordings:read")])
+    @get("/", guards=[MAY_LIST])
     async def list_page(  # noqa: PLR0913, PLR0917 - the query parameters of the contract
         self,
         request: ApiRequest,
@@ -60,11 +65,8 @@ class RecordingController(Controller):
         end_user_id: FromQuery[str | None] = None,
     ) -> PageView[RecordingResource]:
         """List recordings, newest first."""
-        page = await list_recordings(
-            request.caller, PageRequest(limit, offset, cursor), status=status, device_id=device_id, end_user_id=end_user_id
-        )
-        rows: list[Any] = [recording.shown for recording in page.items]  # each is a RecordingResource in JSON
-        return page_view(page, rows)
+        wanted = RecordingFilter(status=status, device_id=device_id, end_user_id=end_user_id)
+        return listed_view(await list_recordings(request.caller, PageRequest(limit, offset, cursor), wanted))
 
     @get("/{recording_id:str}", guards=[requires("recordings:read")])
     async def read(

@@ -1,11 +1,14 @@
 """Recordings and their uploads."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 
+from services.ingest.list_recordings import ListedRecording
 from services.ingest.open_recording import ChunkTemplate
+from services.ingest.paging import Page
 from services.ingest.request_upload import UploadOffer
+from services.ingest.views.pages import PageView, page_view
 from shared.domain.clock import wire_time
 from shared.domain.recording import Finalization, Recording, RecordingStatus
 from shared.domain.wire import an_id, one_of
@@ -59,6 +62,18 @@ def new_recording_json(resource: RecordingResource, template: ChunkTemplate | No
         return shown
     place = {"chunk_upload_url_template": template.url, "chunk_upload_expires_at": wire_time(template.expires_at)}
     return b"%b,%b" % (shown[:-1], msgspec.json.encode(place)[1:])
+
+
+def listed_view(page: Page[ListedRecording]) -> PageView[Any]:
+    """Show a page; each of its rows is a `RecordingResource` in JSON already."""
+    return page_view(page, [msgspec.Raw(row.shown) for row in page.items])
+
+
+def listed_json(page: Page[ListedRecording]) -> bytes:
+    """Return `listed_view` in JSON, its rows copied only once."""
+    rows = b",".join([row.shown for row in page.items])
+    more = b"false" if page.next_cursor is None else b"true"
+    return b'{"data":[%b],"has_more":%b,"next_cursor":%b}' % (rows, more, msgspec.json.encode(page.next_cursor))
 
 
 def upload_url_view(offer: UploadOffer) -> UploadUrlView:

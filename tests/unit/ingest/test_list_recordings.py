@@ -21,8 +21,10 @@ def a_recording(number, **fields):
     )
 
 
-def version_of(recording):
-    return RecordingVersion(id=recording.id, version=recording.version)
+def known(shown, *recordings):
+    """Return how these versions were shown, each None that is not known."""
+    rows = shown.rows([RecordingVersion(id=recording.id, version=recording.version) for recording in recordings])
+    return [rows.get(recording.id) for recording in recordings]
 
 
 def test_a_recording_is_known_in_the_version_that_was_shown_and_in_no_other():
@@ -30,10 +32,10 @@ def test_a_recording_is_known_in_the_version_that_was_shown_and_in_no_other():
     row = shown.show(recording)
     later = recording.changed(name="Renamed")
     assert msgspec.json.decode(row.shown)["id"] == recording.id
-    assert shown.get(version_of(recording)) is row
-    assert shown.get(version_of(later)) is None
+    assert known(shown, recording) == [row]
+    assert known(shown, later) == [None]
     assert msgspec.json.decode(shown.show(later).shown)["name"] == "Renamed"
-    assert shown.get(version_of(recording)) is None
+    assert known(shown, recording) == [None]
 
 
 def test_what_was_shown_a_minute_ago_is_shown_anew():
@@ -41,9 +43,9 @@ def test_what_was_shown_a_minute_ago_is_shown_anew():
     shown, recording = ShownRecordings(clock=lambda: time[0]), a_recording(1)
     shown.show(recording)
     time[0] = 59.9
-    assert shown.get(version_of(recording)) is not None
+    assert known(shown, recording) != [None]
     time[0] = 60.0
-    assert shown.get(version_of(recording)) is None
+    assert known(shown, recording) == [None]
 
 
 def test_the_longest_known_are_forgotten_when_all_together_are_too_large():
@@ -51,8 +53,7 @@ def test_the_longest_known_are_forgotten_when_all_together_are_too_large():
     shown = ShownRecordings(most_bytes=6000)
     for recording in recordings:
         shown.show(recording)
-    known = [shown.get(version_of(recording)) is not None for recording in recordings]
-    assert known == [False, False, True, True, True]
+    assert [row is not None for row in known(shown, *recordings)] == [False, False, True, True, True]
     huge = a_recording(9, metadata={"text": "x" * 7000})
     assert msgspec.json.decode(shown.show(huge).shown)["id"] == "rec_9"
-    assert shown.get(version_of(huge)) is None
+    assert known(shown, huge) == [None]
