@@ -4,6 +4,7 @@ PYTHON  ?= python3
 BROKER  ?= memory
 S3      ?= seaweedfs
 ARGS    ?=
+WORKERS ?= 2
 
 VENV   := .venv
 BIN    := $(VENV)/bin
@@ -20,6 +21,7 @@ help: ## list the targets
 	@echo "  BROKER=kafka     Apache Kafka instead of the in-memory broker (up, demo; needs Java 17 and Maven)"
 	@echo "  S3=minio         MinIO instead of SeaweedFS (up, demo; needs Go)"
 	@echo "  ARGS='...'       what to hand on to pytest, or to the benchmarks: ARGS='--only stitch'"
+	@echo "  WORKERS=2        how many processes of pytest share the tests out; ARGS='-n 0' runs them in one, in order"
 	@echo "  PYTHON=python3   the Python, 3.11 or newer, that the virtual environment is made with"
 
 setup: ## make the virtual environment with the pinned requirements; nothing when it is up to date
@@ -34,8 +36,9 @@ up: setup ## start the platform and leave it running
 down: setup ## stop what `make up` started; its data stays
 	@$(BIN)/python -m deploy.local.down
 
+test: export PYTHONDONTWRITEBYTECODE := # else each of the hundreds of processes that tests start compiles everything again
 test: setup ## unit, contract, component, integration and end-to-end tests, on real servers
-	$(BIN)/pytest $(ARGS)
+	$(BIN)/pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 check: setup ## lint, format, types, the arrows between the packages, and the shape of the tree
 	$(BIN)/ruff check

@@ -10,7 +10,11 @@ import pytest
 from shared.settings import KafkaSettings, MongoSettings, S3Settings
 from tests.containers import ContainerServers, docker_answers
 from tests.servers import EmbeddedServers, PrivateServers, TestServers
-from tests.stack import RunningStack
+from tests.side_by_side import keep_to_own_ports, pytest_collection_modifyitems, pytest_xdist_make_scheduler
+
+__all__ = ["pytest_collection_modifyitems", "pytest_xdist_make_scheduler"]
+
+keep_to_own_ports()  # before a test module asks for one
 
 
 @pytest.fixture(scope="session")
@@ -87,25 +91,3 @@ def fresh_broker(servers: PrivateServers) -> str:
 def unique_name() -> str:
     """A name that no other test uses, for topics, groups, databases and keys."""
     return f"t{secrets.token_hex(6)}"
-
-
-@pytest.fixture(scope="session")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStack]:
-    """All four services as processes, with a project and its key; tests that stop or kill members take `private_stack`."""
-    running = RunningStack(tmp_path_factory.mktemp("stack"))
-    try:
-        running.start()
-        yield running
-    finally:
-        running.close()
-
-
-@pytest.fixture
-def private_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStack]:
-    """The same for one test alone, to stop, kill and wipe."""
-    running = RunningStack(tmp_path_factory.mktemp("private-stack"))
-    try:
-        running.start()
-        yield running
-    finally:
-        running.close()

@@ -21,8 +21,9 @@ QUICK = {
     "EARWITNESS_TRANSCRIBE_SLOTS": "1",  # each loads the model
     "EARWITNESS_DIARIZATION_FETCH_ALLOWED": "false",  # tests take what lies in EARWITNESS_MODELS_DIR
     "EARWITNESS_SHUTDOWN_GRACE_S": "10",
+    "EARWITNESS_KAFKA_FETCH_WAIT_MS": "50",  # idle consumers look for messages all the time
 }
-"""What makes faults pass quickly: short leases and pauses, so that whoever takes over does it soon."""
+"""What makes faults pass quickly: short leases and pauses, so that whoever takes over does it soon; and cheap to leave idle."""
 
 UNLIMITED = {
     "EARWITNESS_REQUESTS_PER_SECOND": "1000000",

@@ -45,7 +45,18 @@ def sentence(speech, real_speech):
     return speech[:end], real_speech.text.partition(" he was not")[0]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStack]:
+    """All four services as processes; tests that stop or kill members take `fragile`. It ends with the last of these tests."""
+    running = RunningStack(tmp_path_factory.mktemp("stack"))
+    try:
+        running.start()
+        yield running
+    finally:
+        running.close()
+
+
+@pytest.fixture(scope="package")
 def evidence(stack: RunningStack) -> Iterator[Evidence]:
     """The insides of the shared stack."""
     inside = Evidence(stack)
@@ -67,7 +78,7 @@ async def receiver() -> AsyncIterator[Receiver]:
     await one.stop()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def breakable(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStack]:
     """A second stack, for tests that stop and kill its members; take `fragile`, which mends it afterwards."""
     extra = {

@@ -6,6 +6,7 @@ import threading
 
 HOST = "127.0.0.1"
 _BELOW_EPHEMERAL = range(15_000, 32_000)  # no outgoing connection takes one of these by chance
+_ours = _BELOW_EPHEMERAL
 _given: set[int] = set()
 _lock = threading.Lock()
 _random = random.SystemRandom()
@@ -16,7 +17,7 @@ def free_ports(count: int) -> list[int]:
     found: list[int] = []
     with _lock:
         while len(found) < count:
-            port = _random.choice(_BELOW_EPHEMERAL)
+            port = _random.choice(_ours)
             if port not in _given and is_free(port):
                 _given.add(port)
                 found.append(port)
@@ -26,6 +27,12 @@ def free_ports(count: int) -> list[int]:
 def free_port() -> int:
     """Return one free port."""
     return free_ports(1)[0]
+
+
+def keep_to(part: int, parts: int) -> None:
+    """From now on give ports of one part only: processes with different parts are never given the same port."""
+    global _ours  # noqa: PLW0603  # which ports are ours is the state of this module
+    _ours = _BELOW_EPHEMERAL[part::parts]
 
 
 def is_free(port: int) -> bool:

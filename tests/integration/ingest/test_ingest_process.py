@@ -13,11 +13,12 @@ from deploy.local.servers.ports import free_port
 from tests.fakes.sealing import SEALING_KEY
 
 ROOT = Path(__file__).parents[3]
+DEADLINE_S = 90  # a start imports much; on a busy machine that takes a while
 ADMIN_TOKEN = "admin-token-for-tests"
 
 
 async def ended(process):
-    out, err = await asyncio.wait_for(process.communicate(), 30)
+    out, err = await asyncio.wait_for(process.communicate(), DEADLINE_S)
     return process.returncode, out.decode(), err.decode()
 
 
@@ -57,7 +58,7 @@ def environment(mongo_settings, bucket_settings, kafka_settings):
 
 
 async def until_it_answers(process, url, client):
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(DEADLINE_S):
         while process.returncode is None:
             try:
                 return await client.get(f"{url}/health/ready")

@@ -1,0 +1,1 @@
+"""The tests by layer; what several of them need lies here."""

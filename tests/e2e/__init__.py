@@ -1,0 +1,1 @@
+"""End to end: all four services as processes. A package, so that the platforms end with its last test."""
