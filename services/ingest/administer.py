@@ -1,5 +1,6 @@
 """What the operator does: organizations, projects and API keys. HTTP and the command line both come here."""
 
+import contextlib
 from collections.abc import Callable
 
 import msgspec
@@ -11,7 +12,8 @@ from services.ingest.ports import KeyStore, OrganizationStore, ProjectStore
 from services.ingest.refusals import InvalidRequest, not_found
 from shared.domain.caller import SCOPES, ApiKey, KeyKind, new_secret, secret_hint, secret_sha256
 from shared.domain.clock import now
-from shared.domain.ids import new_id
+from shared.domain.errors import AlreadyExists
+from shared.domain.kept_answer import Claim, identified
 from shared.domain.project import Organization, Project
 from shared.domain.tenant import Tenant
 
@@ -40,11 +42,13 @@ class Administer:
         self._organizations, self._projects, self._keys = stores.organizations, stores.projects, stores.keys
         self._pager, self._forget_key = pager, forget_key
 
-    async def create_organization(self, name: str) -> Organization:
-        """Create an organization."""
-        organization = Organization(id=new_id("org"), name=name, created_at=now())
-        await self._organizations.add(organization)
-        return organization
+    async def create_organization(self, name: str, claim: Claim | None = None) -> Organization:
+        """Create an organization; what an earlier run of the same claim has created is returned, here and below."""
+        organization = Organization(id=identified("org", claim), name=name, created_at=now())
+        with contextlib.suppress(AlreadyExists):
+            await self._organizations.add(organization)
+            return organization
+        return await self.organization(organization.id)
 
     async def organization(self, organization_id: str) -> Organization:
         """Return an organization; raises `NotFound`."""
@@ -61,12 +65,14 @@ class Administer:
 
         return await self._pager.page(_NOBODY, "organizations", request, read)
 
-    async def create_project(self, organization_id: str, name: str) -> Project:
+    async def create_project(self, organization_id: str, name: str, claim: Claim | None = None) -> Project:
         """Create a project in an organization that exists."""
         organization = await self.organization(organization_id)
-        project = Project(id=new_id("proj"), organization_id=organization.id, name=name, created_at=now())
-        await self._projects.add(project)
-        return project
+        project = Project(id=identified("proj", claim), organization_id=organization.id, name=name, created_at=now())
+        with contextlib.suppress(AlreadyExists):
+            await self._projects.add(project)
+            return project
+        return await self.project(project.id)
 
     async def project(self, project_id: str) -> Project:
         """Return a project; raises `NotFound`."""
@@ -83,8 +89,11 @@ class Administer:
 
         return await self._pager.page(_NOBODY, "projects", request, read)
 
-    async def create_key(self, project_id: str, body: CreateKey) -> NewKey:
-        """Create a key of a project that exists; restricted to `scopes` when they are given."""
+    async def create_key(self, project_id: str, body: CreateKey, claim: Claim | None = None) -> NewKey:
+        """Create a key of a project that exists; restricted to `scopes` when they are given.
+
+        One that an earlier run of the same claim has created is given another secret: nobody was told the one it had.
+        """
         project = await self.project(project_id)
         unknown = [scope for scope in body.scopes or () if scope not in SCOPES]
         if unknown:
@@ -92,7 +101,7 @@ class Administer:
         kind = KeyKind.SECRET if body.scopes is None else KeyKind.RESTRICTED
         secret = new_secret(kind, body.mode)
         key = ApiKey(
-            id=new_id("key"),
+            id=identified("key", claim),
             project_id=project.id,
             mode=body.mode,
             kind=kind,
@@ -103,8 +112,14 @@ class Administer:
             created_at=now(),
             expires_at=checked_time(body.expires_at, "expires_at"),
         )
-        await self._keys.add(key)
-        return NewKey(key, secret)
+        with contextlib.suppress(AlreadyExists):
+            await self._keys.add(key)
+            return NewKey(key, secret)
+        reissued = await self._keys.reissue(key)
+        if reissued is None:  # revoked since
+            raise not_found("API key")
+        self._forget_key(key.id)
+        return NewKey(reissued, secret)
 
     async def keys(self, request: PageRequest, project_id: str) -> Page[ApiKey]:
         """Return a page of a project's keys, revoked ones too."""

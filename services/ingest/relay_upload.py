@@ -13,6 +13,7 @@ from services.ingest.refusals import InvalidRequest, LengthRequired, PayloadTooL
 from services.ingest.request_upload import RequestUploadUrl
 from shared.domain.caller import Caller
 from shared.domain.errors import TransientFailure
+from shared.domain.ids import new_id
 from shared.domain.media import Media, MediaType
 from shared.domain.recording import Recording
 
@@ -58,7 +59,7 @@ class RelayUpload:
     async def _media(self, caller: Caller, recording_id: str, file: RelayedFile) -> Media:
         content_type = _declared(file.content_type)
         request = RequestUpload(type=MediaType.AUDIO, content_type=content_type, file_size_bytes=file.size_bytes)
-        return await self._announce.announce(caller, recording_id, request)
+        return await self._announce.announce(caller, recording_id, request, new_id("med"))
 
     def _admitted(self, file: RelayedFile) -> int:
         if file.size_bytes is None:

@@ -15,8 +15,8 @@ from services.ingest.refusals import InvalidRequest, LimitReached, VerificationP
 from services.ingest.settle_chunk import require_open
 from shared.domain.caller import Caller, secret_sha256
 from shared.domain.clock import now
-from shared.domain.ids import new_id
 from shared.domain.job import JobKind, JobStatus
+from shared.domain.kept_answer import Claim, identified
 from shared.domain.media import CONTENT_TYPES, Media, MediaStatus, MediaType, default_content_type, main_file
 from shared.domain.recording import Recording, RecordingStatus
 from shared.domain.tenant import Tenant
@@ -54,16 +54,19 @@ class RequestUploadUrl:
     ) -> None:
         self._recordings, self._files, self._outbox, self._tokens, self._ttl_s = recordings, files, outbox, tokens, ttl_s
 
-    async def __call__(self, caller: Caller, recording_id: str, body: RequestUpload) -> UploadOffer:
-        """Announce the file, and return where to PUT it and the token that completes its upload."""
-        media = await self.announce(caller, recording_id, body)
+    async def __call__(self, caller: Caller, recording_id: str, body: RequestUpload, claim: Claim | None = None) -> UploadOffer:
+        """Announce the file, and return where to PUT it and the token that completes its upload.
+
+        A file that an earlier run of the same claim has announced is announced no second time.
+        """
+        media = await self.announce(caller, recording_id, body, identified("med", claim))
         expires_at = now() + timedelta(seconds=self._ttl_s)
         url = self._files.upload_url(media, self._ttl_s)
         token = await self._new_token(caller.tenant, recording_id, media)
         return UploadOffer(media=media, url=url, token=token, expires_at=expires_at, expires_in=self._ttl_s)
 
-    async def announce(self, caller: Caller, recording_id: str, body: RequestUpload) -> Media:
-        """Add the file to the recording's media, pending; `VerificationPending` while what is there is being hashed.
+    async def announce(self, caller: Caller, recording_id: str, body: RequestUpload, media_id: str) -> Media:
+        """Add the file to the recording's media, pending, unless it is there; `VerificationPending` while that is being hashed.
 
         Files take the place of earlier ones of their kind that no upload can come of, so that a client whose URL has expired
         simply asks again; the earlier token is good for nothing then. Those are: any audio, for a recording has one; a file that
@@ -76,7 +79,9 @@ class RequestUploadUrl:
                 raise InvalidRequest("the recording does not await an upload", details={"current_status": recording.status})
             if being_verified(recording):
                 raise VerificationPending("what was uploaded is being hashed: ask again when that is done")
-            media = _announced(recording, body)
+            if (known := next((item for item in recording.media if item.id == media_id), None)) is not None:
+                return known
+            media = _announced(recording, body, media_id)
             lost = await self._never_stored(recording, media.type)
             await self._outbox.save(self._recordings, recording, recording.changed(media=_with(recording, media, lost)))
             return media
@@ -131,13 +136,12 @@ def being_verified(recording: Recording) -> bool:
     return job is not None and job.kind is JobKind.VERIFY and job.status in (JobStatus.QUEUED, JobStatus.RUNNING)
 
 
-def _announced(recording: Recording, body: RequestUpload) -> Media:
+def _announced(recording: Recording, body: RequestUpload, media_id: str) -> Media:
     kind = body.type or MediaType.AUDIO
     content_type = (body.content_type or default_content_type(kind)).partition(";")[0].strip().lower()
     accepted = CONTENT_TYPES[kind]
     if content_type not in accepted:
         raise InvalidRequest(f"{kind} is taken as {', '.join(accepted)}", param="content_type")
-    media_id = new_id("med")
     return Media(
         id=media_id,
         type=kind,

@@ -4,7 +4,7 @@ from datetime import datetime
 
 import msgspec
 
-from shared.domain.ids import later_derived_id
+from shared.domain.ids import later_derived_id, new_id
 
 
 class Claim(msgspec.Struct, frozen=True, kw_only=True):
@@ -20,6 +20,11 @@ class Claim(msgspec.Struct, frozen=True, kw_only=True):
     def new_id(self, prefix: str) -> str:
         """Return the id of the one thing of this kind that the request makes: the same however often it is claimed."""
         return later_derived_id(prefix, int(self.first_at.timestamp() * 1000), self.id, self.first_at)
+
+
+def identified(prefix: str, claim: Claim | None) -> str:
+    """Return the id of what a request makes: that of its claim, under which a repeat finds what it made, else a new one."""
+    return new_id(prefix) if claim is None else claim.new_id(prefix)
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True):

@@ -32,6 +32,11 @@ class ApiKeys:
         """Store a new key."""
         await self._documents.insert(key)
 
+    async def reissue(self, key: ApiKey) -> ApiKey | None:
+        """Give the key that is there under this id the secret of `key`, and return it; None when it is revoked."""
+        where = {"_id": key.id, "project_id": key.project_id, "revoked_at": None}
+        return await self._documents.change(where, {"$set": {"secret_sha256": key.secret_sha256, "hint": key.hint}})
+
     async def by_secret(self, secret_sha256: str) -> ApiKey | None:
         """Return the key whose secret hashes to this, unless it is revoked."""
         found = await self._secrets.get(secret_sha256)

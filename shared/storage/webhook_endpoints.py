@@ -47,11 +47,16 @@ class WebhookEndpoints:
         )
 
     async def add(self, endpoint: WebhookEndpoint) -> bool:
-        """Store a new endpoint; return False, and store nothing, when the tenant has as many as it may."""
+        """Store a new endpoint; return False, and store nothing, when the tenant has as many as it may.
+
+        Raises `AlreadyExists` when it is there.
+        """
         while free := await self._free_slots(endpoint.tenant):
             try:
                 await self._documents.insert(self._sealed(endpoint), slot=random.choice(free))  # noqa: S311 - spreads, guards nothing
-            except AlreadyExists:  # taken by another at the same moment
+            except AlreadyExists:  # the slot is taken by another at the same moment, or this is the endpoint that is there
+                if await self.get(endpoint.tenant, endpoint.id) is not None:
+                    raise
                 continue
             return True
         return False

@@ -44,6 +44,8 @@ def newest(rows, limit, before, offset):
 
 class FakeEndUsers(FakeTenantRows):
     async def add(self, end_user):
+        if (end_user.tenant, end_user.id) in self.rows:
+            raise AlreadyExists(end_user.id)
         if end_user.external_id is not None and await self.by_external_id(end_user.tenant, end_user.external_id):
             raise AlreadyExists(end_user.external_id)
         self._put(end_user)
@@ -137,6 +139,8 @@ class FakeDevices(FakeTenantRows):
 class FakeCommands(FakeTenantRows):
     async def add(self, command):
         key = command.idempotency_key
+        if (command.tenant, command.id) in self.rows:
+            raise AlreadyExists(command.id)
         if key is not None and await self.by_idempotency_key(command.tenant, command.device_id, key):
             raise AlreadyExists(key)
         self._put(command)

@@ -54,7 +54,7 @@ class FakeDeliveries:
         self.on_new = None
 
     async def add_new(self, deliveries):
-        for delivery in deliveries:
+        for delivery in [delivery for delivery in deliveries if delivery.id not in self.rows]:
             self.rows[delivery.id] = delivery
             if self.on_new is not None:
                 self.on_new(delivery)

@@ -34,7 +34,7 @@ class OrganizationController(Controller):
         self, request: ApiRequest, data: JSONBody[CreateOrganization], administer: NamedDependency[Administer]
     ) -> OrganizationView:
         """Create an organization."""
-        organization = await administer.create_organization(data.name)
+        organization = await administer.create_organization(data.name, request.context.claim)
         request.context.note(organization_id=organization.id)
         return organization_view(organization)
 
@@ -68,7 +68,7 @@ class ProjectController(Controller):
         self, request: ApiRequest, data: JSONBody[CreateProject], administer: NamedDependency[Administer]
     ) -> ProjectView:
         """Create a project."""
-        project = await administer.create_project(data.organization_id, data.name)
+        project = await administer.create_project(data.organization_id, data.name, request.context.claim)
         request.context.note(project_id=project.id)
         return project_view(project)
 
@@ -107,7 +107,7 @@ class KeyController(Controller):
         administer: NamedDependency[Administer],
     ) -> NewKeyView:
         """Create a key; its secret is in this answer and nowhere else."""
-        new = await administer.create_key(project_id, data)
+        new = await administer.create_key(project_id, data, request.context.claim)
         request.context.note(api_key_id=new.key.id)
         return new_key_view(new)
 

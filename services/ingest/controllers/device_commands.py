@@ -38,7 +38,7 @@ class DeviceCommandController(Controller):
         command_grants: NamedDependency[CommandGrants],
     ) -> CommandView:
         """Ask a device to do something; it hears of it with its next heartbeat."""
-        command = await command_devices.create(request.caller, device_id, data)
+        command = await command_devices.create(request.caller, device_id, data, request.context.claim)
         request.context.note(command_id=command.id)
         return command_view(command, command_grants)
 

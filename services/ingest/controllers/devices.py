@@ -31,7 +31,7 @@ class DeviceController(Controller):
         self, request: ApiRequest, data: JSONBody[bodies.RegisterDevice], manage_devices: NamedDependency[ManageDevices]
     ) -> Response[views.DeviceView]:
         """Register a device; 200 with the device as it is when its serial number is known already."""
-        device, new = await manage_devices.register(request.caller, data)
+        device, new = await manage_devices.register(request.caller, data, request.context.claim)
         request.context.note(device_id=device.id)
         return Response(views.device_view(device), status_code=_CREATED if new else _KNOWN)
 

@@ -24,7 +24,7 @@ class EndUserController(Controller):
         self, request: ApiRequest, data: JSONBody[CreateEndUser], manage_end_users: NamedDependency[ManageEndUsers]
     ) -> EndUserView:
         """Create an end user; its `external_id`, if it has one, is nobody else's in the project."""
-        end_user = await manage_end_users.create(request.caller, data)
+        end_user = await manage_end_users.create(request.caller, data, request.context.claim)
         request.context.note(end_user_id=end_user.id)
         return end_user_view(end_user)
 

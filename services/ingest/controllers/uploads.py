@@ -43,7 +43,7 @@ class UploadController(Controller):
         request_upload_url: NamedDependency[RequestUploadUrl],
     ) -> UploadUrlView:
         """Announce a file and return the URL that stores it."""
-        return upload_url_view(await request_upload_url(request.caller, recording_id, data))
+        return upload_url_view(await request_upload_url(request.caller, recording_id, data, request.context.claim))
 
     @post(
         "/upload-complete",

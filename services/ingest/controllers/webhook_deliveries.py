@@ -56,7 +56,7 @@ class EndpointDeliveryController(Controller):
         manage_deliveries: NamedDependency[ManageDeliveries],
     ) -> Response[DeliveryView]:
         """Send a signed example at once and say what came of it; 202 when nothing has as yet: read the delivery later."""
-        delivery = await manage_deliveries.test(request.caller, endpoint_id, data.event_type)
+        delivery = await manage_deliveries.test(request.caller, endpoint_id, data.event_type, request.context.claim)
         request.context.note(delivery_id=delivery.id)
         status = _UNDER_WAY if delivery.status is DeliveryStatus.TESTING else _ENDED
         return Response(delivery_view(delivery), status_code=status)

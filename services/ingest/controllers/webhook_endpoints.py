@@ -24,7 +24,7 @@ class EndpointController(Controller):
         self, request: ApiRequest, data: JSONBody[CreateEndpoint], manage_endpoints: NamedDependency[ManageEndpoints]
     ) -> NewEndpointView:
         """Create an endpoint; its secret is in this answer only."""
-        endpoint = await manage_endpoints.create(request.caller, data)
+        endpoint = await manage_endpoints.create(request.caller, data, request.context.claim)
         request.context.note(endpoint_id=endpoint.id)
         return new_endpoint_view(endpoint)
 

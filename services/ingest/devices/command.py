@@ -17,7 +17,7 @@ from shared.domain.clock import now
 from shared.domain.device import Device
 from shared.domain.device_command import CommandStatus, CommandType, DeviceCommand
 from shared.domain.errors import AlreadyExists
-from shared.domain.ids import new_id
+from shared.domain.kept_answer import Claim, identified
 
 MAX_PENDING = 50
 """As many commands may wait for one device."""
@@ -32,12 +32,17 @@ class CommandDevices:
     def __init__(self, devices: DeviceStore, commands: CommandStore, pager: Pager) -> None:
         self._devices, self._commands, self._pager = devices, commands, pager
 
-    async def create(self, caller: Caller, device_id: str, body: CreateCommand) -> DeviceCommand:
-        """Store a command that waits for the device; with an idempotency key that the device knows, return that command."""
+    async def create(self, caller: Caller, device_id: str, body: CreateCommand, claim: Claim | None = None) -> DeviceCommand:
+        """Store a command that waits for the device; with an idempotency key that the device knows, return that command.
+
+        What an earlier run of the same claim has stored is returned as it stands.
+        """
         device = await self._fresh(caller, device_id)
-        command = _command(device, body)
+        command = _command(device, body, claim)
         if (known := await self._known(command)) is not None:
             return known
+        if claim is not None and (stored := await self._commands.get(device.tenant, device.id, command.id)):
+            return stored
         if len((await self._page(device, PageRequest(MAX_PENDING), CommandStatus.PENDING)).items) >= MAX_PENDING:
             raise LimitReached(f"{MAX_PENDING} commands may wait for a device at most")
         try:
@@ -92,10 +97,10 @@ class CommandDevices:
         return known
 
 
-def _command(device: Device, body: CreateCommand) -> DeviceCommand:
+def _command(device: Device, body: CreateCommand, claim: Claim | None) -> DeviceCommand:
     at, ttl_s = now(), body.ttl or _DEFAULT_TTL_S
     return DeviceCommand(
-        id=new_id("cmd"),
+        id=identified("cmd", claim),
         project_id=device.project_id,
         mode=device.mode,
         device_id=device.id,

@@ -13,7 +13,7 @@ from shared.domain.caller import Caller
 from shared.domain.clock import now
 from shared.domain.device import Device
 from shared.domain.errors import AlreadyExists, TransientFailure
-from shared.domain.ids import new_id
+from shared.domain.kept_answer import Claim, identified
 
 _DEFAULT_MODEL = "bota_pin"
 _TYPE_VERSION = "_v1"
@@ -26,19 +26,22 @@ class ManageDevices:
     def __init__(self, devices: DeviceStore, pager: Pager) -> None:
         self._devices, self._pager = devices, pager
 
-    async def register(self, caller: Caller, body: RegisterDevice) -> tuple[Device, bool]:
-        """Store a new device; one of a known serial number is returned as it is, with False."""
+    async def register(self, caller: Caller, body: RegisterDevice, claim: Claim | None = None) -> tuple[Device, bool]:
+        """Store a new device; one of a known serial number is returned as it is, with False.
+
+        One that an earlier run of the same claim has stored is new, too.
+        """
+        device = _registered(caller, body, claim)
         known = await self._devices.by_serial_number(caller.tenant, body.serial_number)
         if known is not None:
-            return known, False
-        device = _registered(caller, body)
+            return known, known.id == device.id
         try:
             await self._devices.add(device)
         except AlreadyExists:
             known = await self._devices.by_serial_number(caller.tenant, body.serial_number)
             if known is None:
                 raise TransientFailure("a device is there and is not") from None
-            return known, False
+            return known, known.id == device.id
         return device, True
 
     async def get(self, caller: Caller, device_id: str) -> Device:
@@ -79,11 +82,11 @@ async def found(devices: DeviceStore, caller: Caller, device_id: str) -> Device:
     return device
 
 
-def _registered(caller: Caller, body: RegisterDevice) -> Device:
+def _registered(caller: Caller, body: RegisterDevice, claim: Claim | None) -> Device:
     at = now()
     older = (body.device_type or "").removesuffix(_TYPE_VERSION)
     return Device(
-        id=new_id("dev"),
+        id=identified("dev", claim),
         project_id=caller.tenant.project_id,
         mode=caller.tenant.mode,
         serial_number=body.serial_number,

@@ -11,7 +11,7 @@ from shared.domain.caller import Caller
 from shared.domain.clock import now
 from shared.domain.end_user import EndUser
 from shared.domain.errors import AlreadyExists, TransientFailure
-from shared.domain.ids import new_id
+from shared.domain.kept_answer import Claim, identified
 from shared.domain.tenant import Tenant
 from shared.telemetry.logs import get_logger
 
@@ -27,11 +27,14 @@ class ManageEndUsers:
     def __init__(self, end_users: EndUserStore, pager: Pager, release: OfEndUser, forget: Callable[[Tenant, str], None]) -> None:
         self._end_users, self._pager, self._release, self._forget = end_users, pager, release, forget
 
-    async def create(self, caller: Caller, body: CreateEndUser) -> EndUser:
-        """Store a new end user; an `external_id` that another one has is refused."""
+    async def create(self, caller: Caller, body: CreateEndUser, claim: Claim | None = None) -> EndUser:
+        """Store a new end user; an `external_id` that another one has is refused.
+
+        What an earlier run of the same claim has stored is returned as it stands.
+        """
         at = now()
         end_user = EndUser(
-            id=new_id("eu"),
+            id=identified("eu", claim),
             project_id=caller.tenant.project_id,
             mode=caller.tenant.mode,
             external_id=body.external_id,
@@ -44,6 +47,8 @@ class ManageEndUsers:
         try:
             await self._end_users.add(end_user)
         except AlreadyExists as error:
+            if claim is not None and (stored := await self._end_users.get(caller.tenant, end_user.id)):
+                return stored
             raise ResourceAlreadyExists("an end user has this external_id already", param="external_id") from error
         return end_user
 

@@ -26,8 +26,8 @@ class Once:
     """Serves a request by its key: who comes first claims it and runs; whoever repeats it is given the first answer.
 
     A claim is a lease, renewed while the request runs: when the process dies, a repeat runs it again after at most `LEASE`. What
-    the dead one did is not undone, so the effect is at least once then; use cases that derive ids from the claim make it exactly
-    once (`open_recording`).
+    the dead one did is not undone, so the effect is at least once then; use cases that create derive their ids from the claim
+    (`identified`), which makes it exactly once.
     """
 
     def __init__(self, store: AnswerStore, lease: timedelta = LEASE) -> None:

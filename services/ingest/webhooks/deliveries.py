@@ -11,6 +11,7 @@ from services.ingest.webhooks.ports import DeliveryStore
 from shared.domain.caller import Caller
 from shared.domain.clock import now
 from shared.domain.delivery import Delivery, DeliveryLine, DeliveryStatus, delivery_id
+from shared.domain.kept_answer import Claim
 from shared.domain.trace import current_trace
 from shared.domain.webhook import ALL_EVENTS, EndpointStatus, WebhookEndpoint
 from shared.events.topics import PUBLIC_EVENT_TYPES
@@ -66,16 +67,19 @@ class ManageDeliveries:
             raise not_found("webhook delivery")
         return replayed
 
-    async def test(self, caller: Caller, endpoint_id: str, event_type: str | None) -> Delivery:
+    async def test(self, caller: Caller, endpoint_id: str, event_type: str | None, claim: Claim | None = None) -> Delivery:
         """Send an example of an event, once and at once, even to a disabled endpoint; wait a while for what comes of it.
 
-        The delivery returned is still `testing` when that takes longer than the wait.
+        The delivery returned is still `testing` when that takes longer than the wait. An earlier run of the same claim has
+        sent it already.
         """
         endpoint = await self._endpoints.get(caller, endpoint_id)
         _check_type(event_type)
+        if claim is not None and (sent := await self._deliveries.get(caller.tenant, claim.new_id("whd"))):
+            return await self._ended(caller, sent)
         if await self._deliveries.tests_under_way(endpoint_id, MOST_TESTS) >= MOST_TESTS:
             raise LimitReached(f"{MOST_TESTS} tests of this endpoint are under way; wait until one has ended")
-        waiting = _test_delivery(endpoint, event_type or _usual_type(endpoint))
+        waiting = _test_delivery(endpoint, event_type or _usual_type(endpoint), claim)
         await self._deliveries.add_new([waiting])
         return await self._ended(caller, waiting)
 
@@ -100,11 +104,11 @@ def _usual_type(endpoint: WebhookEndpoint) -> str:
     return _USUAL_EXAMPLE if ALL_EVENTS in endpoint.events else endpoint.events[0]
 
 
-def _test_delivery(endpoint: WebhookEndpoint, event_type: str) -> Delivery:
+def _test_delivery(endpoint: WebhookEndpoint, event_type: str, claim: Claim | None) -> Delivery:
     event = example_of(event_type, endpoint.tenant)
     at = now()
     return Delivery(
-        id=delivery_id(event.event_id, endpoint.id, event.occurred_at),
+        id=delivery_id(event.event_id, endpoint.id, event.occurred_at) if claim is None else claim.new_id("whd"),
         event_id=event.event_id,
         event_type=event.type,
         endpoint_id=endpoint.id,

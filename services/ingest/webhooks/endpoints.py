@@ -15,7 +15,7 @@ from services.ingest.webhooks.ports import DeliveryStore, EndpointStore
 from services.ingest.webhooks.urls import check_url
 from shared.domain.caller import Caller
 from shared.domain.clock import now
-from shared.domain.ids import new_id
+from shared.domain.kept_answer import Claim, identified
 from shared.domain.webhook import (
     ALL_EVENTS,
     MAX_ENDPOINTS,
@@ -44,12 +44,15 @@ class ManageEndpoints:
     def __init__(self, endpoints: EndpointStore, deliveries: DeliveryStore, pager: Pager, rules: EndpointRules) -> None:
         self._endpoints, self._deliveries, self._pager, self._rules = endpoints, deliveries, pager, rules
 
-    async def create(self, caller: Caller, body: CreateEndpoint) -> WebhookEndpoint:
-        """Store a new endpoint with a new secret."""
+    async def create(self, caller: Caller, body: CreateEndpoint, claim: Claim | None = None) -> WebhookEndpoint:
+        """Store a new endpoint with a new secret; one that an earlier run of the same claim has stored keeps its own."""
         check_url(body.url, allow_private=self._rules.allow_private)
+        endpoint_id = identified("we", claim)
+        if claim is not None and (stored := await self._endpoints.get(caller.tenant, endpoint_id)):
+            return stored
         at = now()
         endpoint = WebhookEndpoint(
-            id=new_id("we"),
+            id=endpoint_id,
             project_id=caller.tenant.project_id,
             mode=caller.tenant.mode,
             url=body.url,

@@ -17,6 +17,7 @@ from shared.storage.projects import Projects
 from shared.storage.recordings import Recordings
 from shared.storage.webhook_endpoints import WebhookEndpoints
 from tests.fakes.sealing import a_sealing
+from tests.fakes.webhook_facts import an_endpoint
 
 
 @pytest.fixture
@@ -64,6 +65,26 @@ async def test_a_key_is_found_by_the_hash_of_its_secret_until_it_is_revoked(mong
     assert await keys.revoke("proj_2", key.id, now()) is None
     assert [item.id for item in await keys.page("proj_1", 10)] == [key.id]
     assert await keys.page("proj_2", 10) == []
+
+
+async def test_a_key_that_is_made_again_has_its_new_secret_alone_and_a_revoked_one_has_none(mongo):
+    keys, first = ApiKeys(mongo), a_key()
+    await keys.add(first)
+    again = a_key(id=first.id)
+    with pytest.raises(AlreadyExists):
+        await keys.add(again)
+    assert (await keys.reissue(again)).secret_sha256 == again.secret_sha256
+    assert await keys.by_secret(first.secret_sha256) is None
+    assert (await keys.by_secret(again.secret_sha256)).id == first.id
+    await keys.revoke(first.project_id, first.id, now())
+    assert await keys.reissue(a_key(id=first.id)) is None
+
+
+async def test_an_endpoint_that_is_there_is_not_added_again(mongo):
+    endpoints, endpoint = WebhookEndpoints(mongo, a_sealing()), an_endpoint("https://customer.example/hook")
+    assert await endpoints.add(endpoint)
+    with pytest.raises(AlreadyExists):
+        await endpoints.add(endpoint)
 
 
 async def test_two_keys_never_share_a_secret(mongo):
