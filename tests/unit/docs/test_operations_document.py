@@ -40,7 +40,9 @@ TABLES = {
     "transcriber": (SpeechSettings, CloudSettings),
     "webhooks": (WebhookSettings,),
 }
-TEST_SETTINGS = {f"EARWITNESS_TESTS_{name}" for name in ("SERVERS", "EXAMPLES", "KAFKA_IMAGE", "MONGO_IMAGE", "MINIO_IMAGE")}
+TEST_SETTINGS = {
+    f"EARWITNESS_TESTS_{name}" for name in ("SERVERS", "BROKER", "S3", "EXAMPLES", "KAFKA_IMAGE", "MONGO_IMAGE", "MINIO_IMAGE")
+}
 LIVE_KEYS = {f"EARWITNESS_TESTS_{name.upper()}_KEY" for name in ON_THE_NETWORK}
 PER_CORE = {"stitch_slots", "transcribe_slots"}
 LOGGED = re.compile(r"^(debug|info|warning|error|exception)$")
