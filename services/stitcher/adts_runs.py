@@ -2,8 +2,9 @@
 
 The format has no word for the priming that an encoder puts before the audio (1024 samples in most, 2112 in Apple's) and the
 padding behind it to the full frame, so every run decodes too long: by 1024 to 3135 samples. What a client declares at finalize
-tells by how much all together do. Chunks cut from one run add it only once, so from the fourth on the two cannot be confused; for
-the others, and lest a wrong declaration cuts good audio, the runs must also begin as runs do: with a frame of silence.
+tells by how much all together do, and the round length that a recorder cuts by, where there is one, by how much each does. Chunks
+cut from one run add it only once, so from the fourth on the two cannot be confused; for the others, and lest a wrong declaration
+cuts good audio, the runs must also begin as runs do: with a frame of silence.
 """
 
 from fractions import Fraction
@@ -19,7 +20,11 @@ from services.stitcher.decode import frames
 
 _FRAME = 1024
 _SHORT_PRIMING, _LONG_PRIMING = 1024, 2112
-_LEAST, _MOST = _SHORT_PRIMING - 16, _LONG_PRIMING + _FRAME  # a little under: declared durations are whole milliseconds
+_ROUNDED = 48  # declared durations are whole milliseconds
+_LEAST, _MOST = _SHORT_PRIMING - 16, _LONG_PRIMING + _FRAME  # a little under, for the same reason
+_NOMINAL_MS = (1000, 500, 250, 200, 100)
+"""What recorders cut by: a chunk lasts a multiple of one of these, all but the last as long as each other."""
+
 _LOOKED_AT = 4  # frames: behind the longest priming there is audio in the fourth
 _QUIET = 0.1  # of the loudest frame after it; a frame from the middle of a run decodes to about half of what it holds
 
@@ -42,9 +47,24 @@ def cuts(stream: ByteStream, declared_ms: int) -> list[Cut] | None:
         return None
     mean = Fraction(excess, len(lengths))
     priming = min(mean, Fraction(_SHORT_PRIMING if mean < 2 * _FRAME else _LONG_PRIMING))
-    if min(lengths) <= mean:
+    added = _added(lengths, excess, rate, priming) or [mean] * len(lengths)
+    if any(length <= more for length, more in zip(lengths, added, strict=True)):
         return None
-    return [Cut(priming / rate, (length - mean) / rate) for length in lengths]
+    return [Cut(priming / rate, (length - more) / rate) for length, more in zip(lengths, added, strict=True)]
+
+
+def _added(lengths: list[int], excess: int, rate: int, priming: Fraction) -> list[Fraction] | None:
+    """What each run adds, in samples, where all but the last are of one nominal length; None where none explains all."""
+    *equal, last = lengths
+    if len(set(equal)) != 1 or last > equal[0]:
+        return None
+    for unit_ms in _NOMINAL_MS:
+        unit = Fraction(unit_ms * rate, 1000)
+        more = equal[0] - (equal[0] - priming) // unit * unit
+        of_last = excess - more * len(equal)
+        if more < priming + _FRAME and -_ROUNDED <= of_last - priming < _FRAME + _ROUNDED:
+            return [*[more] * len(equal), of_last]
+    return None
 
 
 def _measured(stream: ByteStream) -> tuple[int, list[int]] | None:
