@@ -55,6 +55,7 @@ class JobRunner(Generic[A]):
         self._woken = asyncio.Event()
         self._slots = asyncio.Semaphore(limits.slots)
         self._running: set[asyncio.Task[None]] = set()
+        self._claiming = asyncio.Lock()
         self._stopping = False
         self._count()
 
@@ -66,19 +67,23 @@ class JobRunner(Generic[A]):
         """Claim and start jobs while slots are free; until cancelled or stopped."""
         while not self._stopping:
             await self._slots.acquire()
-            claimed = None
-            try:
-                claimed = await self._next()
-            finally:
-                if claimed is None:
-                    self._slots.release()
-            if claimed is not None:
-                self._start(claimed)
+            async with self._claiming:
+                claimed = None
+                try:
+                    claimed = await self._next()
+                finally:
+                    if claimed is None:
+                        self._slots.release()
+                if claimed is not None:
+                    self._start(claimed)
 
     async def stop(self, grace_s: float) -> None:
         """Claim no more; let running jobs finish within `grace_s` seconds, then hand the rest back."""
         self._stopping = True
         self.wake()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(grace_s), self._claiming:  # what a claim under way brings is running then
+                pass
         if self._running:
             await asyncio.wait(self._running, timeout=grace_s)
         for task in list(self._running):

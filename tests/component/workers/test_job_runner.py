@@ -277,6 +277,30 @@ async def test_stopping_hands_running_work_back_uncounted(scene):
     assert (scene.job(recording).status, scene.job(recording).attempts) == (JobStatus.QUEUED, 0)
 
 
+async def test_stopping_hands_back_what_a_claim_under_way_brings(scene, monkeypatch):
+    recording = await scene.queue()
+    claim, asked, answered = scene.leases.claim, asyncio.Event(), asyncio.Event()
+
+    async def slow(*about):
+        asked.set()
+        await answered.wait()
+        return await claim(*about)
+
+    monkeypatch.setattr(scene.leases, "claim", slow)
+
+    async def endless(claimed):
+        await asyncio.Event().wait()
+
+    runner = scene.run(endless)
+    await asked.wait()
+    stopping = asyncio.create_task(runner.stop(0.5))
+    await asyncio.sleep(0)
+    answered.set()
+    await stopping
+    await scene.runners[0][1]
+    assert (scene.job(recording).status, scene.job(recording).attempts) == (JobStatus.QUEUED, 0)
+
+
 async def test_stopping_lets_work_finish_within_the_grace_time(scene):
     recording = await scene.queue()
 
