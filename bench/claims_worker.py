@@ -119,7 +119,7 @@ async def work(order: Order) -> tuple[int, int]:
     """Work on the queue as a transcriber does; return how many jobs were done, and how many were others' before."""
     mongo, done = Mongo(MongoSettings(mongo_url=order.url, mongo_database=order.database)), 0
     transcriptions, recordings = Contended(mongo), Recordings(mongo)
-    relay = Relay((recordings, transcriptions), Events(mongo), Nowhere(), recordings)
+    relay = Relay((recordings, transcriptions), Events(mongo), Nowhere(), recordings, hurried=False)
     leases = Leases(transcriptions, relay, TranscriptionJobRules(), limit_of=ProjectLimits(EffectiveConfigs(mongo)))
     results = StoreResult(Transcripts(mongo), leases, {})
 

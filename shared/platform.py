@@ -26,9 +26,12 @@ _DRAIN_S = 3.0
 
 
 class Platform:
-    """The clients and background tasks that all four services share; nothing connects before `start`."""
+    """The clients and background tasks that all four services share; nothing connects before `start`.
 
-    def __init__(self, service: str, mongo: MongoSettings, kafka: KafkaSettings) -> None:
+    `hurried`: see `Relay`; a service whose work takes seconds is not.
+    """
+
+    def __init__(self, service: str, mongo: MongoSettings, kafka: KafkaSettings, *, hurried: bool = True) -> None:
         self.service = service
         self.mongo = Mongo(mongo)
         self.recordings = Recordings(self.mongo)
@@ -36,7 +39,7 @@ class Platform:
         self.events = Events(self.mongo, timedelta(days=mongo.events_keep_days))
         self.broker: KafkaBroker = kafka_broker(kafka, service)
         self.publisher = EventPublisher(self.broker)
-        self.relay = Relay((self.recordings, self.transcriptions), self.events, self.publisher, self.recordings)
+        self.relay = Relay((self.recordings, self.transcriptions), self.events, self.publisher, self.recordings, hurried=hurried)
         self.background = Background()
 
     @property

@@ -163,8 +163,10 @@ async def check_owner(world: World, operation: Operation) -> None:
     takers["upload_token"] = "own upload token"
     for kind, name in takers.items():
         if kind in kinds:
-            if operation[0] != "GET":  # what is changed or gone would not be there for the next
+            changes = operation[0] != "GET"
+            if changes or world.used:
                 await world.furnish()
+            world.used = changes  # what is changed or gone would not be there for the next
             ids = world.ids | await _prepared(world, operation)
             answer = await ask(world, operation, world.credentials[name], ids)
             wanted = OWN.get(operation[2]["operationId"], success_of(operation))

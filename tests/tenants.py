@@ -73,6 +73,7 @@ class World:
         their_key = (await api.admin("POST", f"/projects/{theirs}/api-keys", {}))["id"]
         self.ids = {"project_id": self.project, "organization_id": organization["id"]}
         self.crossed = {"key_id": their_key}
+        self.used = False  # whether something was changed since one of everything was made
         async with asyncio.timeout(10):
             while (await api.call("GET", "/recordings", secret=expiring)).status_code != 401:
                 await asyncio.sleep(0.05)
@@ -92,6 +93,7 @@ class World:
         key = await self.api.admin("POST", f"/projects/{self.project}/api-keys", {})
         await self.made("PUT", "/provider-keys/assemblyai", {"api_key": "k"})
         self.ids |= {"endpoint_id": endpoint["id"], "delivery_id": delivery["id"], "key_id": key["id"]}
+        self.used = False
         return self
 
     async def _add_devices(self) -> None:

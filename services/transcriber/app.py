@@ -48,7 +48,7 @@ class Transcriber:
 
     def __init__(self, settings: TranscriberSettings, pool: WhisperPool) -> None:
         self._grace_s = settings.runtime.shutdown_grace_s
-        self._platform = platform = Platform(self.name, settings.mongo, settings.kafka)
+        self._platform = platform = Platform(self.name, settings.mongo, settings.kafka, hurried=False)
         self._store = ObjectStore(settings.s3)
         self._pool, self._spool = pool, Spool(settings.runtime.work_dir, self.name)
         self._clouds, configs = clouds(settings.cloud), EffectiveConfigs(platform.mongo)

@@ -20,6 +20,8 @@ from shared.telemetry.metrics import message_retries_total, message_seconds, mes
 
 log = get_logger()
 
+_MOST_DOUBLINGS = 60  # of the first delay: any ceiling is far below, and no float overflows however long an outage lasts
+
 Handler = Callable[[Any], Awaitable[None]]  # takes the one event type it is registered for
 
 
@@ -53,7 +55,7 @@ class RetryPolicy(msgspec.Struct, frozen=True, kw_only=True):
 
     def delay_s(self, attempt: int) -> float:
         """Return how long to wait after the `attempt`th failure: doubling, with jitter, so that replicas do not fall in step."""
-        ceiling = min(self.most_delay_s, self.first_delay_s * 2.0 ** (attempt - 1))
+        ceiling = min(self.most_delay_s, self.first_delay_s * 2.0 ** min(attempt - 1, _MOST_DOUBLINGS))
         return ceiling * random.uniform(0.5, 1.0)  # noqa: S311  # jitter, not a secret
 
 

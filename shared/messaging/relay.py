@@ -30,7 +30,8 @@ log = get_logger()
 _BATCH = 500
 _REST = 3.0  # times as long as a round took: relaying is a quarter of the work at most, however slow the stores are
 _LEAST_REST_S, _MOST_REST_S = 0.01, 0.1
-_REST_PER_EVENT_S = 0.003  # and no longer than this for each event of the round: single ones hardly wait (`bench.finalize`)
+_REST_PER_EVENT_S = 0.003  # in a hurry no longer than this for each event of the round: one hardly waits (`bench.finalize`)
+_FEW = 8  # events that in a hurry do not wait for the journal; for more, one durable write is cheaper than two
 _REMOVALS = 4
 
 
@@ -91,14 +92,24 @@ class _Waiting(msgspec.Struct, frozen=True):
 
 
 class Relay:
-    """Publishes events out of outboxes, in batches; `run` until cancelled, `drain` before the end."""
+    """Publishes events out of outboxes, in batches; `run` until cancelled, `drain` before the end.
 
-    def __init__(
-        self, outboxes: Sequence[Outbox], keeper: EventKeeper, publisher: Publisher, reflector: Reflector, *, sweep_s: float = 2.0
+    `hurried`, it lets few events wait neither for the journal nor for each other; else it does with fewer writes.
+    """
+
+    def __init__(  # noqa: PLR0913 - what it stands between, and how it goes about it
+        self,
+        outboxes: Sequence[Outbox],
+        keeper: EventKeeper,
+        publisher: Publisher,
+        reflector: Reflector,
+        *,
+        hurried: bool = True,
+        sweep_s: float = 2.0,
     ) -> None:
         self._outboxes = {outbox.name: outbox for outbox in outboxes}
         self._keeper, self._publisher, self._reflector = keeper, publisher, reflector
-        self._sweep_s = sweep_s
+        self._hurried, self._sweep_s = hurried, sweep_s
         self._waiting: list[_Waiting] = []
         self._nudged = asyncio.Event()
         self._idle = asyncio.Event()
@@ -120,7 +131,7 @@ class Relay:
                 began = time.monotonic()
                 events = await self._publish_waiting()
                 rest_s = min(max(_LEAST_REST_S, _REST * (time.monotonic() - began)), _MOST_REST_S)
-                await asyncio.sleep(min(rest_s, events * _REST_PER_EVENT_S))
+                await asyncio.sleep(min(rest_s, events * _REST_PER_EVENT_S) if self._hurried else rest_s)
         finally:
             sweep.cancel()
             with contextlib.suppress(asyncio.CancelledError):
@@ -171,12 +182,13 @@ class Relay:
     async def _publish(self, batch: Sequence[_Waiting]) -> None:
         events = [waiting.event for waiting in batch]
         await self._reflect(events)
-        await self._keeper.show(events)  # whoever is told looks there
+        kept = not self._hurried or len(events) > _FEW
+        await (self._keeper.keep(events) if kept else self._keeper.show(events))  # whoever is told looks there
         await self._publisher.publish(events)
         _count(events)
         while len(self._removals) >= _REMOVALS:
             await asyncio.wait(self._removals, return_when=asyncio.FIRST_COMPLETED)
-        removal = asyncio.create_task(self._remove(batch))
+        removal = asyncio.create_task(self._remove(batch, kept=kept))
         self._removals.add(removal)
         removal.add_done_callback(self._removals.discard)
 
@@ -191,12 +203,13 @@ class Relay:
         for event_id, refusal in refused.items():
             log.warning("relay.not_reflected", recording_id=refusal.aggregate_id, event_id=event_id, reason=str(refusal))
 
-    async def _remove(self, batch: Sequence[_Waiting]) -> None:
+    async def _remove(self, batch: Sequence[_Waiting], *, kept: bool) -> None:
         by_outbox: dict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
         for waiting in batch:
             by_outbox[waiting.outbox][waiting.aggregate_id].append(waiting.event.event_id)
         try:
-            await self._keeper.keep([waiting.event for waiting in batch])  # nothing leaves its outbox before
+            if not kept:  # nothing leaves its outbox before
+                await self._keeper.keep([waiting.event for waiting in batch])
             for name, published in by_outbox.items():
                 await self._outboxes[name].remove_published(published)
         except TransientFailure as failure:

@@ -41,7 +41,7 @@ class World:
     async def publish(self, events):
         self._check("publish")
         await self.gate.wait()
-        assert all(event in self.shown for event in events)
+        assert all(event in self.shown or event.event_id in self.kept for event in events)
         self.published += events
         self.rounds.append(len(events))
 
@@ -205,3 +205,24 @@ async def test_nothing_leaves_its_outbox_before_it_is_kept(scene):
     world.broken.clear()
     await until(lambda: not recordings.outbox[recording.id])
     assert set(world.kept) == {event.event_id}
+
+
+@pytest.mark.parametrize(("hurried", "events"), [(True, 9), (False, 1)])
+async def test_many_events_and_those_that_nobody_is_in_a_hurry_for_are_kept_before_they_leave(hurried, events):
+    recordings, world = FakeAggregates(), World()
+    relay = Relay((recordings,), world, world, world, hurried=hurried)
+    waiting = [a_recording() for _ in range(events)]
+    for recording in waiting:
+        await recordings.add(recording, recording_event(RecordingCreated, recording))
+    world.broken.add("keep")
+    for recording in waiting:
+        relay.nudge("recordings", recording.id, recordings.outbox[recording.id])
+    running = asyncio.create_task(relay.run())
+    await relay.drain(1)
+    assert (world.shown, world.published) == ([], [])
+    world.broken.clear()
+    assert await relay.sweep(now()) == events
+    await relay.drain(1)
+    running.cancel()
+    assert len(world.kept) == len(world.published) == events
+    assert not any(recordings.outbox.values())
