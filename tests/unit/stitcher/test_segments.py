@@ -1,17 +1,21 @@
 """Encoding side by side: seams that cannot be heard, and lengths that are right whatever the cut."""
 
+import threading
+from itertools import count
 from pathlib import Path
 
 import numpy as np
 import pytest
-from stitch_material import RATE, lag_ms, signal, sndfile_read, snr_db
+from stitch_material import RATE, lag_ms, runs, signal, sndfile_read, snr_db
 
-from services.stitcher import libopus
+from services.stitcher import encode, libopus
 from services.stitcher.bytestream import ByteStream
 from services.stitcher.containers import opus
 from services.stitcher.encode import Target, encode_opus, fitting_bitrate
+from services.stitcher.join import _cores, join_chunks
 from services.stitcher.segments import PREROLL, Cutter
 
+CORES = min(_cores(), 8)
 MANY = 64  # so many threads share the memory that segments are five seconds long
 TARGET = Target(RATE, 1, 24_000)
 
@@ -26,6 +30,22 @@ def encoded(path: Path, samples: np.ndarray, *, threads: int, target: Target = T
 
 def test_libopus_is_found_beside_pyav():
     assert libopus.load() is not None
+
+
+@pytest.mark.skipif(CORES < 2, reason="there is one core only")
+def test_one_long_recording_is_encoded_on_all_cores_at_once(tmp_path, monkeypatch):
+    number, encode_one, together = count(1), encode._encode, threading.Barrier(CORES, timeout=30)
+
+    def beside_others(*segment):
+        if next(number) <= CORES:
+            together.wait()  # raises when the others do not come
+        return encode_one(*segment)
+
+    monkeypatch.setattr(encode, "_encode", beside_others)
+    seconds = 31.0 * CORES
+    (tmp_path / "work").mkdir()
+    joined = join_chunks(runs(tmp_path, signal(seconds), "opus", 15.5), tmp_path / "work")
+    assert (joined.method, joined.duration_ms) == ("reencode", seconds * 1000)
 
 
 def test_a_seam_is_as_good_as_an_uncut_run(tmp_path):
