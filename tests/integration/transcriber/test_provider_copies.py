@@ -10,36 +10,10 @@ from shared.domain.clock import now
 from shared.domain.config.forms import ProcessingConfig
 from shared.domain.job import JobStatus
 from shared.domain.transcription import ProviderName, TranscriptionStatus
-from shared.storage.mongo import Mongo
-from tests.fakes.speech_providers import FakeAssemblyAI, FakeDeepgram, FakeElevenLabs, status
-from tests.integration.transcriber.remote_scene import SAID, Scene
+from tests.fakes.speech_providers import status
+from tests.integration.transcriber.remote_scene import SAID
 
 ASSEMBLYAI, ELEVENLABS = ProviderName.ASSEMBLYAI, ProviderName.ELEVENLABS
-
-
-@pytest.fixture
-async def servers():
-    async with (
-        FakeDeepgram().running() as deepgram,
-        FakeAssemblyAI().running() as assemblyai,
-        FakeElevenLabs().running() as eleven,
-    ):
-        yield {"deepgram": deepgram, "assemblyai": assemblyai, "elevenlabs": eleven}
-
-
-@pytest.fixture
-async def workers(mongo_settings, tmp_path, servers):
-    mongo, made = Mongo(mongo_settings), []
-
-    def worker(**rules):
-        made.append(Scene(mongo, tmp_path, servers, **rules))
-        return made[-1]
-
-    await worker().ready()
-    yield worker
-    for scene in made:
-        await scene.clouds.close()
-    mongo.close()
 
 
 def counted(provider, outcome):
@@ -54,7 +28,7 @@ async def due_now(worker):
 
 
 @pytest.mark.parametrize("provider", [ASSEMBLYAI, ELEVENLABS])
-async def test_a_copy_is_deleted_once_the_transcript_is_stored_and_not_before(workers, servers, provider):
+async def test_a_copy_is_deleted_once_the_transcript_is_stored_and_not_before(workers, providers, provider):
     worker = workers()
     transcription = await worker.queued(provider)
     before = counted(provider, "deleted")
@@ -63,30 +37,30 @@ async def test_a_copy_is_deleted_once_the_transcript_is_stored_and_not_before(wo
         await worker.step()
         await due_now(worker)
         await worker.forget()
-        assert servers[provider].deleted == []
+        assert providers[provider].deleted == []
     done = await worker.ended(transcription)
     await worker.forget()
-    assert len(servers[provider].deleted) == 1
+    assert len(providers[provider].deleted) == 1
     assert counted(provider, "deleted") == before + 1
     assert (done.status, await worker.text(done)) == (TranscriptionStatus.COMPLETED, SAID)
     assert (await worker.order_of(transcription))["due_at"] is None
     await worker.forget()
-    assert [asked.method for asked in servers[provider].asked].count("DELETE") == 1
+    assert [asked.method for asked in providers[provider].asked].count("DELETE") == 1
 
 
 @pytest.mark.parametrize("end", ["cancelled", "deleted", "removed for good", "failed over"])
-async def test_a_copy_is_deleted_however_the_transcription_ended(workers, servers, end):
+async def test_a_copy_is_deleted_however_the_transcription_ended(workers, providers, end):
     worker = workers()
     transcription = await worker.queued(ASSEMBLYAI)
     await worker.step()
     present = await worker.step()
-    (job_id,) = servers["assemblyai"].jobs
+    (job_id,) = providers["assemblyai"].jobs
     if end == "cancelled":
         over = present.changed(status=TranscriptionStatus.FAILED, active=False, job=present.job.ended(JobStatus.FAILED))
         await worker.transcriptions.save(present, over)
     elif end == "failed over":
         worker.config = ProcessingConfig(failover_providers=(ELEVENLABS,))
-        servers["assemblyai"].troubles = [status(500)] * 4
+        providers["assemblyai"].troubles = [status(500)] * 4
         done = await worker.ended(transcription)
         assert done.provider is ELEVENLABS
     else:
@@ -95,10 +69,10 @@ async def test_a_copy_is_deleted_however_the_transcription_ended(workers, server
             await worker.mongo.database["transcriptions"].delete_many({})
     await due_now(worker)
     await worker.forget()
-    assert servers["assemblyai"].deleted == [job_id]
+    assert providers["assemblyai"].deleted == [job_id]
 
 
-async def test_an_answer_that_was_lost_after_it_came_is_fetched_again_and_not_paid_for_again(workers, servers):
+async def test_an_answer_that_was_lost_after_it_came_is_fetched_again_and_not_paid_for_again(workers, providers):
     first, second = workers(), workers()
     transcription = await first.queued(ELEVENLABS)
 
@@ -111,27 +85,27 @@ async def test_an_answer_that_was_lost_after_it_came_is_fetched_again_and_not_pa
         await first.transcribe(claimed)
     done = await second.ended(transcription)
     assert await second.text(done) == SAID
-    assert [asked.method for asked in servers["elevenlabs"].asked] == ["POST", "GET"]
+    assert [asked.method for asked in providers["elevenlabs"].asked] == ["POST", "GET"]
     await second.forget()
-    assert servers["elevenlabs"].deleted == ["tr_1"]
+    assert providers["elevenlabs"].deleted == ["tr_1"]
 
 
-async def test_what_is_gone_already_is_no_failure(workers, servers):
+async def test_what_is_gone_already_is_no_failure(workers, providers):
     worker = workers()
     transcription = await worker.queued(ASSEMBLYAI)
     await worker.ended(transcription)
-    servers["assemblyai"].jobs.clear()
+    providers["assemblyai"].jobs.clear()
     await worker.forget()
     assert (await worker.order_of(transcription))["due_at"] is None
 
 
 @pytest.mark.parametrize("code", [500, 429, 401])
-async def test_a_provider_that_does_not_delete_is_asked_again_a_bounded_number_of_times_and_then_named(workers, servers, code):
+async def test_a_provider_that_does_not_delete_is_asked_again_a_bounded_number_of_times_and_then_named(workers, providers, code):
     worker = workers()
     transcription = await worker.queued(ASSEMBLYAI)
     done = await worker.ended(transcription)
-    (job_id,) = servers["assemblyai"].jobs
-    servers["assemblyai"].troubles = [status(code)] * 100
+    (job_id,) = providers["assemblyai"].jobs
+    providers["assemblyai"].troubles = [status(code)] * 100
     before = [counted(ASSEMBLYAI, outcome) for outcome in ("failed", "left")]
     with capture_logs() as lines:
         for tries in range(1, 8):
@@ -152,23 +126,23 @@ async def test_a_provider_that_does_not_delete_is_asked_again_a_bounded_number_o
     assert (present.status, present.version) == (TranscriptionStatus.COMPLETED, done.version)
 
 
-async def test_copies_are_kept_where_the_installation_says_so(workers, servers):
+async def test_copies_are_kept_where_the_installation_says_so(workers, providers):
     worker = workers(keep_copies=True)
     transcription = await worker.queued(ELEVENLABS)
     await worker.ended(transcription)
     await worker.forget()
-    assert servers["elevenlabs"].deleted == []
+    assert providers["elevenlabs"].deleted == []
     assert (await worker.order_of(transcription))["due_at"] is None
 
 
-async def test_a_transcript_is_deleted_with_the_key_that_it_was_made_with_being_the_projects_own(workers, servers):
+async def test_a_transcript_is_deleted_with_the_key_that_it_was_made_with_being_the_projects_own(workers, providers):
     worker = workers()
     transcription = await worker.queued(ELEVENLABS)
     await worker.ended(transcription)
     await worker.keys.put(transcription.tenant, ELEVENLABS, "another account's")
     await worker.forget()
-    assert servers["elevenlabs"].deleted == []
+    assert providers["elevenlabs"].deleted == []
     await worker.keys.remove(transcription.tenant, ELEVENLABS)
     await due_now(worker)
     await worker.forget()
-    assert servers["elevenlabs"].deleted == ["tr_1"]
+    assert providers["elevenlabs"].deleted == ["tr_1"]

@@ -10,35 +10,9 @@ from shared.domain.config.forms import ProcessingConfig
 from shared.domain.ids import new_id
 from shared.domain.tenant import Tenant
 from shared.domain.transcription import ProviderName, TranscriptionStatus
-from shared.storage.mongo import Mongo
 from shared.workers.lease_queue import LeaseLost
-from tests.fakes.speech_providers import KEY, FakeAssemblyAI, FakeDeepgram, FakeElevenLabs, status
-from tests.integration.transcriber.remote_scene import SAID, Scene
-
-
-@pytest.fixture
-async def servers():
-    async with (
-        FakeDeepgram().running() as deepgram,
-        FakeAssemblyAI().running() as assemblyai,
-        FakeElevenLabs().running() as eleven,
-    ):
-        yield {"deepgram": deepgram, "assemblyai": assemblyai, "elevenlabs": eleven}
-
-
-@pytest.fixture
-async def workers(mongo_settings, tmp_path, servers):
-    mongo, made = Mongo(mongo_settings), []
-
-    def worker(**rules):
-        made.append(Scene(mongo, tmp_path, servers, **rules))
-        return made[-1]
-
-    await worker().ready()
-    yield worker
-    for scene in made:
-        await scene.clouds.close()
-    mongo.close()
+from tests.fakes.speech_providers import KEY, status
+from tests.integration.transcriber.remote_scene import SAID
 
 
 @pytest.mark.parametrize("provider", [ProviderName.ASSEMBLYAI, ProviderName.ELEVENLABS])
@@ -63,17 +37,17 @@ async def test_a_projects_own_key_goes_first_and_without_any_the_transcription_f
     assert refused.failure.reason == "provider_not_configured"
 
 
-async def test_the_providers_job_is_kept_before_it_is_waited_on_and_another_worker_resumes_it(workers, servers):
+async def test_the_providers_job_is_kept_before_it_is_waited_on_and_another_worker_resumes_it(workers, providers):
     first, second = workers(), workers()
     await first.queued(ProviderName.ASSEMBLYAI)
     uploaded = await first.step()
     assert uploaded.remote.job_id.startswith("upload:")
     ordered = await second.step()
-    assert ordered.remote.job_id in servers["assemblyai"].jobs
+    assert ordered.remote.job_id in providers["assemblyai"].jobs
     done = await first.ended(ordered)
     assert done.status is TranscriptionStatus.COMPLETED
     assert (first.files.downloads, second.files.downloads) == (1, 0)
-    assert len(servers["assemblyai"].jobs) == 1
+    assert len(providers["assemblyai"].jobs) == 1
 
 
 async def test_while_a_provider_works_the_transcription_says_that_it_is_ordered_and_no_more(workers):
@@ -90,7 +64,7 @@ async def test_while_a_provider_works_the_transcription_says_that_it_is_ordered_
     assert (await worker.ended(transcription)).status is TranscriptionStatus.COMPLETED
 
 
-async def test_an_order_whose_worker_died_before_it_could_note_the_answer_is_found_again(workers, servers):
+async def test_an_order_whose_worker_died_before_it_could_note_the_answer_is_found_again(workers, providers):
     worker = workers(fetch_s=600)
     transcription = await worker.queued(ProviderName.ASSEMBLYAI)
     claimed = await worker.leases.claim("one that dies", 0.05)
@@ -108,64 +82,64 @@ async def test_an_order_whose_worker_died_before_it_could_note_the_answer_is_fou
     with pytest.raises(KeyboardInterrupt):
         await worker.transcribe(claimed)
     worker.transcribe._keep = keep
-    assert len(servers["assemblyai"].jobs) == 1
+    assert len(providers["assemblyai"].jobs) == 1
     assert (await worker.present(transcription)).remote.job_id is None
     done = await worker.ended(transcription)
     assert await worker.text(done) == SAID
-    assert len(servers["assemblyai"].jobs) == 1
+    assert len(providers["assemblyai"].jobs) == 1
 
 
-async def test_a_provider_in_trouble_is_asked_again_and_nothing_is_ordered_twice(workers, servers):
+async def test_a_provider_in_trouble_is_asked_again_and_nothing_is_ordered_twice(workers, providers):
     worker = workers()
     transcription = await worker.queued(ProviderName.ASSEMBLYAI)
-    servers["assemblyai"].troubles = [status(503), status(429, Retry_After="0")]
+    providers["assemblyai"].troubles = [status(503), status(429, Retry_After="0")]
     done = await worker.ended(transcription)
     assert done.status is TranscriptionStatus.COMPLETED
-    assert len(servers["assemblyai"].jobs) == 1
+    assert len(providers["assemblyai"].jobs) == 1
     assert done.job.attempts <= 1
 
 
-async def test_what_the_provider_asks_for_in_retry_after_is_waited(workers, servers):
+async def test_what_the_provider_asks_for_in_retry_after_is_waited(workers, providers):
     worker = workers()
     await worker.queued(ProviderName.ELEVENLABS)
-    servers["elevenlabs"].troubles = [status(429, Retry_After="30")]
+    providers["elevenlabs"].troubles = [status(429, Retry_After="30")]
     waiting = await worker.step()
     assert waiting.job.available_at > now() + timedelta(seconds=25)
 
 
-async def test_a_provider_that_fails_again_and_again_is_given_up(workers, servers):
+async def test_a_provider_that_fails_again_and_again_is_given_up(workers, providers):
     worker = workers()
     transcription = await worker.queued(ProviderName.ASSEMBLYAI)
-    servers["assemblyai"].troubles = [status(500)] * 50
+    providers["assemblyai"].troubles = [status(500)] * 50
     failed = await worker.ended(transcription)
     assert (failed.status, failed.failure.reason) == (TranscriptionStatus.FAILED, "processing_error")
-    assert len(servers["assemblyai"].asked) == 4
+    assert len(providers["assemblyai"].asked) == 4
 
 
 @pytest.mark.parametrize("code", [500, 401])
-async def test_with_a_fail_over_list_the_next_provider_does_it(workers, servers, code):
+async def test_with_a_fail_over_list_the_next_provider_does_it(workers, providers, code):
     worker = workers()
     listed = (ProviderName.ASSEMBLYAI, ProviderName.DEEPGRAM, ProviderName.ELEVENLABS)
     worker.config = ProcessingConfig(failover_providers=listed)
     transcription = await worker.queued(ProviderName.ASSEMBLYAI)
-    servers["assemblyai"].troubles = [status(code)] * 50
+    providers["assemblyai"].troubles = [status(code)] * 50
     done = await worker.ended(transcription)
     assert (done.status, done.provider) == (TranscriptionStatus.COMPLETED, ProviderName.ELEVENLABS)
     assert done.tried == (ProviderName.ASSEMBLYAI, ProviderName.DEEPGRAM)
-    assert servers["deepgram"].asked == []  # there is no key for it
+    assert providers["deepgram"].asked == []  # there is no key for it
 
 
-async def test_audio_that_is_at_fault_is_not_tried_elsewhere(workers, servers):
+async def test_audio_that_is_at_fault_is_not_tried_elsewhere(workers, providers):
     worker = workers()
     worker.config = ProcessingConfig(failover_providers=(ProviderName.ELEVENLABS,))
     transcription = await worker.queued(ProviderName.ASSEMBLYAI)
-    servers["assemblyai"].fault = "Audio duration is too short."
+    providers["assemblyai"].fault = "Audio duration is too short."
     failed = await worker.ended(transcription)
     assert failed.failure.reason == "audio_too_short"
-    assert servers["elevenlabs"].asked == []
+    assert providers["elevenlabs"].asked == []
 
 
-async def test_an_order_that_never_ends_is_given_up_after_the_time_limit(workers, servers):
+async def test_an_order_that_never_ends_is_given_up_after_the_time_limit(workers, providers):
     worker = workers(time_limit_s=0.0)
     transcription = await worker.queued(ProviderName.ASSEMBLYAI)
     failed = await worker.ended(transcription)
