@@ -6,9 +6,10 @@ from typing import Any
 
 import msgspec
 from litestar import Request, Response
-from litestar.exceptions import HTTPException, MethodNotAllowedException, ValidationException
+from litestar.exceptions import HTTPException, MethodNotAllowedException, NotFoundException, ValidationException
 
 from services.ingest import refusals
+from services.ingest.left_out import is_left_out
 from services.ingest.limits import MAX_BODY_BYTES
 from services.ingest.request_context import context_of
 from shared.domain.errors import TransientFailure
@@ -116,6 +117,8 @@ def status_and_code(kind: type[Exception]) -> tuple[int, str]:
 
 def answer_problem(request: Request[Any, Any, Any], error: Exception) -> Response[ErrorEnvelope]:
     """Answer in the envelope; the request's log line tells the code, and the stack when the fault is ours."""
+    if isinstance(error, MethodNotAllowedException) and is_left_out(request.scope["path"]):
+        error = NotFoundException()
     problem = problem_of(error)
     context = context_of(request.scope)
     context.fail(problem.code, error, unexpected=problem.status >= 500)  # noqa: PLR2004 - the server's faults

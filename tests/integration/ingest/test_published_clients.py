@@ -6,6 +6,7 @@ import re
 import httpx
 
 from tests.integration.ingest.conftest import until
+from tests.left_out import LEFT_OUT
 from tests.tenants import SILENCE
 
 SHA256 = hashlib.sha256(SILENCE).hexdigest()
@@ -113,6 +114,6 @@ async def test_health_is_asked_without_a_credential(api):
 
 
 async def test_what_is_left_out_is_404_in_the_envelope(api):
-    for path in ("/summaries", "/ask/sessions", "/recordings/search", "/firmware-releases", "/devices/dev_1/ota"):
-        status, code, _ = await api.refused("GET", path)
-        assert (status, code) in {(404, "not_found"), (405, "method_not_allowed")}, path
+    for method, path, body in LEFT_OUT:
+        status, code, _ = await api.refused(method, path, body)
+        assert (status, code) == (404, "not_found"), f"{method} {path}"
