@@ -11,6 +11,7 @@ import time
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from shared.http_answer import Answer
 from shared.http_body import RequestBody
 from shared.telemetry.health import ASGIApp, error_body
 
@@ -58,12 +59,13 @@ class GuardedHttp(HttpToolsProtocol):
         super().on_message_begin()
 
     def on_headers_complete(self) -> None:
-        """Stop waiting for the head; have the application be handed the body as it comes."""
+        """Stop waiting for the head; have the application be handed the body as it comes, and its answer go out in one piece."""
         self._head_since = None
         self._head_bytes = 0
         super().on_headers_complete()
         self._body = RequestBody(self.cycle)
         self.cycle.receive = self._body.receive  # type: ignore[method-assign]  # asked for when its task runs, not before
+        self.cycle.send = Answer(self.cycle).send  # type: ignore[method-assign]  # as above
 
     def on_body(self, body: bytes) -> None:
         """Keep a piece for the application, and read no further while too much waits."""
