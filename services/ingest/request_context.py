@@ -7,7 +7,7 @@ import msgspec
 
 from shared.domain.caller import Caller
 from shared.domain.kept_answer import Claim
-from shared.telemetry.logs import describe
+from shared.telemetry.log_lines import describe
 
 _KEY = "earwitness_request"
 

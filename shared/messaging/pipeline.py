@@ -15,7 +15,8 @@ from shared.domain.trace import traced
 from shared.events.codec import decode
 from shared.events.event import Event
 from shared.messaging.dead_letter import DeadLetters, Record
-from shared.telemetry.logs import bind, describe, get_logger, wide_event
+from shared.telemetry.log_lines import describe
+from shared.telemetry.logs import bind, get_logger, wide_event
 from shared.telemetry.metrics import message_retries_total, message_seconds, messages_handled_total
 
 log = get_logger()

@@ -7,30 +7,15 @@ spoken words.
 
 import asyncio
 import logging
-import sys
-import threading
 import time
-import traceback
-from collections.abc import Iterator, Mapping, MutableMapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from contextvars import ContextVar, Token
-from datetime import UTC, datetime
-from types import MappingProxyType, TracebackType
-from typing import Any, BinaryIO, cast
-
-import msgspec
-import structlog
-from structlog.typing import FilteringBoundLogger, WrappedLogger
+from contextvars import Token
+from types import TracebackType
+from typing import Any, BinaryIO
 
 from shared.domain.errors import PermanentFailure, TransientFailure
-from shared.domain.trace import current_trace
-from shared.telemetry.redaction import SCALARS, redact, scrub
-
-Logger = FilteringBoundLogger
-
-_MESSAGE_LIMIT = 1_000
-_STACK_LIMIT = 8_000
-_bound: ContextVar[Mapping[str, object]] = ContextVar("bound_log_fields", default=MappingProxyType({}))
+from shared.telemetry.log_lines import Lines, Renderer, bound, describe
 
 
 def configure_logging(service: str, level: str, output: BinaryIO | None = None) -> None:
@@ -39,25 +24,29 @@ def configure_logging(service: str, level: str, output: BinaryIO | None = None) 
     Libraries are heard from WARNING on, unless `level` is DEBUG.
     """
     threshold = logging.getLevelNamesMapping()[level.upper()]
-    renderer = _Renderer(service)
-    lines = _Lines(output or sys.stdout.buffer)
-    structlog.configure(
-        processors=[structlog.processors.add_log_level, renderer],
-        wrapper_class=structlog.make_filtering_bound_logger(threshold),
-        logger_factory=lambda *_: lines,
-        cache_logger_on_first_use=False,
-    )
-    handler = _LibraryHandler(renderer, lines)
+    _log.threshold, _log.write = threshold, Lines(Renderer(service), output)
     logging.basicConfig(
-        handlers=[handler], level=threshold if threshold < logging.INFO else max(threshold, logging.WARNING), force=True
+        handlers=[_LibraryHandler()], level=threshold if threshold < logging.INFO else max(threshold, logging.WARNING), force=True
     )
     logging.captureWarnings(capture=True)
     logging.getLogger("uvicorn.access").disabled = True  # the wide line of each request says more
 
 
-def get_logger() -> Logger:
+def get_logger() -> "Logger":
     """Return the logger; it may be taken at import, before `configure_logging`."""
-    return cast("Logger", structlog.get_logger())
+    return _log
+
+
+@contextmanager
+def captured_lines() -> Iterator[list[dict[str, Any]]]:
+    """Write nothing until the block ends; the list holds the fields of each line instead, its `level` and `event` among them."""
+    captured: list[dict[str, Any]] = []
+    before = _log.threshold, _log.write
+    _log.threshold, _log.write = logging.DEBUG, captured.append
+    try:
+        yield captured
+    finally:
+        _log.threshold, _log.write = before
 
 
 class Binding:
@@ -70,21 +59,21 @@ class Binding:
         """Do nothing: the fields are bound already."""
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        _bound.reset(self._token)
+        bound.reset(self._token)
 
 
 def bind(**fields: object) -> Binding:
     """From now on, every line of this task and of tasks it starts carries `fields`; as a context manager, until it ends."""
-    return Binding(_bound.set({**_bound.get(), **fields}))
+    return Binding(bound.set({**bound.get(), **fields}))
 
 
 def bound_fields() -> Mapping[str, object]:
     """Return what is bound to this task."""
-    return _bound.get()
+    return bound.get()
 
 
 @contextmanager
-def wide_event(log: Logger, name: str, **fields: object) -> Iterator[dict[str, Any]]:
+def wide_event(log: "Logger", name: str, **fields: object) -> Iterator[dict[str, Any]]:
     """Log one `<name>.done` when the block ends, with what the block put in the line, its outcome and `duration_ms`.
 
     `outcome` is `ok`, `error` or `cancelled` unless the block set another; errors pass through unchanged.
@@ -109,80 +98,47 @@ def wide_event(log: Logger, name: str, **fields: object) -> Iterator[dict[str, A
         write(f"{name}.done", **line)
 
 
-def describe(error: BaseException, *, stack: bool) -> dict[str, object]:
-    """Say what `error` is in log fields: `error` (its type), `error_message`, the end of its `stack`, a failure's `reason`."""
-    fields: dict[str, object] = {"error": type(error).__name__, "error_message": str(error)[:_MESSAGE_LIMIT]}
-    if isinstance(error, PermanentFailure):
-        fields["reason"] = str(error.reason)
-    if stack:
-        fields["stack"] = "".join(traceback.format_exception(error))[-_STACK_LIMIT:]
-    return fields
+class Logger:
+    """Writes lines of a level, each with the name of its event and its fields; an `exc_info` among them becomes the error's."""
 
+    def __init__(self, threshold: int, write: Callable[[dict[str, Any]], object]) -> None:
+        """Leave out what is below `threshold`; `write` takes the fields of a line, `level` and `event` among them."""
+        self.threshold, self.write = threshold, write
 
-class _Lines:
-    """Where lines go, each written at once and whole, whichever thread it comes from; `structlog` calls it by a line's level."""
+    def debug(self, event: str, **fields: object) -> None:
+        """Tell what only a developer wants to know."""
+        if self.threshold <= logging.DEBUG:
+            self.write({**fields, "level": "debug", "event": event})
 
-    def __init__(self, output: BinaryIO) -> None:
-        self._lock = threading.Lock()
-        self._output = output
+    def info(self, event: str, **fields: object) -> None:
+        """Tell what happened as it should."""
+        if self.threshold <= logging.INFO:
+            self.write({**fields, "level": "info", "event": event})
 
-    def msg(self, line: bytes) -> None:
-        """Write one line."""
-        with self._lock:
-            self._output.write(line + b"\n")
-            self._output.flush()
+    def warning(self, event: str, **fields: object) -> None:
+        """Tell what is amiss and was coped with."""
+        if self.threshold <= logging.WARNING:
+            self.write({**fields, "level": "warning", "event": event})
 
-    debug = info = warning = error = critical = msg
+    def error(self, event: str, **fields: object) -> None:
+        """Tell of a fault."""
+        if self.threshold <= logging.ERROR:
+            self.write({**fields, "level": "error", "event": event})
 
-
-class _Renderer:
-    """The last processor: an event's fields in, one redacted line of JSON out. Never raises."""
-
-    def __init__(self, service: str) -> None:
-        self._service = service
-        self._encoder = msgspec.json.Encoder(enc_hook=str)
-
-    def __call__(self, _logger: WrappedLogger, _method: str, fields: MutableMapping[str, Any]) -> bytes:
-        head = {
-            "time": datetime.now(UTC).isoformat(timespec="milliseconds")[:-6] + "Z",
-            "level": fields.pop("level", "info"),
-            "event": fields.pop("event", ""),
-            "service": self._service,
-        }
-        error = _error_of(fields.pop("exc_info", None))
-        described = describe(error, stack=True) if error else {}
-        trace = {"trace_id": trace_id} if (trace_id := current_trace()) else {}
-        return self._encode(head, {**trace, **_bound.get(), **fields, **described})
-
-    def _encode(self, head: dict[str, object], fields: dict[str, object]) -> bytes:
-        try:
-            return scrub(self._encoder.encode({**head, **redact(fields), **head}))
-        except (TypeError, ValueError, OverflowError, RecursionError, msgspec.MsgspecError):
-            plain = {key: ascii(value) if isinstance(value, SCALARS) else type(value).__name__ for key, value in fields.items()}
-            return scrub(self._encoder.encode({**head, **redact(plain), **head}))
-
-
-def _error_of(exc_info: object) -> BaseException | None:
-    if isinstance(exc_info, BaseException):
-        return exc_info
-    if isinstance(exc_info, tuple):
-        return cast("BaseException | None", exc_info[1])
-    return sys.exc_info()[1] if exc_info else None
+    def exception(self, event: str, **fields: object) -> None:
+        """Tell of the fault that is being handled, with its stack."""
+        self.error(event, **{"exc_info": True, **fields})
 
 
 class _LibraryHandler(logging.Handler):
     """Writes the records of the standard library's loggers in the same form."""
-
-    def __init__(self, renderer: _Renderer, lines: _Lines) -> None:
-        super().__init__()
-        self._renderer, self._lines = renderer, lines
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write `record`; what the library formatted becomes the event."""
         fields: dict[str, Any] = {"level": record.levelname.lower(), "event": _message_of(record), "logger": record.name}
         if record.exc_info:
             fields["exc_info"] = record.exc_info
-        self._lines.msg(self._renderer(None, record.levelname, fields))
+        _log.write(fields)
 
 
 def _message_of(record: logging.LogRecord) -> str:
@@ -190,3 +146,6 @@ def _message_of(record: logging.LogRecord) -> str:
         return record.getMessage()
     except (TypeError, ValueError):  # arguments that do not fit the format
         return str(record.msg)
+
+
+_log = Logger(logging.INFO, Lines(Renderer("earwitness")))

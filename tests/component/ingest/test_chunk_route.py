@@ -1,8 +1,8 @@
 """The short way of a chunk's PUT and the framework's give the same answers, headers, measures and log lines."""
 
 import pytest
-from structlog.testing import capture_logs
 
+from shared.telemetry.logs import captured_lines
 from tests.fakes.counts import counted
 
 _OWN = {"x-request-id", "content-length", "x-ratelimit-reset"}  # ids differ in length, and so do bodies; time goes on
@@ -52,7 +52,7 @@ CASES = {
 async def asked(api, url, content):
     """PUT, and return the answer and the log line without what is each request's own, and how it was counted."""
     route = "/v1/recordings/{recording_id}/chunks/{chunk_number}"
-    with capture_logs() as lines:
+    with captured_lines() as lines:
         answer = await api.client.put(url, content=pieces() if content is None else content)
     counts = counted("http_requests_total", method="PUT", route=route, status=str(answer.status_code))
     body = answer.json()

@@ -1,8 +1,8 @@
 """The short way of opening a recording and the framework's give the same answers, headers, measures and log lines."""
 
 import pytest
-from structlog.testing import capture_logs
 
+from shared.telemetry.logs import captured_lines
 from tests.fakes.counts import counted
 
 _OWN_HEADERS = {"x-request-id", "x-ratelimit-reset", "x-ratelimit-remaining", "content-length"}
@@ -27,7 +27,7 @@ CASES = {
 
 async def asked(api, path, body, headers):
     """POST, and return the answer and the log line without what is each request's own, and how it was counted."""
-    with capture_logs() as lines:
+    with captured_lines() as lines:
         answer = await api.call("POST", path, body, headers=headers)
     counts = counted("http_requests_total", method="POST", route="/v1/recordings", status=str(answer.status_code))
     told = answer.json()

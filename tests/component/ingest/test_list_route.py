@@ -1,8 +1,8 @@
 """The short way of listing recordings and the framework's give the same answers, headers, measures and log lines."""
 
 import pytest
-from structlog.testing import capture_logs
 
+from shared.telemetry.logs import captured_lines
 from tests.fakes.counts import counted
 
 _OWN_HEADERS = {"x-request-id", "x-ratelimit-reset", "x-ratelimit-remaining"}
@@ -65,7 +65,7 @@ async def someone(api):
 
 async def asked(api, query, headers, method="GET"):
     """Ask, and return the answer and the log line without what is each request's own, and how it was counted."""
-    with capture_logs() as lines:
+    with captured_lines() as lines:
         answer = await api.call(method, f"/recordings?{query}", headers=headers)
     counts = counted("http_requests_total", method=method, route="/v1/recordings", status=str(answer.status_code))
     told = answer.content

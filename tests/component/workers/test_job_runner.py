@@ -5,7 +5,6 @@ from datetime import timedelta
 
 import msgspec
 import pytest
-from structlog.testing import capture_logs
 
 from services.stitcher.job_rules import RecordingJobRules
 from shared.domain.clock import now
@@ -15,7 +14,7 @@ from shared.domain.job import Failure, Job, JobKind, JobStatus, Lane
 from shared.domain.recording import Recording, RecordingStatus
 from shared.domain.tenant import Mode
 from shared.domain.trace import current_trace, traced
-from shared.telemetry.logs import bound_fields
+from shared.telemetry.logs import bound_fields, captured_lines
 from shared.workers.failures import WorkerDied, WorkerTimedOut
 from shared.workers.job_runner import JobLimits, JobRunner
 from shared.workers.lease_queue import LeaseLost
@@ -348,13 +347,13 @@ async def test_a_lost_lease_is_counted_and_not_timed_and_no_error(scene):
     async def overtaken(claimed):
         raise LeaseLost(claimed.id)
 
-    with capture_logs() as lines:
+    with captured_lines() as lines:
         scene.run(overtaken)
         await scene.until(lambda: counted("leases_lost_total", queue="stitch") > lost)
         await scene.until(lambda: any(line["event"] == "stitch.done" for line in lines))
     assert counted("stage_seconds_count", stage="stitch") == timed
     (done,) = [line for line in lines if line["event"] == "stitch.done"]
-    assert (done["log_level"], done["outcome"]) == ("info", "lost")
+    assert (done["level"], done["outcome"]) == ("info", "lost")
     assert "error" not in done
 
 

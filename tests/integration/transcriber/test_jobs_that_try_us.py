@@ -5,7 +5,6 @@ import contextlib
 from collections import Counter
 
 import pytest
-from structlog.testing import capture_logs
 
 from services.transcriber.consumer import handlers
 from services.transcriber.job_rules import TranscriptionJobRules
@@ -21,6 +20,7 @@ from shared.messaging.consumer import ConsumerPolicy, consume
 from shared.platform import Platform
 from shared.settings import KafkaSettings
 from shared.storage.transcripts import Transcripts
+from shared.telemetry.logs import captured_lines
 from shared.workers import ProcessPool
 from shared.workers.job_runner import JobLimits, JobRunner
 from shared.workers.leases import Leases
@@ -111,7 +111,7 @@ async def scene(mongo_settings, fresh_broker):
 async def test_a_job_of_many_poll_intervals_costs_no_rebalance_blocks_nobody_and_runs_once(scene, tmp_path):
     release = tmp_path / "release"
     await scene.ended(await scene.queued())  # the group has formed
-    with capture_logs() as lines:
+    with captured_lines() as lines:
         long = await scene.queued(Act("finish slowly", release))
         await scene.begun.wait()
         until = asyncio.get_running_loop().time() + MANY_INTERVALS * POLL_INTERVAL_S

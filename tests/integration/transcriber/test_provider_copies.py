@@ -4,12 +4,12 @@ from datetime import timedelta
 
 import pytest
 from prometheus_client import REGISTRY
-from structlog.testing import capture_logs
 
 from shared.domain.clock import now
 from shared.domain.config.forms import ProcessingConfig
 from shared.domain.job import JobStatus
 from shared.domain.transcription import ProviderName, TranscriptionStatus
+from shared.telemetry.logs import captured_lines
 from tests.fakes.speech_providers import status
 from tests.integration.transcriber.remote_scene import SAID
 
@@ -107,7 +107,7 @@ async def test_a_provider_that_does_not_delete_is_asked_again_a_bounded_number_o
     (job_id,) = providers["assemblyai"].jobs
     providers["assemblyai"].troubles = [status(code)] * 100
     before = [counted(ASSEMBLYAI, outcome) for outcome in ("failed", "left")]
-    with capture_logs() as lines:
+    with captured_lines() as lines:
         for tries in range(1, 8):
             await worker.forget()
             kept = await worker.order_of(transcription)

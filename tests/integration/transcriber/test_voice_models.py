@@ -7,12 +7,12 @@ import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
-from structlog.testing import capture_logs
 
 from services.transcriber import find_models
 from services.transcriber.model_folders import ModelUnavailable
 from services.transcriber.settings import SpeechSettings
 from services.transcriber.voice_models import SEGMENTATION, VOICES, VoiceSource, resolve_voice_models
+from shared.telemetry.logs import captured_lines
 
 SEGMENTS, VOICE = b"segments " * 9000, b"voices " * 9000
 
@@ -134,7 +134,7 @@ def nowhere(tmp_path, monkeypatch):
 
 
 def test_where_speakers_cannot_be_told_apart_transcriptions_go_without(nowhere):
-    with capture_logs() as lines:
+    with captured_lines() as lines:
         assert find_models.with_models(SpeechSettings(diarization_fetch_allowed=False)).diarization is None
     assert [line["event"] for line in lines] == ["diarization.unavailable"]
     assert "not allowed" in lines[0]["reason"]

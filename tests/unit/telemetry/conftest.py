@@ -4,9 +4,8 @@ from collections.abc import Callable, Iterator
 
 import msgspec
 import pytest
-import structlog
 
-from shared.telemetry.logs import configure_logging
+from shared.telemetry.logs import configure_logging, get_logger
 
 
 @pytest.fixture
@@ -18,11 +17,12 @@ def output() -> io.BytesIO:
 @pytest.fixture
 def lines(output) -> Iterator[Callable[[], list[dict]]]:
     """Configure logging for the test; call it for the lines written so far, decoded."""
-    root = logging.getLogger()
+    root, log = logging.getLogger(), get_logger()
     handlers, level = root.handlers[:], root.level
+    threshold, write = log.threshold, log.write
     configure_logging("tester", "INFO", output)
     yield lambda: [msgspec.json.decode(line) for line in output.getvalue().splitlines()]
-    structlog.reset_defaults()
+    log.threshold, log.write = threshold, write
     logging.captureWarnings(capture=False)
     root.handlers[:] = handlers
     root.setLevel(level)

@@ -1,0 +1,84 @@
+"""How a log line is made of an event's fields, and written."""
+
+import sys
+import threading
+import traceback
+from collections.abc import Mapping
+from contextvars import ContextVar
+from datetime import UTC, datetime
+from types import MappingProxyType
+from typing import Any, BinaryIO, cast
+
+import msgspec
+
+from shared.domain.errors import PermanentFailure
+from shared.domain.trace import current_trace
+from shared.telemetry.redaction import SCALARS, redact, scrub
+
+_MESSAGE_LIMIT = 1_000
+_STACK_LIMIT = 8_000
+
+bound: ContextVar[Mapping[str, object]] = ContextVar("bound_log_fields", default=MappingProxyType({}))
+"""What every line of the task carries; `logs.bind` adds to it."""
+
+
+def describe(error: BaseException, *, stack: bool) -> dict[str, object]:
+    """Say what `error` is in log fields: `error` (its type), `error_message`, the end of its `stack`, a failure's `reason`."""
+    fields: dict[str, object] = {"error": type(error).__name__, "error_message": str(error)[:_MESSAGE_LIMIT]}
+    if isinstance(error, PermanentFailure):
+        fields["reason"] = str(error.reason)
+    if stack:
+        fields["stack"] = "".join(traceback.format_exception(error))[-_STACK_LIMIT:]
+    return fields
+
+
+class Renderer:
+    """An event's fields in, one redacted line of JSON out. Never raises."""
+
+    def __init__(self, service: str) -> None:
+        self._service = service
+        self._encoder = msgspec.json.Encoder(enc_hook=str)
+
+    def __call__(self, fields: dict[str, Any]) -> bytes:
+        """Return the line of these fields, `level` and `event` among them, with what is bound to the task."""
+        head = {
+            "time": datetime.now(UTC).isoformat(timespec="milliseconds")[:-6] + "Z",
+            "level": fields.pop("level"),
+            "event": fields.pop("event"),
+            "service": self._service,
+        }
+        error = _error_of(fields.pop("exc_info", None))
+        described = describe(error, stack=True) if error else {}
+        trace = {"trace_id": trace_id} if (trace_id := current_trace()) else {}
+        return self._encode(head, {**trace, **bound.get(), **fields, **described}) + b"\n"
+
+    def _encode(self, head: dict[str, object], fields: dict[str, object]) -> bytes:
+        try:
+            return scrub(self._encoder.encode({**head, **redact(fields), **head}))
+        except (TypeError, ValueError, OverflowError, RecursionError, msgspec.MsgspecError):
+            plain = {key: ascii(value) if isinstance(value, SCALARS) else type(value).__name__ for key, value in fields.items()}
+            return scrub(self._encoder.encode({**head, **redact(plain), **head}))
+
+
+class Lines:
+    """Where lines go, each written at once and whole, whichever thread it comes from."""
+
+    def __init__(self, renderer: Renderer, output: BinaryIO | None = None) -> None:
+        self._render, self._output = renderer, output
+        self._lock = threading.Lock()
+
+    def __call__(self, fields: dict[str, Any]) -> None:
+        """Write one line."""
+        line = self._render(fields)
+        output = self._output or sys.stdout.buffer
+        with self._lock:
+            output.write(line)
+            output.flush()
+
+
+def _error_of(exc_info: object) -> BaseException | None:
+    if isinstance(exc_info, BaseException):
+        return exc_info
+    if isinstance(exc_info, tuple):
+        return cast("BaseException | None", exc_info[1])
+    return sys.exc_info()[1] if exc_info else None
