@@ -89,7 +89,11 @@ class Transcriber:
             failover=FailOver(configs, leases, leases),
             providers=self._clouds.providers,
             keys=self._keys,
-            rules=RemoteRules(time_limit_s=cloud.providers_time_limit_s, callback_limit_s=cloud.providers_callback_limit_s),
+            rules=RemoteRules(
+                time_limit_s=cloud.providers_time_limit_s,
+                callback_limit_s=cloud.providers_callback_limit_s,
+                order_again=cloud.providers_order_again,
+            ),
         )
         limits = JobLimits(slots=cloud.providers_slots, lease_s=settings.speech.transcribe_lease_s)
         return JobRunner(leases, step, name="transcribe", worker=socket.gethostname(), limits=limits)

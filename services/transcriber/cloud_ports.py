@@ -47,9 +47,10 @@ class Placed(msgspec.Struct, frozen=True):
 
 
 class Heard(msgspec.Struct, frozen=True):
-    """An order that was answered in the same exchange; `job_id` is that under which the provider keeps it, if it does."""
+    """What a provider answered, as it came and as a transcript; `job_id` is that under which it keeps it, if it does."""
 
     transcript: Transcript
+    body: bytes
     job_id: str | None = None
 
 
@@ -77,6 +78,11 @@ class CloudProvider(Protocol):
         """Whether it sends the result to the order's `callback_url` instead of being asked for it."""
         ...
 
+    @property
+    def finds_orders(self) -> bool:
+        """Whether an order can be found again by our reference when the answer to it was lost (`recover`)."""
+        ...
+
     async def place(self, order: SpeechOrder) -> Placed | Heard:
         """Place the order: its job, or at once the transcript where the provider answers in the same exchange."""
         ...
@@ -89,8 +95,8 @@ class CloudProvider(Protocol):
         """Find the job of an order that may have been placed and whose answer was lost; None when there is none."""
         ...
 
-    def read(self, body: bytes, order: SpeechOrder) -> Transcript:
-        """Return the transcript in a result that the provider sent to the callback."""
+    def read(self, body: bytes, order: SpeechOrder) -> Heard:
+        """Return what is in a result, whether it came in the same exchange or to the callback."""
         ...
 
     def keeps(self, job_id: str) -> bool:

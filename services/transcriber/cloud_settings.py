@@ -16,7 +16,8 @@ class CloudSettings(msgspec.Struct, frozen=True):
 
     With `providers_fetch_audio_s` a provider is given a pre-signed URL that holds so long, where it can reach the object store;
     without, it is sent the bytes. `providers_callback_url` is where providers reach the API: those that send their results by
-    themselves are then not waited for.
+    themselves are then not waited for. With `providers_order_again` an order is placed again when its answer was lost on the way,
+    though it may then be paid for twice.
     """
 
     deepgram_api_key: str | None = None
@@ -39,6 +40,7 @@ class CloudSettings(msgspec.Struct, frozen=True):
     providers_callback_url: Url | None = None
     providers_callback_limit_s: Annotated[float, msgspec.Meta(gt=0)] = 1800.0
     providers_keep_copies: bool = False
+    providers_order_again: bool = False
 
     def keys(self) -> dict[ProviderName, str]:
         """Return the installation's keys, by provider."""

@@ -57,8 +57,7 @@ class ForgetOrders:
                 await self._forget(order)
 
     async def _forget(self, order: ProviderOrder) -> None:
-        if order.tokens:
-            await self._objects.delete([order.answer_key])
+        await self._objects.delete([order.answer_key])
         try:
             await self._delete_copies(order)
         except (ProviderUnavailable, PermanentFailure) as failure:

@@ -18,6 +18,7 @@ from shared.domain.errors import TransientFailure
 from shared.domain.media import Media
 from shared.domain.provider_order import new_callback_token, provider_order
 from shared.domain.recording import Recording
+from shared.domain.stored_object import ObjectMissing
 from shared.domain.transcription import Transcription
 
 _PIECE_BYTES = 1024 * 1024
@@ -63,9 +64,12 @@ class OrderBook:
     async def answerable(self, transcription: Transcription, provider: CloudProvider, order: SpeechOrder) -> SpeechOrder:
         """Return the order with a URL of its own for the answer, where the provider sends it to one.
 
-        The token in the URL is kept, as its hash, before anybody is told of it.
+        The token in the URL is kept, as its hash, before anybody is told of it. Where the answer comes in the same exchange and
+        may be lost for good, a row is kept by which it is deleted from our store, whatever becomes of the transcription.
         """
         if self._callback_url is None or not provider.calls_back:
+            if not provider.finds_orders:
+                await self._orders.keep(provider_order(transcription, now() + _FIRST_LOOK))
             return order
         token = new_callback_token()
         hashed = hashlib.sha256(token.encode()).hexdigest()
@@ -73,8 +77,25 @@ class OrderBook:
         url = f"{self._callback_url}/v1/provider-callbacks/{provider.name}/{token}"
         return msgspec.structs.replace(order, callback_url=url)
 
+    async def keep_answer(self, transcription: Transcription, body: bytes) -> None:
+        """Keep an answer that is read at once, too, until its transcript is stored: it is not given a second time.
+
+        A store that does not take it is no failure while nothing else fails.
+        """
+        with contextlib.suppress(TransientFailure):
+            order = provider_order(transcription, now() + _FIRST_LOOK)
+            await self._store.put(order.answer_key, body, len(body), "application/json")
+            await self._orders.keep(order)  # the claim may be lost by now, and the row from before the exchange worked off
+
+    async def found_answer(self, transcription: Transcription) -> bytes | None:
+        """Return the answer that was kept; None when there is none."""
+        try:
+            return await self.answer(transcription)
+        except ObjectMissing:
+            return None
+
     async def answer(self, transcription: Transcription) -> bytes:
-        """Return what the provider sent to the order's URL."""
+        """Return what the provider answered, to the order's URL or in the exchange."""
         with tempfile.TemporaryDirectory(dir=self._spool, prefix=f"{transcription.id}-") as folder:
             path = Path(folder) / "answer"
             await self._store.download(provider_order(transcription, now()).answer_key, path)

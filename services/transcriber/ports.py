@@ -10,6 +10,7 @@ import msgspec
 from shared.domain.config.forms import ProcessingConfig
 from shared.domain.provider_order import ProviderOrder
 from shared.domain.recording import Recording
+from shared.domain.stored_object import StoredObject
 from shared.domain.tenant import Tenant
 from shared.domain.transcript import Segment, Transcript
 from shared.domain.transcription import ProviderName, Transcription, TranscriptionProgress
@@ -138,7 +139,10 @@ class RemoteQueue(Protocol):
 
 
 class AudioLocator(AudioStore, Protocol):
-    """The object store, as providers on the network may read it too."""
+    """The object store, as providers on the network may read it too, and where their answers wait to be read."""
+
+    async def put(self, key: str, body: bytes, size_bytes: int, content_type: str) -> StoredObject:
+        """Store the object."""
 
     def presigned_get(self, key: str, expires_s: int, *, filename: str | None = None) -> str:
         """Return a URL that reads the object."""

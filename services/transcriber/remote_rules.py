@@ -22,7 +22,8 @@ class RemoteRules(msgspec.Struct, frozen=True, kw_only=True):
     """How long a provider is borne with: failed exchanges in a row, and seconds from the order to the result.
 
     It is asked after `first_pause_s`, then after a tenth of the time it has taken, at least every `longest_pause_s` seconds.
-    One that sends its answer by itself is not asked: it has `callback_limit_s` to do so.
+    One that sends its answer by itself is not asked: it has `callback_limit_s` to do so. With `order_again` an order whose answer
+    was lost is placed again, though it may have been taken, and be paid for twice.
     """
 
     most_failures: int = 8
@@ -30,6 +31,7 @@ class RemoteRules(msgspec.Struct, frozen=True, kw_only=True):
     first_pause_s: float = 2.0
     longest_pause_s: float = 30.0
     callback_limit_s: float = 1800.0
+    order_again: bool = False
 
     def next_step(self, remote: RemoteJob | None, at: datetime) -> Step:
         """Return what to do at that time.

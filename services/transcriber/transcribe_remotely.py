@@ -78,7 +78,7 @@ class TranscribeRemotely:
                 case Step.COLLECT:
                     return await self._collect(provider, transcription, order)
                 case Step.READ:
-                    return await self._read(provider, transcription, order)
+                    return _heard(provider, await self._book.answer(transcription), order).transcript
                 case Step.AWAIT:
                     return None
                 case Step.GIVE_UP:
@@ -86,19 +86,35 @@ class TranscribeRemotely:
 
     async def _place(self, provider: CloudProvider, transcription: Transcription, order: SpeechOrder) -> Transcript | None:
         """Place the order, unless it is found to have been placed, or answered, already."""
-        if transcription.remote is not None and (found := await provider.recover(order)):
+        if transcription.remote is not None and (found := await self._found(provider, transcription, order)):
             return await self._taken(provider, transcription, found)
         order = await self._book.answerable(transcription, provider, order)
         at = now()
 
         def asked(remote: RemoteJob | None) -> RemoteJob:
             remote = remote or RemoteJob(provider=transcription.provider, placed_at=at)
-            return msgspec.structs.replace(remote, asked_at=at if order.callback_url else None)
+            asked_at, sent_at = (at, None) if order.callback_url else (None, at)
+            return msgspec.structs.replace(remote, asked_at=asked_at, sent_at=sent_at)
 
         kept = await self._keep(transcription, asked)
         if kept.remote is not None and kept.remote.answered_at is not None:  # a moment ago
             return None
         return await self._taken(provider, transcription, await provider.place(order))
+
+    async def _found(self, provider: CloudProvider, transcription: Transcription, order: SpeechOrder) -> Placed | Heard | None:
+        """Return what has become of an order that may have been placed before, None when it may be placed now.
+
+        One that may have been taken, and of which nothing can be found, is not placed again: it would be paid for twice.
+        """
+        if provider.finds_orders:
+            return await provider.recover(order)
+        if transcription.remote is None or transcription.remote.sent_at is None:
+            return None
+        if (body := await self._book.found_answer(transcription)) is not None:
+            return _heard(provider, body, order)
+        if self._rules.order_again:
+            return None
+        raise PermanentFailure(FailureReason.PROCESSING_ERROR, f"{provider.name} may have taken the order; its answer was lost")
 
     async def _collect(self, provider: CloudProvider, transcription: Transcription, order: SpeechOrder) -> Transcript | None:
         remote = transcription.remote
@@ -111,16 +127,10 @@ class TranscribeRemotely:
             return None
         return await self._taken(provider, transcription, collected or Placed(remote.job_id))
 
-    async def _read(self, provider: CloudProvider, transcription: Transcription, order: SpeechOrder) -> Transcript:
-        """Return the transcript in the answer that came; one that cannot be read will not get better."""
-        body = await self._book.answer(transcription)
-        try:
-            return provider.read(body, order)
-        except ProviderUnavailable as failure:
-            raise PermanentFailure(FailureReason.PROCESSING_ERROR, str(failure)) from failure
-
     async def _taken(self, provider: CloudProvider, transcription: Transcription, outcome: Placed | Heard) -> Transcript | None:
-        """Keep the provider's own id before anything else is done with what it said."""
+        """Keep the answer, and the provider's own id, before anything else is done with what it said."""
+        if isinstance(outcome, Heard):
+            await self._book.keep_answer(transcription, outcome.body)
         if (job_id := outcome.job_id) is not None:
             await self._book.note(transcription, provider, job_id)
             placed = RemoteJob(provider=transcription.provider, placed_at=now())
@@ -155,9 +165,18 @@ class TranscribeRemotely:
 
         def borne(present: Transcription) -> tuple[Transcription, tuple[()]]:
             at, remote = now(), present.remote or before
-            asked_at = None if failure.untaken else remote.asked_at
-            remote = msgspec.structs.replace(remote, failures=failures, asked_at=asked_at)
+            if failure.untaken:
+                remote = msgspec.structs.replace(remote, asked_at=None, sent_at=None)
+            remote = msgspec.structs.replace(remote, failures=failures)
             pause_s = self._rules.pause_after_failure_s(remote, at, failure.retry_after_s)
             return present.changed(remote=remote, job=present.job.handed_back(at, pause_s, counted=False)), ()
 
         await self._claims.finish(transcription, borne)
+
+
+def _heard(provider: CloudProvider, body: bytes, order: SpeechOrder) -> Heard:
+    """Return what is in an answer that was kept; one that cannot be read will not get better."""
+    try:
+        return provider.read(body, order)
+    except ProviderUnavailable as failure:
+        raise PermanentFailure(FailureReason.PROCESSING_ERROR, str(failure)) from failure

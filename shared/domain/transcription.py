@@ -80,15 +80,17 @@ FOLLOWS: Mapping[TranscriptionStatus, frozenset[TranscriptionStatus]] = {
 class RemoteJob(msgspec.Struct, frozen=True, kw_only=True):
     """An order at a provider on the network, kept before it is placed and again before it is waited on.
 
-    `job_id` is the provider's own, None until it has answered; `failures` counts the exchanges that failed in a row. Where the
-    result comes to a callback, `asked_at` is when that was last asked for, None again when the provider surely did not take the
-    order, and `answered_at` is when the result had come and was stored.
+    `job_id` is the provider's own, None until it has answered; `failures` counts the exchanges that failed in a row. `sent_at` is
+    when an order was last sent whose result comes in the same exchange, None again when the provider surely did not take it.
+    Where the result comes to a callback, `asked_at` is what `sent_at` is elsewhere, and `answered_at` is when the result had come
+    and was stored.
     """
 
     provider: ProviderName
     placed_at: datetime
     job_id: str | None = None
     failures: int = 0
+    sent_at: datetime | None = None
     asked_at: datetime | None = None
     answered_at: datetime | None = None
 

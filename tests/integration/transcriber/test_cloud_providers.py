@@ -148,7 +148,7 @@ async def test_deepgrams_answer_to_a_callback_is_read_as_its_own_answer_would_be
     assert deepgram.server.asked[0].query["callback"] == order.callback_url
     assert await deepgram.provider.collect(order, placed.job_id) is None
     body = json.dumps(deepgram.server.answer({"diarize": "true"})).encode()
-    assert deepgram.provider.read(body, order).text == " ".join(SENTENCES)
+    assert deepgram.provider.read(body, order).transcript.text == " ".join(SENTENCES)
 
 
 async def test_assemblyai_is_asked_as_its_reference_says(assemblyai):

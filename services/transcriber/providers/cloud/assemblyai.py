@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from services.transcriber.cloud_ports import Placed, ProviderUnavailable, SpeechOrder
+from services.transcriber.cloud_ports import Heard, Placed, ProviderUnavailable, SpeechOrder
 from services.transcriber.providers.cloud.http import ProviderHttp, reason_said
 from services.transcriber.providers.cloud.spoken import Speakers, is_spaced, spoken_transcript
 from shared.domain.errors import PermanentFailure
@@ -63,6 +63,7 @@ class AssemblyAI:
 
     name = ProviderName.ASSEMBLYAI
     calls_back = False
+    finds_orders = True
 
     def __init__(self, http: ProviderHttp, *, model: str = "best") -> None:
         self._http, self._model = http, model
@@ -90,9 +91,10 @@ class AssemblyAI:
         """Find the job by our reference, which stands in the URL of its audio."""
         return await self._found(order, order.reference)
 
-    def read(self, body: bytes, order: SpeechOrder) -> Transcript:
+    def read(self, body: bytes, order: SpeechOrder) -> Heard:
         """Return the transcript in a completed job."""
-        return _transcript(self._http.read(body, Job), order)
+        job = self._http.read(body, Job)
+        return Heard(_transcript(job, order), body, job.id)
 
     def keeps(self, job_id: str) -> bool:
         """Say whether it is a job: its audio goes with it, an upload that nothing was ordered of by itself."""

@@ -12,7 +12,7 @@ from services.transcriber.cloud_ports import Heard, Placed, SpeechOrder
 from services.transcriber.providers.cloud.http import ProviderHttp, reason_said
 from services.transcriber.providers.cloud.spoken import Speakers, is_spaced, spoken_transcript
 from shared.domain.errors import PermanentFailure
-from shared.domain.transcript import Transcript, Word
+from shared.domain.transcript import Word
 from shared.domain.transcription import ProviderName
 
 BASE_URL = "https://api.deepgram.com"
@@ -82,6 +82,7 @@ class Deepgram:
 
     name = ProviderName.DEEPGRAM
     calls_back = True
+    finds_orders = False
 
     def __init__(self, http: ProviderHttp, *, model: str = "nova-2") -> None:
         self._http, self._model = http, model
@@ -93,17 +94,17 @@ class Deepgram:
             accepted = await self._http.ask("POST", "/v1/listen", Accepted, **request)
             return Placed(accepted.request_id)
         body = await self._http.exchange("POST", "/v1/listen", patience_s=PATIENCE_S, **request)
-        return Heard(self.read(body, order))
+        return self.read(body, order)
 
     async def collect(self, _order: SpeechOrder, _job_id: str) -> None:
         """Wait: a result that was ordered with a callback comes by itself."""
         return
 
     async def recover(self, _order: SpeechOrder) -> None:
-        """Find nothing: there is no listing of requests by a mark of ours."""
+        """Find nothing: requests are listed without their marks, and with a key's right to usage only; results nowhere."""
         return
 
-    def read(self, body: bytes, order: SpeechOrder) -> Transcript:
+    def read(self, body: bytes, order: SpeechOrder) -> Heard:
         """Return the transcript in an answer; with several channels each is a speaker."""
         fault = self._http.read(body, Fault)
         if said := fault.err_msg or fault.message:
@@ -113,9 +114,8 @@ class Deepgram:
             (item.detected_language for item in answer.results.channels if item.detected_language), None
         )
         words = _words(answer.results.channels, order, gap=" " if is_spaced(language) else "")
-        return spoken_transcript(
-            words, language=language, duration_ms=round(answer.metadata.duration * 1000) or order.duration_ms
-        )
+        duration_ms = round(answer.metadata.duration * 1000) or order.duration_ms
+        return Heard(spoken_transcript(words, language=language, duration_ms=duration_ms), body)
 
     def keeps(self, _job_id: str) -> bool:
         """Say no: a transcript that was answered is gone there."""

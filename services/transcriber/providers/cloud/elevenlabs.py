@@ -35,15 +35,16 @@ class HeardWord(msgspec.Struct):
 
 
 class Answer(msgspec.Struct):
-    """What was heard."""
+    """What was heard, and under which id it is kept."""
 
     language_code: str
     words: list[HeardWord]
     audio_duration_secs: float | None = None
+    transcription_id: str | None = None
 
 
 class Accepted(msgspec.Struct):
-    """Under which id the transcript is kept, or will be when the request is worked on later."""
+    """Under which id the transcript will be kept that is worked on later."""
 
     transcription_id: str | None = None
 
@@ -53,6 +54,7 @@ class ElevenLabs:
 
     name = ProviderName.ELEVENLABS
     calls_back = False
+    finds_orders = False
 
     def __init__(self, http: ProviderHttp, *, model: str = "scribe_v1", asynchronous: bool = False) -> None:
         self._http, self._model, self._asynchronous = http, model, asynchronous
@@ -62,7 +64,7 @@ class ElevenLabs:
         request: dict[str, Any] = {"headers": _key(order), "data": self._form(order)}
         if not self._asynchronous:
             body = await self._http.exchange("POST", _PATH, patience_s=PATIENCE_S, **request)
-            return Heard(self.read(body, order), self._http.read(body, Accepted).transcription_id)
+            return self.read(body, order)
         accepted = await self._http.ask("POST", _PATH, Accepted, **request)
         if accepted.transcription_id is None:
             raise ProviderUnavailable("elevenlabs took the order without an id: is a webhook configured in the account?")
@@ -71,18 +73,19 @@ class ElevenLabs:
     async def collect(self, order: SpeechOrder, job_id: str) -> Transcript | None:
         """Return the transcript once it is there."""
         body = await self._http.exchange("GET", f"{_PATH}/transcripts/{job_id}", headers=_key(order), absent=_ABSENT)
-        return self.read(body, order) if body else None
+        return self.read(body, order).transcript if body else None
 
     async def recover(self, _order: SpeechOrder) -> None:
         """Find nothing: there is no listing of transcriptions by a mark of ours."""
         return
 
-    def read(self, body: bytes, order: SpeechOrder) -> Transcript:
+    def read(self, body: bytes, order: SpeechOrder) -> Heard:
         """Return the transcript in an answer."""
         answer = self._http.read(body, Answer)
         seconds = answer.audio_duration_secs
         duration_ms = order.duration_ms if seconds is None else round(seconds * 1000)
-        return spoken_transcript(_words(answer.words, order), language=answer.language_code, duration_ms=duration_ms)
+        transcript = spoken_transcript(_words(answer.words, order), language=answer.language_code, duration_ms=duration_ms)
+        return Heard(transcript, body, answer.transcription_id)
 
     def keeps(self, _job_id: str) -> bool:
         """Say yes: every transcript is kept."""

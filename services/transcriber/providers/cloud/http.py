@@ -80,7 +80,8 @@ class ProviderHttp:
 
     def _open(self) -> aiohttp.ClientSession:
         if self._session is None:
-            self._session = aiohttp.ClientSession(timeout=self._timeout, auto_decompress=True)
+            fresh = aiohttp.TCPConnector(force_close=True)  # one that is closed while an order goes out leaves that in doubt
+            self._session = aiohttp.ClientSession(connector=fresh, timeout=self._timeout, auto_decompress=True)
         return self._session
 
     def _refusal(self, status: int, headers: Mapping[str, str], body: bytes) -> Exception:
