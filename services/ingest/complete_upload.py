@@ -13,6 +13,7 @@ from shared.domain.clock import now
 from shared.domain.errors import FailureReason
 from shared.domain.ids import new_id
 from shared.domain.job import Failure, Job, JobKind, JobStatus
+from shared.domain.kept_answer import Claim
 from shared.domain.media import Media, main_file
 from shared.domain.recording import HashClaim, Recording, RecordingStatus
 from shared.events.recording import RecordingFailed, recording_event, recording_uploaded, upload_claimed
@@ -30,13 +31,16 @@ class CompleteUpload:
     def __init__(self, recordings: RecordingStore, files: RecordingFiles, outbox: Outbox) -> None:
         self._recordings, self._files, self._outbox = recordings, files, outbox
 
-    async def __call__(self, caller: Caller, recording_id: str, body: bodies.CompleteUpload) -> Recording:
+    async def __call__(
+        self, caller: Caller, recording_id: str, body: bodies.CompleteUpload, claim: Claim | None = None
+    ) -> Recording:
         """Move the recording to `uploaded` when every announced file is stored and, if a hash is claimed, hashes to it.
 
         A repeat without a hash is refused; one with the hash that was verified finds the recording as it stands, one with
         another hash changes nothing. While a large file is hashed the answer is `VerificationPending`. A file that was found
         wrong stays wrong, claimed again or not, until a new upload-url was asked for. An upload's token completes one upload,
-        that of its own file; its repeat finds the recording as it stands even without a hash.
+        that of its own file; its repeat finds the recording as it stands even without a hash. So does the repeat of a claim of
+        which an earlier run may have completed the upload, for it was completed since.
         """
         if body.recording_id not in {None, recording_id}:
             raise InvalidRequest("the body names another recording than the path", param="recording_id")
@@ -49,7 +53,7 @@ class CompleteUpload:
                 raise Forbidden("the upload that this token was for has been replaced by a newer one")
             if not recording.streaming and recording.status in AWAITING_UPLOAD:
                 return await self._complete(recording, claimed, body.file_size_bytes)
-            if token and claimed is None:
+            if claimed is None and (token or _completed_since(recording, claim)):
                 return recording
             return await self._replay(recording, claimed)
 
@@ -122,6 +126,12 @@ class CompleteUpload:
             return recording
         verified = recording.changed(content_sha256_verified_at=now())
         return await self._outbox.save(self._recordings, recording, verified)
+
+
+def _completed_since(recording: Recording, claim: Claim | None) -> bool:
+    """Whether the upload of the whole file was completed after the claim was first made."""
+    uploaded_at = None if recording.streaming else recording.uploaded_at
+    return claim is not None and uploaded_at is not None and uploaded_at >= claim.first_at
 
 
 def _refuse_while_verifying(recording: Recording, claimed: str | None) -> None:

@@ -70,8 +70,9 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True, rename={"id": "_id"}):
 
     `next_attempt_at` is when it may be claimed: its time by the schedule, the end of the lease while a worker holds it, None
     once it has ended. `token` grows with every claim; only the newest may write. `tries` counts the attempts since it was made or
-    replayed, `attempts_made` all of them. `occurred_at` and `trace_id` are those of the event. A `test` carries an example that
-    never happened; it is attempted once, soon and even while its endpoint is disabled.
+    replayed, `attempts_made` all of them. `replayed_by` names the request of the newest replay, where that was sent with an
+    idempotency key. `occurred_at` and `trace_id` are those of the event. A `test` carries an example that never happened; it is
+    attempted once, soon and even while its endpoint is disabled.
     """
 
     id: str
@@ -91,6 +92,7 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True, rename={"id": "_id"}):
     attempts_made: int = 0
     attempts: tuple[Attempt, ...] = ()
     replays: int = 0
+    replayed_by: str = ""
     test: bool = False
     trace_id: str | None = None
     created_at: datetime
@@ -128,13 +130,14 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True, rename={"id": "_id"}):
         """Return the delivery as anyone may claim it at once."""
         return self.changed(next_attempt_at=now(), worker=None)
 
-    def replayed(self) -> "Delivery":
+    def replayed(self, by: str = "") -> "Delivery":
         """Return an ended delivery to the beginning of the schedule; a pending one is refused, and one whose text was erased."""
         status = DeliveryStatus.TESTING if self.test else DeliveryStatus.PENDING
         if not self.body:
             raise TransitionRefused(self.id, "erased", status)
         check_move(FOLLOWS, self.id, self.status, status)
-        return self.changed(status=status, next_attempt_at=now(), worker=None, tries=0, replays=self.replays + 1)
+        counts: dict[str, Any] = {"tries": 0, "replays": self.replays + 1, "replayed_by": by}
+        return self.changed(status=status, next_attempt_at=now(), worker=None, **counts)
 
 
 class DueDelivery(msgspec.Struct, frozen=True, kw_only=True, rename={"id": "_id"}):

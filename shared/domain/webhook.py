@@ -33,11 +33,15 @@ class DisabledReason(StrEnum):
 
 
 class EndpointSecret(msgspec.Struct, frozen=True, kw_only=True):
-    """A signing secret, `whsec_` and base64; valid until `expires_at`, None: until it is rotated out."""
+    """A signing secret, `whsec_` and base64; valid until `expires_at`, None: until it is rotated out.
+
+    `made_by` names the request that rotated it in, where that was sent with an idempotency key, else it is empty.
+    """
 
     value: str
     created_at: datetime
     expires_at: datetime | None = None
+    made_by: str = ""
 
     def valid(self, at: datetime) -> bool:
         """Say whether it signs at this moment."""
@@ -94,13 +98,17 @@ class WebhookEndpoint(msgspec.Struct, frozen=True, kw_only=True, rename={"id": "
             return self
         return self.changed(status=EndpointStatus.DISABLED, disabled_reason=reason, disabled_at=now())
 
-    def rotated(self, secret: str, grace: timedelta) -> "WebhookEndpoint":
+    def secret_made_by(self, request: str) -> EndpointSecret | None:
+        """Return the secret that this request has rotated in, if it did and the secret is still there."""
+        return next((secret for secret in self.secrets if request and secret.made_by == request), None)
+
+    def rotated(self, secret: str, grace: timedelta, made_by: str = "") -> "WebhookEndpoint":
         """Return it with a new secret first; those before end after `grace`, or sooner if that was said before."""
         at = now()
         end = at + grace
         still = [old for old in self.secrets if old.valid(at) and grace]
         ending = [msgspec.structs.replace(old, expires_at=min(old.expires_at or end, end)) for old in still]
-        return self.changed(secrets=(EndpointSecret(value=secret, created_at=at), *ending))
+        return self.changed(secrets=(EndpointSecret(value=secret, created_at=at, made_by=made_by), *ending))
 
 
 def new_signing_secret() -> str:

@@ -87,7 +87,7 @@ class WebhookDeliveries:
             where["_id"] = {"$lt": before}
         return await self._lines.find(where, _NEWEST_FIRST, limit, offset)
 
-    async def replay(self, tenant: Tenant, delivery_id: str) -> Delivery | None:
+    async def replay(self, tenant: Tenant, delivery_id: str, by: str = "") -> Delivery | None:
         """Put an ended delivery back to the beginning of its schedule; None when it is not there.
 
         Raises `TransitionRefused` when it waits anyway, or when another replay was faster.
@@ -95,7 +95,7 @@ class WebhookDeliveries:
         before = await self.get(tenant, delivery_id)
         if before is None:
             return None
-        after = before.replayed()
+        after = before.replayed(by)
         if not await self._write(before, after, _of(tenant) | {"status": before.status.value, "token": before.token}):
             raise TransitionRefused(delivery_id, after.status, after.status)
         return after

@@ -69,10 +69,10 @@ class FakeDeliveries:
         found = [row for row in mine if all(getattr(row, name) == value for name, value in matching.items())]
         return [line_of(row) for row in newest(found, limit, before, offset)]
 
-    async def replay(self, tenant, delivery_id):
+    async def replay(self, tenant, delivery_id, by=""):
         row = await self.get(tenant, delivery_id)
         if row is not None:
-            self.rows[delivery_id] = row.replayed()
+            self.rows[delivery_id] = row.replayed(by)
         return row and self.rows[delivery_id]
 
     async def resume(self, endpoint_id):

@@ -59,7 +59,7 @@ class UploadController(Controller):
         complete_upload: NamedDependency[CompleteUpload],
     ) -> RecordingResource:
         """Say that every announced file is stored."""
-        recording = await complete_upload(request.caller, recording_id, data)
+        recording = await complete_upload(request.caller, recording_id, data, request.context.claim)
         return completed_view(recording, replayed=_may_be_a_repeat(request, data))
 
 
@@ -84,9 +84,10 @@ class UploadAliasController(Controller):
     ) -> RecordingResource:
         """Say that every announced file of the recording is stored."""
         recording_id = await complete_upload.recording_of(request.caller, upload_id)
-        recording = await complete_upload(request.caller, recording_id, data)
+        recording = await complete_upload(request.caller, recording_id, data, request.context.claim)
         return completed_view(recording, replayed=_may_be_a_repeat(request, data))
 
 
 def _may_be_a_repeat(request: ApiRequest, data: bodies.CompleteUpload) -> bool:
-    return data.content_sha256 is not None or request.caller.kind is CredentialKind.UPLOAD_TOKEN
+    by_token = request.caller.kind is CredentialKind.UPLOAD_TOKEN
+    return data.content_sha256 is not None or by_token or request.context.claim is not None

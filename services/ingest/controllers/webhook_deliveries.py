@@ -91,4 +91,4 @@ class DeliveryController(Controller):
         self, request: ApiRequest, delivery_id: FromPath[str], manage_deliveries: NamedDependency[ManageDeliveries]
     ) -> DeliveryView:
         """Send an ended delivery again: the same bytes under a new signature."""
-        return delivery_view(await manage_deliveries.replay(request.caller, delivery_id))
+        return delivery_view(await manage_deliveries.replay(request.caller, delivery_id, request.context.claim))

@@ -26,7 +26,7 @@ class EndpointController(Controller):
         """Create an endpoint; its secret is in this answer only."""
         endpoint = await manage_endpoints.create(request.caller, data, request.context.claim)
         request.context.note(endpoint_id=endpoint.id)
-        return new_endpoint_view(endpoint)
+        return new_endpoint_view(endpoint, endpoint.secrets[0])
 
     @get("/", guards=[requires("webhooks:read")])
     async def list_page(
@@ -73,7 +73,7 @@ class EndpointController(Controller):
         manage_endpoints: NamedDependency[ManageEndpoints],
     ) -> NewEndpointView:
         """Make a new secret, which is in this answer only; the one before stays valid for a while."""
-        return new_endpoint_view(await manage_endpoints.rotate_secret(request.caller, endpoint_id, data))
+        return new_endpoint_view(*await manage_endpoints.rotate_secret(request.caller, endpoint_id, data, request.context.claim))
 
     @delete("/{endpoint_id:str}", guards=[requires("webhooks:write")], refuses=[refusals.NotFound])
     async def remove(

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 import msgspec
 
 from shared.domain.clock import wire_time, wire_time_or_none
-from shared.domain.webhook import EndpointStatus, WebhookEndpoint
+from shared.domain.webhook import EndpointSecret, EndpointStatus, WebhookEndpoint
 from shared.domain.wire import an_id, one_of
 
 
@@ -36,9 +36,9 @@ def endpoint_view(endpoint: WebhookEndpoint) -> EndpointView:
     return EndpointView(**_endpoint_fields(endpoint))
 
 
-def new_endpoint_view(endpoint: WebhookEndpoint) -> NewEndpointView:
-    """Show a webhook endpoint with its newest secret."""
-    return NewEndpointView(**_endpoint_fields(endpoint), secret=endpoint.secrets[0].value)
+def new_endpoint_view(endpoint: WebhookEndpoint, secret: EndpointSecret) -> NewEndpointView:
+    """Show a webhook endpoint with this secret of it."""
+    return NewEndpointView(**_endpoint_fields(endpoint), secret=secret.value)
 
 
 def _endpoint_fields(endpoint: WebhookEndpoint) -> dict[str, Any]:

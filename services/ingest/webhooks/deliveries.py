@@ -53,16 +53,20 @@ class ManageDeliveries:
             raise not_found("webhook delivery")
         return delivery
 
-    async def replay(self, caller: Caller, wanted: str) -> Delivery:
+    async def replay(self, caller: Caller, wanted: str, claim: Claim | None = None) -> Delivery:
         """Send an ended delivery again, from the beginning of the schedule: the same bytes under a new signature.
 
-        Raises `TransitionRefused` for one that waits anyway, `EndpointDisabled`, and `NotFound` when the endpoint is deleted.
+        Raises `TransitionRefused` for one that waits anyway, `EndpointDisabled`, and `NotFound` when the endpoint is deleted. One
+        that an earlier run of the same claim has replayed is returned as it stands.
         """
         delivery = await self.get(caller, wanted)
+        replay = "" if claim is None else claim.new_id("replay")
+        if replay and delivery.replayed_by == replay:
+            return delivery
         endpoint = await self._endpoints.get(caller, delivery.endpoint_id)
         if endpoint.status is EndpointStatus.DISABLED and not delivery.test:
             raise EndpointDisabled(f"{endpoint.id} is disabled; enable it first")
-        replayed = await self._deliveries.replay(caller.tenant, wanted)
+        replayed = await self._deliveries.replay(caller.tenant, wanted, replay)
         if replayed is None:
             raise not_found("webhook delivery")
         return replayed

@@ -94,21 +94,28 @@ class ManageEndpoints:
             await self._deliveries.resume(endpoint_id)
         return after
 
-    async def rotate_secret(self, caller: Caller, endpoint_id: str, body: RotateSecret) -> WebhookEndpoint:
-        """Give the endpoint a new secret, which signs from now on; those before stay valid for the time of grace.
+    async def rotate_secret(
+        self, caller: Caller, endpoint_id: str, body: RotateSecret, claim: Claim | None = None
+    ) -> tuple[WebhookEndpoint, EndpointSecret]:
+        """Give the endpoint a new secret, which signs from now on; those before stay valid for the time of grace. Return both.
 
-        A second rotation ends none of them sooner, unless it says so: a grace of 0 leaves the new one alone.
+        A second rotation ends none of them sooner, unless it says so: a grace of 0 leaves the new one alone. One that an earlier
+        run of the same claim has done is not done again: its secret is returned.
         """
         grace = self._rules.grace if body.grace_s is None else timedelta(seconds=body.grace_s)
+        made_by = "" if claim is None else claim.new_id("rot")
 
         def rotate(endpoint: WebhookEndpoint) -> WebhookEndpoint:
-            rotated = endpoint.rotated(new_signing_secret(), grace)
+            if endpoint.secret_made_by(made_by) is not None:
+                return endpoint
+            rotated = endpoint.rotated(new_signing_secret(), grace, made_by)
             if len(rotated.secrets) > MOST_SECRETS:
                 message = f"{MOST_SECRETS} secrets are valid already; wait until one has expired, or rotate with grace_s 0"
                 raise LimitReached(message)
             return rotated
 
-        return (await self._saved(caller, endpoint_id, rotate))[1]
+        _, endpoint = await self._saved(caller, endpoint_id, rotate)
+        return endpoint, endpoint.secret_made_by(made_by) or endpoint.secrets[0]
 
     async def delete(self, caller: Caller, endpoint_id: str) -> None:
         """Delete one: it hears of nothing any more."""

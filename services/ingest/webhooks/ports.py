@@ -41,8 +41,8 @@ class DeliveryStore(Protocol):
     ) -> list[DeliveryLine]:
         """Return deliveries newest first, without bodies; `matching` holds equalities by field name."""
 
-    async def replay(self, tenant: Tenant, delivery_id: str) -> Delivery | None:
-        """Put an ended delivery back to the beginning of its schedule; raises `TransitionRefused`."""
+    async def replay(self, tenant: Tenant, delivery_id: str, by: str = "") -> Delivery | None:
+        """Put an ended delivery back to the beginning of its schedule, at the request `by`; raises `TransitionRefused`."""
 
     async def resume(self, endpoint_id: str) -> int:
         """Have what waits for an endpoint sent at once; return how many deliveries that were."""

@@ -1,0 +1,143 @@
+"""A process dies after the effect of a request that creates nothing: the repeat has no second one, and is answered as well."""
+
+from datetime import timedelta
+
+import msgspec
+import pytest
+
+from shared.domain.caller import secret_sha256
+from shared.domain.clock import now
+from shared.domain.delivery import DeliveryStatus
+from shared.domain.ids import new_ulid
+from tests.component.ingest.test_repeats_after_a_crash import ALSO, CREATIONS, api, forget, world
+from tests.conformance import operations
+
+__all__ = ["api", "world"]
+
+
+async def completable(world):
+    return {"recording_id": (await world.announced())[0]["id"]}
+
+
+async def with_a_chunk(world):
+    recording = await world.recording(streaming=True)
+    await world.api.put_chunk(recording, 1)
+    return {"recording_id": recording["id"]}
+
+
+async def nothing(_world):
+    return {}
+
+
+FINALIZE = {"total_chunks": 1, "final_duration_ms": 1}
+THE_SAME = {
+    "device_unbind": ("/devices/{device_id}/unbind", {}, nothing),
+    "download_of_media": None,  # a URL of what is there: nothing is changed
+    "chunk_offer_urls": None,
+    "endpoint_rotate_secret": ("/webhook-endpoints/{endpoint_id}/rotate-secret", {}, nothing),
+    "endpoint_rotate_secret_alias": ("/webhooks/{endpoint_id}/rotate-secret", {"grace_s": 0}, nothing),
+    "recording_finalize": ("/recordings/{recording_id}/finalize", FINALIZE, with_a_chunk),
+    "transcription_cancel": ("/transcriptions/{transcription_id}/cancel", {}, nothing),
+    "upload_alias_complete": ("/uploads/{recording_id}/complete", {}, completable),
+    "upload_complete": ("/recordings/{recording_id}/upload-complete", {}, completable),
+}
+"""What is answered as it was the first time, and changes nothing the second time."""
+
+ELSEWHERE = {
+    "delivery_replay",
+    "device_bind",
+    "device_heartbeat",  # what it tells is told again
+    "device_refresh_token",  # its repeat has a credential that is good no more
+    "endpoint_delivery_test_alias",
+    "provider_callback_take",  # takes no idempotency key
+    "relay_chunk",  # replaces the chunk by itself
+    "relay_file",
+}
+
+
+def test_every_operation_that_may_be_repeated_has_its_place():
+    posts = {described["operationId"] for method, _, described in operations() if method == "POST"}
+    assert posts == {*CREATIONS, *ALSO, *THE_SAME, *ELSEWHERE}
+
+
+def state(api):
+    """Everything that is kept and may be changed by these."""
+    stores = api.stores
+    tables = (stores.devices.rows, stores.endpoints.rows, stores.deliveries.rows, stores.commands.rows)
+    documents = (stores.recordings.documents, stores.transcriptions.documents)
+    return [dict(table) for table in (*tables, *documents)]
+
+
+async def twice(api, world, path, body, **options):
+    """Send a request, let its answer be lost with its process, and send it again; return both answers and the state between."""
+    options = {"secret": world.credentials["own key"], "headers": world.key} | options
+    first = await api.call("POST", path, body, **options)
+    assert first.is_success, first.text
+    between = state(api)
+    forget(api, first)
+    second = await api.call("POST", path, body, **options)
+    assert "idempotency-replayed" not in second.headers
+    return first, second, between
+
+
+@pytest.mark.parametrize("name", [name for name, row in THE_SAME.items() if row])
+async def test_the_repeat_is_answered_as_the_first_and_changes_nothing(api, world, name):
+    path, body, prepare = THE_SAME[name]
+    ids = world.ids | await prepare(world)
+    first, second, between = await twice(api, world, path.format_map(ids), body)
+    assert (second.status_code, second.json()) == (first.status_code, first.json())
+    assert state(api) == between
+
+
+async def test_a_rotation_is_recognised_after_another_one_too(api, world):
+    path = f"/webhook-endpoints/{world.ids['endpoint_id']}/rotate-secret"
+    own = {"secret": world.credentials["own key"]}
+    first = await api.call("POST", path, {}, headers=world.key, **own)
+    await api.ok("POST", path, {}, **own)
+    forget(api, first)
+    again = await api.call("POST", path, {}, headers=world.key, **own)
+    assert again.json()["secret"] == first.json()["secret"]
+    assert len(api.stores.endpoints.rows[world.ids["endpoint_id"]].secrets) == 3
+
+
+async def test_rotations_under_other_keys_and_without_one_are_other_rotations(api, world):
+    path = f"/webhook-endpoints/{world.ids['endpoint_id']}/rotate-secret"
+    keys = [world.key, {"Idempotency-Key": new_ulid()}, {}, {}]
+    own = world.credentials["own key"]
+    made = [(await api.ok("POST", path, {}, secret=own, headers=key))["secret"] for key in keys]
+    assert len(set(made)) == 4
+
+
+async def test_a_replayed_delivery_that_has_ended_again_is_not_sent_once_more(api, world):
+    delivery_id, rows = world.ids["delivery_id"], api.stores.deliveries.rows
+    rows[delivery_id] = msgspec.structs.replace(rows[delivery_id], status=DeliveryStatus.SUCCEEDED)
+    path = f"/webhook-deliveries/{delivery_id}/replay"
+    first = await api.call("POST", path, secret=world.credentials["own key"], headers=world.key)
+    rows[delivery_id] = msgspec.structs.replace(rows[delivery_id], status=DeliveryStatus.SUCCEEDED)
+    forget(api, first)
+    again = await api.call("POST", path, secret=world.credentials["own key"], headers=world.key)
+    assert (first.status_code, again.status_code, again.json()["status"]) == (202, 202, "succeeded")
+    assert rows[delivery_id].replays == 1
+    other = {"Idempotency-Key": new_ulid()}
+    assert (await api.call("POST", path, secret=world.credentials["own key"], headers=other)).json()["status"] == "testing"
+    assert rows[delivery_id].replays == 2
+
+
+async def test_a_device_that_is_bound_again_has_one_binding_and_the_token_that_was_told_last(api, world):
+    device = await world.made("POST", "/devices", {"serial_number": new_ulid()})
+    path, body = f"/devices/{device['id']}/bind", {"end_user_id": world.ids["end_user_id"]}
+    first, second, _ = await twice(api, world, path, body)
+    assert second.json()["binding_generation"] == first.json()["binding_generation"] == 1
+    assert (await api.stores.devices.by_secret(secret_sha256(second.json()["device_token"]))).id == device["id"]
+    assert await api.stores.devices.by_secret(secret_sha256(first.json()["device_token"])) is None
+
+
+async def test_an_upload_that_was_completed_before_the_key_came_first_is_refused_as_ever(api, world):
+    recording = (await world.announced())[0]["id"]
+    path = f"/recordings/{recording}/upload-complete"
+    await world.made("POST", path, {})
+    documents = api.stores.recordings.documents
+    earlier = now() - timedelta(seconds=1)
+    documents[recording] = msgspec.structs.replace(documents[recording], uploaded_at=earlier)
+    refused = await api.call("POST", path, {}, secret=world.credentials["own key"], headers=world.key)
+    assert (refused.status_code, refused.json()["error"]["code"]) == (400, "invalid_request")
