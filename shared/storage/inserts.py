@@ -10,10 +10,12 @@ from motor.motor_asyncio import AsyncIOMotorCollection
 from pymongo.errors import BulkWriteError
 
 from shared.domain.errors import AlreadyExists
-from shared.storage.batches import Batches
+from shared.storage.batches import ONE_BY_ONE, Batches
 from shared.storage.mongo_errors import DUPLICATE_KEY, StoreUnavailable, translated
 
 Document = Mapping[str, Any]
+
+_PATIENCE = 0.25  # of a write: a crowd's inserts go in half as many, each later by less than it would wait for another's
 
 
 class Inserts:
@@ -21,7 +23,7 @@ class Inserts:
 
     def __init__(self, collection: AsyncIOMotorCollection[dict[str, Any]]) -> None:
         self._collection = collection
-        self._batches = Batches(self._write)
+        self._batches = Batches(self._write, ONE_BY_ONE, patience=_PATIENCE)
 
     async def insert(self, document: Document) -> None:
         """Return when the document is stored; raise `AlreadyExists` when a unique key of it is taken."""

@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from shared.storage import batches as module
 from shared.storage.batches import _MOST_ITEMS, AT_ONCE, ONE_BY_ONE, Batches
 
 
@@ -153,3 +154,45 @@ async def test_one_by_one_all_that_comes_meanwhile_goes_together(work):
     assert work.begun[1][0] == ["b", "c"]
     work.let_go()
     assert [item for item, _ in await asyncio.gather(*first, *waiting)] == ["a", "b", "c"]
+
+
+@pytest.fixture
+def patient(work, monkeypatch):
+    monkeypatch.setattr(module, "_MOST_PATIENCE_S", 3600.0)
+    return Batches(work, ONE_BY_ONE, patience=1e9)
+
+
+async def test_a_crowd_that_was_answered_goes_together_again(work, patient):
+    work.held = False
+    first = await asked(patient, "a", "b", "c")
+    early = await asked(patient, "d")
+    assert [items for items, _ in work.begun] == [["a", "b", "c"]]  # the other two may be back soon
+    late = await asked(patient, "e", "f")
+    assert work.begun[1][0] == ["d", "e", "f"]
+    assert [item for item, _ in await asyncio.gather(*first, *early, *late)] == list("abcdef")
+
+
+async def test_a_crowd_in_two_groups_becomes_one(work, patient):
+    first = await asked(patient, "a")
+    second = await asked(patient, "b", "c")
+    work.let_go()
+    await turns()
+    work.let_go()
+    third = await asked(patient, "d")
+    assert [items for items, _ in work.begun] == [["a"], ["b", "c", "d"]]
+    work.let_go()
+    assert [item for item, _ in await asyncio.gather(*first, *second, *third)] == list("abcd")
+
+
+async def test_who_asks_alone_waits_for_nobody(work, patient):
+    work.held = False
+    async with asyncio.timeout(5):
+        assert [await patient(item) for item in "abc"] == [(item, 0) for item in "abc"]
+
+
+async def test_those_that_do_not_come_back_are_not_waited_for_long(work):
+    work.held = False
+    patient = Batches(work, ONE_BY_ONE, patience=1e9)
+    await asyncio.gather(*(patient(item) for item in "abc"))
+    async with asyncio.timeout(5):
+        assert await patient("d") == ("d", 0)
