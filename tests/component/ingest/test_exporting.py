@@ -137,6 +137,13 @@ async def test_a_page_carries_only_so_much_text(api):
     assert [item["text"] is not None for item in page["data"]] == [True, False, False]
 
 
+async def test_when_not_all_texts_fit_it_is_the_newest_that_have_theirs(api):
+    for words in (1, 60_000, 1):
+        await transcribed(api, transcript=spoken(" ".join(["word"] * words)))
+    page = await api.ok("GET", "/transcriptions")
+    assert [item["text"] is not None for item in page["data"]] == [True, False, False]
+
+
 async def test_the_list_of_an_unknown_recording(api):
     assert (await api.ok("GET", "/transcriptions?recording_id=rec_1"))["data"] == []
     assert (await api.refused("GET", "/recordings/rec_1/transcriptions"))[:2] == (404, "not_found")

@@ -165,6 +165,8 @@ async def test_what_a_dead_process_left_behind_is_taken_over_with_the_same_id(ap
     assert second.status_code == 201
     assert second.json()["id"] == first.json()["id"]
     assert len(recordings_of(api)) == 1
+    taken_over = answers.requests[claimed.id]
+    assert (taken_over.first_at, taken_over.expires_at) == (claimed.first_at, claimed.expires_at)
 
 
 async def test_a_write_whose_outcome_was_unknown_makes_no_second_recording(api):

@@ -136,15 +136,29 @@ async def test_a_page_shows_every_change_that_was_acknowledged(api, someone):
     assert await names() == ["four", "two", "one"]
 
 
-async def test_what_changes_between_two_looks_is_read_whole(api, someone, monkeypatch):
+@pytest.mark.parametrize(
+    ("query", "page"),
+    [("limit=2", (["three", "two"], True)), ("limit=2&offset=1", (["two", "one"], False)), ("limit=1&cursor=", (["two"], True))],
+)
+@pytest.mark.usefixtures("someone")
+async def test_what_changes_between_two_looks_is_read_whole(api, monkeypatch, query, page):
     recordings = api.stores.recordings
     there = recordings.those_of
+    if query.endswith("cursor="):
+        query += (await api.call("GET", "/recordings?limit=1")).json()["next_cursor"]
 
     async def overtaken(tenant, versions):
         await there(tenant, versions)
         return []
 
     monkeypatch.setattr(recordings, "those_of", overtaken)
-    page = (await api.call("GET", "/recordings?limit=2")).json()
-    assert [row["name"] for row in page["data"]] == ["three", "two"]
-    assert page["has_more"]
+    shown = (await api.call("GET", f"/recordings?{query}")).json()
+    assert ([row["name"] for row in shown["data"]], shown["has_more"]) == page
+
+
+async def test_both_ways_show_25_unless_told_otherwise(api, someone):
+    for _ in range(23):
+        await api.recording()
+    assert await alike(api, "") == 200
+    page = (await api.call("GET", "/recordings")).json()
+    assert (len(page["data"]), page["has_more"]) == (25, True)
