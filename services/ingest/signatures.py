@@ -8,6 +8,7 @@ import re
 import msgspec
 
 from services.ingest.refusals import Forbidden, InvalidRequest, UploadUrlExpired
+from shared.domain.keyed_hash import KeyedHash
 from shared.domain.tenant import Mode, Tenant
 
 _CURSOR_TAG_BYTES = 16
@@ -26,8 +27,8 @@ class Signatures:
     """Signs with keys derived from one secret, each for one purpose."""
 
     def __init__(self, secret: str) -> None:
-        self._chunk_key = _derived(secret, b"chunk upload")
-        self._cursor_key = _derived(secret, b"cursor")
+        self._chunk_hash = KeyedHash(_derived(secret, b"chunk upload"))
+        self._cursor_hash = KeyedHash(_derived(secret, b"cursor"))
 
     def chunk_query(self, grant: ChunkGrant) -> str:
         """Return the query string that carries the grant."""
@@ -69,11 +70,11 @@ class Signatures:
     def _chunk_signature(self, grant: ChunkGrant) -> str:
         tenant = grant.tenant
         text = f"{tenant.project_id}\n{tenant.mode}\n{grant.recording_id}\n{grant.expires}"
-        return hmac.digest(self._chunk_key, text.encode(), "sha256").hex()
+        return self._chunk_hash(text.encode()).hex()
 
     def _cursor_tag(self, tenant: Tenant, listing: str, position: bytes) -> bytes:
         text = f"{tenant.project_id}\n{tenant.mode}\n{listing}\n".encode() + position
-        return hmac.digest(self._cursor_key, text, "sha256")[:_CURSOR_TAG_BYTES]
+        return self._cursor_hash(text)[:_CURSOR_TAG_BYTES]
 
 
 class ChunkQuery(msgspec.Struct, frozen=True, kw_only=True):

@@ -13,10 +13,13 @@ from urllib.parse import quote, urlsplit
 
 import msgspec
 
+from shared.domain.keyed_hash import KeyedHash
+
 UNSIGNED_PAYLOAD = "UNSIGNED-PAYLOAD"
 LONGEST_EXPIRY_S = 7 * 24 * 3600  # a server refuses more
 LONGEST_KEY_BYTES = 1024  # the S3 limit
 _UNFIT_KEY = re.compile(r"(^|/)\.{0,2}(/|\Z)|\\|\x00")  # SeaweedFS takes a backslash for a slash
+_PLAIN_KEY = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.~-]*(?:/[A-Za-z0-9_-][A-Za-z0-9_.~-]*)*")  # it stands for itself
 _ALGORITHM = "AWS4-HMAC-SHA256"
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
@@ -67,7 +70,7 @@ class Signer:
         self._secret_key = secret_key
         self._region = region
         self._day = ""
-        self._key = b""
+        self._hash = KeyedHash(b"")
 
     def headers(self, host: str, target: Target, payload_hash: str, now: datetime) -> dict[str, str]:
         """Return the headers that authorize `target` at `now` (UTC); those of its own it carries besides."""
@@ -112,21 +115,23 @@ class Signer:
     def _signature(self, canonical: str, moment: str) -> str:
         digest = hashlib.sha256(canonical.encode()).hexdigest()
         text = f"{_ALGORITHM}\n{moment}\n{self._scope(moment)}\n{digest}"
-        return hmac.digest(self._key_of(moment[:8]), text.encode(), "sha256").hex()
+        return self._hash_of(moment[:8])(text.encode()).hex()
 
-    def _key_of(self, day: str) -> bytes:
+    def _hash_of(self, day: str) -> KeyedHash:
         if day != self._day:
             key = b"AWS4" + self._secret_key.encode()
             for part in (day, self._region, "s3", "aws4_request"):
                 key = hmac.digest(key, part.encode(), "sha256")
-            self._day, self._key = day, key
-        return self._key
+            self._day, self._hash = day, KeyedHash(key)
+        return self._hash
 
 
 def object_path(bucket: str, key: str) -> str:
     """Return the encoded path of `key` (of the bucket itself when empty); a ValueError for a key a path cannot carry."""
     if not key:
         return f"/{bucket}"
+    if len(key) <= LONGEST_KEY_BYTES and _PLAIN_KEY.fullmatch(key):
+        return f"/{bucket}/{key}"
     if len(key.encode()) > LONGEST_KEY_BYTES or _UNFIT_KEY.search(key):
         raise ValueError("a key has up to 1024 bytes, no backslash and no empty, '.' or '..' segment")
     return f"/{bucket}/{quote(key, safe='/')}"
@@ -134,6 +139,8 @@ def object_path(bucket: str, key: str) -> str:
 
 def query_string(query: Mapping[str, str]) -> str:
     """Return `query` in its canonical form: RFC 3986, sorted by name."""
+    if not query:
+        return ""
     return "&".join(f"{name}={value}" for name, value in sorted((quote(n, safe=""), quote(v, safe="")) for n, v in query.items()))
 
 

@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, quote, urlsplit
 
 import pytest
 
@@ -99,3 +99,8 @@ def test_a_key_that_servers_read_differently_is_refused(key: str) -> None:
 @pytest.mark.parametrize("key", ["...", "a..b/c.", ".hidden", "a/...b", "x" * 1024])
 def test_dots_inside_a_name_are_fine(key: str) -> None:
     assert object_path("b", key) == f"/b/{key}"
+
+
+@pytest.mark.parametrize("key", ["a", "proj_1/rec_2/chunks/000001/01J", "a-b/c.d~e", "a\n", "a/b\n", "a/ü", "a b/c"])
+def test_only_what_needs_it_is_encoded(key: str) -> None:
+    assert object_path("b", key) == f"/b/{quote(key, safe='/')}"
