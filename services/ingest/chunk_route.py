@@ -5,8 +5,7 @@ Only requests in exactly the form that is handed out take it. Any other spelling
 """
 
 import re
-from collections.abc import AsyncIterator
-from typing import Any
+from typing import Any, Self
 
 import msgspec
 
@@ -56,16 +55,25 @@ def _sent(scope: Any, receive: Any) -> SentChunk | None:  # noqa: ANN401 - see A
         recording_id=path[1],
         chunk_number=path[2],
         query=ChunkQuery(project=project, mode=mode, expires=expires, signature=signature),
-        body=None if size is None else ChunkBody(pieces=_pieces(receive), size_bytes=size),
+        body=None if size is None else ChunkBody(pieces=_Pieces(receive), size_bytes=size),
     )
 
 
-async def _pieces(receive: Any) -> AsyncIterator[bytes]:  # noqa: ANN401 - see ASGIApp
-    more = True
-    while more:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise ClientGone("the connection was closed before the body was whole")
-        if piece := message.get("body"):
-            yield piece
-        more = message.get("more_body", False)
+class _Pieces:
+    """The pieces of a body as they come: an iterator of our own, for a loop keeps a list of all generators."""
+
+    def __init__(self, receive: Any) -> None:  # noqa: ANN401 - see ASGIApp
+        self._receive, self._more = receive, True
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> bytes:
+        while self._more:
+            message = await self._receive()
+            if message["type"] == "http.disconnect":
+                raise ClientGone("the connection was closed before the body was whole")
+            self._more = message.get("more_body", False)
+            if piece := message.get("body"):
+                return piece
+        raise StopAsyncIteration

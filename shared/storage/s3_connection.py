@@ -169,10 +169,11 @@ async def pause_before(attempt: int) -> None:
 
 def request_head(line: str, headers: Mapping[str, str]) -> bytes:
     """Return the head of a request; a ValueError for a header that would end its line."""
-    lines = [f"{line} HTTP/1.1", *(f"{name}: {value}" for name, value in headers.items())]
-    if any("\r" in line or "\n" in line for line in lines):
+    lines = [f"{line} HTTP/1.1", *[f"{name}: {value}" for name, value in headers.items()], "", ""]
+    head = "\r\n".join(lines)
+    if not head.count("\r") == head.count("\n") == len(lines) - 1:
         raise ValueError("a header may not hold a line break")
-    return "\r\n".join((*lines, "", "")).encode()
+    return head.encode()
 
 
 def _failure(what: str, status: int, body: bytes) -> Exception:

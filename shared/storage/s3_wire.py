@@ -54,8 +54,7 @@ class Wires:
         async with self._slots:
             wire = self._kept() or await self._connect()
             try:
-                async with asyncio.timeout(self._limits.answer_s):
-                    answer = await wire.exchange(request)
+                answer = await wire.exchange(request, self._limits.answer_s)
             except BaseException:
                 wire.close()
                 raise
@@ -109,14 +108,19 @@ class _Wire(asyncio.Protocol):
         self.reusable = False
         self.idle_since = 0.0
 
-    async def exchange(self, request: Sequence[bytes]) -> WireAnswer:
-        """Send one request and return its answer; nothing else may be under way."""
+    async def exchange(self, request: Sequence[bytes], answer_s: float) -> WireAnswer:
+        """Send one request and return its answer, which may take `answer_s`; nothing else may be under way."""
         if self.closed or self._transport is None:
             raise ConnectionResetError("the store closed the connection")
         self.reusable = False
-        self._waiting = asyncio.get_running_loop().create_future()
-        self._transport.writelines(request)
-        return await self._waiting
+        loop = asyncio.get_running_loop()
+        self._waiting = loop.create_future()
+        overdue = loop.call_later(answer_s, self._fail, TimeoutError(f"no answer within {answer_s:g} s"))
+        try:
+            self._transport.writelines(request)
+            return await self._waiting
+        finally:
+            overdue.cancel()
 
     def close(self) -> None:
         """Close the connection at once; whoever waits for an answer is told."""
