@@ -128,6 +128,18 @@ async def test_a_claim_is_renewed_for_as_long_as_its_request_runs():
     assert not once._renewals
 
 
+async def test_a_claim_that_was_let_go_is_renewed_no_more():
+    answers = FakeAnswers()
+    once = Once(answers, lease=timedelta(milliseconds=30))
+    claim = await once.begin("r", "f")
+    (renewal,) = once._renewals.values()
+    await once.let_go(claim)
+    async with asyncio.timeout(5):
+        (ended,) = await asyncio.gather(renewal, return_exceptions=True)
+    assert isinstance(ended, asyncio.CancelledError)
+    await once.let_go(await once.begin("r", "f"))  # a repeat runs at once
+
+
 async def test_only_one_of_many_takes_over_what_a_dead_process_left():
     answers = FakeAnswers()
     past = now() - timedelta(seconds=1)
