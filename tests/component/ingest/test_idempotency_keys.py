@@ -11,6 +11,7 @@ from shared.domain.clock import now
 from shared.domain.errors import TransientFailure
 from shared.domain.media import Media
 from shared.domain.recording import RecordingStatus
+from tests.tenants import SILENCE
 
 KEY = {"Idempotency-Key": "order-66_A"}
 
@@ -83,6 +84,24 @@ async def test_a_key_counts_per_project_and_mode(api):
     other = await api.call("POST", "/recordings", body, headers=KEY, secret=test_key)
     assert "idempotency-replayed" not in other.headers
     assert first not in other.text
+
+
+async def test_a_key_counts_per_device(api):
+    tokens = [(await api.bound_device())["device_token"] for _ in range(2)]
+    made = [await api.call("POST", "/recordings", {}, headers=KEY, secret=token) for token in (*tokens, tokens[0])]
+    assert [answer.status_code for answer in made] == [201, 201, 201]
+    first, second, again = (answer.json()["id"] for answer in made)
+    assert first == again != second
+
+
+async def test_a_key_counts_per_upload(api):
+    for _ in range(2):
+        recording = await api.recording()
+        offer = await api.ok("POST", f"/recordings/{recording['id']}/upload-url", {})
+        await api.store(offer["upload_url"], SILENCE)
+        path = f"/recordings/{recording['id']}/upload-complete"
+        done = await api.call("POST", path, {}, headers=KEY, secret=offer["upload_token"])
+        assert (done.status_code, done.json()["id"]) == (200, recording["id"])
 
 
 @pytest.mark.parametrize("key", ["", " ", "a b", "a.b", "ä", "x" * 256])
