@@ -174,6 +174,22 @@ async def test_failures_of_ours_and_wrong_credentials_are_not_kept(api):
     assert (await create(api)).status_code == 201
 
 
+async def test_what_one_credential_may_not_is_not_what_another_is_answered(api):
+    recording = await api.recording()
+    offers = [await api.ok("POST", f"/recordings/{recording['id']}/upload-url", {}) for _ in range(2)]
+    await api.store(offers[1]["upload_url"], SILENCE)
+    path = f"/recordings/{recording['id']}/upload-complete"
+    replaced, newest = [await api.call("POST", path, {}, headers=KEY, secret=offer["upload_token"]) for offer in offers]
+    assert (replaced.json()["error"]["code"], newest.status_code) == ("forbidden", 200)
+
+
+async def test_the_same_key_with_another_query_is_refused(api):
+    await api.call("POST", "/recordings?a=1", {"end_user_id": api.end_user_id}, headers=KEY)
+    for query in ("", "?a=2"):
+        refused = await api.refused("POST", f"/recordings{query}", {"end_user_id": api.end_user_id}, headers=KEY)
+        assert refused[:2] == (409, "idempotency_key_reuse")
+
+
 async def test_what_a_dead_process_left_behind_is_taken_over_with_the_same_id(api):
     """The claim of a process that died after its effect and before its answer: the lease has ended, the recording is there."""
     first = await create(api)
