@@ -19,6 +19,7 @@ from services.ingest.limits import MAX_BODY_BYTES
 from services.ingest.problems import answer_problem
 from services.ingest.rates.strangers import Strangers
 from services.ingest.refusals import PayloadTooLarge
+from services.ingest.request_context import RequestContext, context_of, place
 from shared.domain.clock import now
 from shared.domain.kept_answer import ClaimedRequest
 from shared.telemetry.health import Health
@@ -138,6 +139,20 @@ async def test_a_claim_that_was_let_go_is_renewed_no_more():
         (ended,) = await asyncio.gather(renewal, return_exceptions=True)
     assert isinstance(ended, asyncio.CancelledError)
     await once.let_go(await once.begin("r", "f"))  # a repeat runs at once
+
+
+async def test_a_request_that_was_broken_off_may_be_repeated_at_once():
+    once = Once(FakeAnswers())
+
+    async def broken_off(scope, _receive, _send):
+        context_of(scope).claim = await once.begin("r", "f")
+        raise asyncio.CancelledError
+
+    scope = {"type": "http", "method": "POST", "headers": [(b"idempotency-key", b"k")]}
+    place(scope, RequestContext("req_1"))
+    with pytest.raises(asyncio.CancelledError):
+        await KeepsAnswers(broken_off, once)(scope, None, None)
+    await once.let_go(await once.begin("r", "f"))
 
 
 async def test_only_one_of_many_takes_over_what_a_dead_process_left():
