@@ -7,6 +7,7 @@ from typing import Any, NoReturn, TypeVar
 
 import msgspec
 
+from services.ingest.choices import choices
 from services.ingest.refusals import InvalidRequest
 
 T = TypeVar("T")
@@ -14,6 +15,7 @@ T = TypeVar("T")
 _PATH = re.compile(r" - at `\$\.?(.*)`\Z")
 _MISSING = re.compile(r"required field `([^`]+)`")
 _FLOAT_FOR_INTEGER = re.compile(r"Expected `[^`]*\bint\b[^`]*`, got `float`")
+_UNKNOWN_WORD = "Invalid enum value"
 _EXACT = 2**53  # up to here a float is the integer that was written
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 
@@ -29,7 +31,7 @@ def decode(body: bytes, form: type[T]) -> T:
             return msgspec.convert(value, form)
         except msgspec.ValidationError as error:
             if not _made_integer(value, str(error)):
-                raise invalid(error) from error
+                raise invalid(error, form) from error
 
 
 def parse(body: bytes) -> Any:  # noqa: ANN401 - any JSON value
@@ -50,14 +52,17 @@ def parse(body: bytes) -> Any:  # noqa: ANN401 - any JSON value
     return value
 
 
-def invalid(error: msgspec.ValidationError) -> InvalidRequest:
-    """Turn what msgspec found into a refusal that names the field."""
+def invalid(error: msgspec.ValidationError, form: Any) -> InvalidRequest:  # noqa: ANN401 - what was wanted
+    """Turn what msgspec found into a refusal that names the field, and the words that it takes where those are few."""
     message = str(error)
     path = _PATH.search(message)
     param = path[1] if path else ""
     if missing := _MISSING.search(message):
         param = f"{param}.{missing[1]}".lstrip(".")
-    return InvalidRequest(_PATH.sub("", message), param=param or None)
+    message = _PATH.sub("", message)
+    if message.startswith(_UNKNOWN_WORD) and (known := choices(form, param)):
+        message += f": it is one of {', '.join(known)}"
+    return InvalidRequest(message, param=param or None)
 
 
 def _made_integer(value: Any, fault: str) -> bool:  # noqa: ANN401 - any JSON value

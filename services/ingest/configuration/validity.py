@@ -39,7 +39,7 @@ def checked(section: Section, body: Mapping[str, Any]) -> dict[str, Any]:
     try:
         said = section.known(body)
     except msgspec.ValidationError as error:
-        raise invalid(error) from error
+        raise invalid(error, section.form) from error
     if section.form is ConnectionConfig:
         networks = said.get("upload_network_preference", [])
         if len(set(networks)) != len(networks):

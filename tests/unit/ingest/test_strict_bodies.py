@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.ingest.bodies import CompleteUpload, CreateRecording, FinalizeRecording
+from services.ingest.bodies import CompleteUpload, CreateRecording, FinalizeRecording, Transcribe
 from services.ingest.limits import MAX_INTEGER, MAX_METADATA_BYTES, MAX_METADATA_DEPTH, checked_metadata
 from services.ingest.refusals import InvalidRequest
 from services.ingest.strict_json import decode, parse
@@ -122,3 +122,18 @@ def test_a_whole_number_is_an_integer_however_it_is_written(written, taken):
 def test_metadata_keeps_its_numbers_as_they_were_written():
     body = b'{"recording_generation": 2.0, "metadata": {"a": 2.0}}'
     assert repr(decode(body, CreateRecording).metadata) == "{'a': 2.0}"
+
+
+@pytest.mark.parametrize(
+    ("form", "body", "message"),
+    [
+        (CreateRecording, b'{"source": "walkman"}', "it is one of api_upload, app_import, device"),
+        (Transcribe, b'{"provider": "gemini"}', "it is one of whisper, deepgram, assemblyai, elevenlabs"),
+        (Transcribe, b'{"redact": ["numbers", "names"]}', "it is one of numbers, profanity"),
+        (Transcribe, b'{"diarization": "yes"}', "Expected `bool | null`, got `str`"),
+    ],
+)
+def test_a_word_that_is_not_known_is_refused_with_those_that_are(form, body, message):
+    refused = refusal_of(decode, body, form)
+    assert refused.message.endswith(message)
+    assert refused.param.partition("[")[0] in {"source", "provider", "redact", "diarization"}

@@ -1,0 +1,34 @@
+"""What a field of a form may be, where that is one of a few words: said to whoever sends another."""
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from msgspec import inspect
+
+
+def choices(form: Any, path: str) -> list[str]:  # noqa: ANN401 - a Struct, or what stands for one
+    """Return the words that `form` takes at `path` (`params.metadata`), none where it takes other things."""
+    kinds = [inspect.type_info(form)]
+    for step in path.split("."):
+        name, *indexes = step.split("[")
+        kinds = [field.type for kind in _each(kinds) for field in getattr(kind, "fields", ()) if field.encode_name == name]
+        for _ in indexes:
+            kinds = [kind.item_type for kind in _each(kinds) if hasattr(kind, "item_type")]
+    return [word for kind in _each(kinds) for word in _words(kind)]
+
+
+def _words(kind: inspect.Type) -> list[str]:
+    if isinstance(kind, inspect.EnumType):
+        return [str(member.value) for member in kind.cls]
+    return [str(value) for value in kind.values] if isinstance(kind, inspect.LiteralType) else []
+
+
+def _each(kinds: Iterable[inspect.Type]) -> Iterator[inspect.Type]:
+    """Yield the kinds, of a union each, without what is said about them."""
+    for kind in kinds:
+        if isinstance(kind, inspect.UnionType):
+            yield from _each(kind.types)
+        elif isinstance(kind, inspect.Metadata):
+            yield from _each([kind.type])
+        else:
+            yield kind
