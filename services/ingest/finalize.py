@@ -7,6 +7,7 @@ from datetime import timedelta
 import msgspec
 
 from services.ingest.bodies import FinalizeRecording
+from services.ingest.manifests import Manifests
 from services.ingest.outbox import Outbox, decided_anew
 from services.ingest.ports import RecordingStore
 from services.ingest.recording_files import RecordingFiles, file_key
@@ -15,7 +16,7 @@ from shared.domain.caller import Caller
 from shared.domain.chunks import ChunkUpload
 from shared.domain.clock import now
 from shared.domain.errors import TransientFailure
-from shared.domain.ids import new_id
+from shared.domain.ids import new_id, new_ulid
 from shared.domain.job import Job, JobKind
 from shared.domain.media import Media, MediaType
 from shared.domain.recording import Finalization, Recording, RecordingStatus
@@ -40,13 +41,16 @@ class Closing(msgspec.Struct, frozen=True):
 class Finalize:
     """Closes streaming uploads.
 
-    Which uploads are joined is settled here, once: they are listed, pinned in a manifest by key and etag, and only then does
-    the status move. Beforehand the recording is marked as closing, and whoever stores a chunk after that waits for the outcome
-    (`SettleChunk`). The move fails unless the recording is as it was when it was marked, so no chunk was acknowledged since.
+    Which uploads are joined is settled here, once: they are listed, pinned in a manifest by key and etag, and the status moves
+    with it. Beforehand the recording is marked as closing, and whoever stores a chunk after that waits for the outcome
+    (`SettleChunk`). The move fails unless the recording is as it was when it was marked, and the mark still there, so no chunk
+    was acknowledged since. The mark need therefore outlive no crash, and does not wait for the journal.
     """
 
-    def __init__(self, recordings: RecordingStore, files: RecordingFiles, outbox: Outbox, url_ttl_s: int) -> None:
-        self._recordings, self._files, self._outbox = recordings, files, outbox
+    def __init__(
+        self, recordings: RecordingStore, files: RecordingFiles, manifests: Manifests, outbox: Outbox, url_ttl_s: int
+    ) -> None:
+        self._recordings, self._files, self._manifests, self._outbox = recordings, files, manifests, outbox
         self._urls_end_after = timedelta(seconds=url_ttl_s + _SIGNING_SLACK_S)
 
     async def __call__(self, caller: Caller, recording_id: str, body: FinalizeRecording) -> Finalization:
@@ -54,56 +58,58 @@ class Finalize:
 
         Refuses with the numbers of missing and unexpected chunks unless exactly 1 to `total_chunks` are stored.
         """
-        closing = _closing_of(body)
+        closing, mark = _closing_of(body), new_ulid()
 
         async def attempt() -> Finalization:
-            recording = await self._recordings.get(caller.tenant, recording_id)
-            if recording is None or not caller.sees(recording):
-                raise RecordingNotFound("there is no such recording")
-            if not recording.streaming:
-                raise NotStreaming("this recording is not a streaming one: complete it by upload-complete")
-            if recording.finalization is not None:
-                return _repeated(recording.finalization, closing)
-            return await self._close(recording, closing)
+            marked = await self._marked(caller, recording_id, mark, closing.total_chunks)
+            if marked is None:
+                return await self._found_closed(caller, recording_id, closing)
+            try:
+                return await self._close(marked, closing)
+            except Exception:
+                with contextlib.suppress(TransientFailure):  # else the mark ends by itself
+                    await self._recordings.end_closing(caller.tenant, recording_id, mark)
+                raise
 
         return await decided_anew(attempt)
 
-    async def _close(self, recording: Recording, closing: Closing) -> Finalization:
-        if recording.status is not RecordingStatus.STREAMING:
-            raise AlreadyFinalized("the recording is closed", details={"current_status": recording.status})
-        marked = await self._marked(recording, closing.total_chunks)
-        try:
-            manifest = await self._pin(marked, closing.total_chunks)
-        except Exception:
-            await self._reopen(marked)
-            raise
-        finalization = self._finalization(closing, manifest)
+    async def _marked(self, caller: Caller, recording_id: str, mark: str, total_chunks: int) -> Recording | None:
+        """Return the recording with a mark of its own that can be seen before this returns; None unless it can be closed."""
+        if caller.recording_id not in {None, recording_id}:
+            return None
+        until = now() + timedelta(seconds=CLOSING_S + CLOSING_PER_CHUNK_S * total_chunks)
+        return await self._recordings.begin_closing(caller.tenant, recording_id, caller.sight, mark, until)
+
+    async def _found_closed(self, caller: Caller, recording_id: str, closing: Closing) -> Finalization:
+        """Return how the recording was closed before, once that is there for good."""
+        recording = await self._recordings.get(caller.tenant, recording_id)
+        if recording is None or not caller.sees(recording):
+            raise RecordingNotFound("there is no such recording")
+        if not recording.streaming:
+            raise NotStreaming("this recording is not a streaming one: complete it by upload-complete")
+        await self._recordings.confirm(recording)
+        if recording.finalization is not None:
+            return _repeated(recording.finalization, closing)
+        if recording.status is RecordingStatus.STREAMING:
+            raise VersionConflict(recording.id)  # it can be closed after all
+        raise AlreadyFinalized("the recording is closed", details={"current_status": recording.status})
+
+    async def _close(self, marked: Recording, closing: Closing) -> Finalization:
+        uploads = await self._files.chunks(marked.tenant, marked.id)
+        _require_all(uploads, closing.total_chunks)
+        pinned = await self._manifests.pin(marked, uploads)
+        finalization = self._finalization(closing, pinned.stored)
         after = _closed(marked, finalization)
+        event = recording_uploaded(after, closing.total_chunks)
         try:
-            await self._outbox.save(self._recordings, marked, after, recording_uploaded(after, closing.total_chunks))
+            await self._outbox.save(self._recordings, marked, after, event, manifest=pinned.content)
         except VersionConflict:
-            await self._files.discard(manifest.key)
+            if pinned.stored is not None:
+                await self._files.discard(pinned.stored.key)
             raise
         return finalization
 
-    async def _marked(self, recording: Recording, total_chunks: int) -> Recording:
-        """Return the recording with a mark that began before this returns: its own, or that of another finalize at work."""
-        at = now()
-        if recording.closing_until is not None and recording.closing_until > at:
-            return recording
-        until = at + timedelta(seconds=CLOSING_S + CLOSING_PER_CHUNK_S * total_chunks)
-        return await self._recordings.save(recording, recording.closing(until))
-
-    async def _pin(self, recording: Recording, total_chunks: int) -> StoredObject:
-        uploads = await self._files.chunks(recording.tenant, recording.id)
-        _require_all(uploads, total_chunks)
-        return await self._files.pin(recording.tenant, recording.id, uploads)
-
-    async def _reopen(self, marked: Recording) -> None:
-        with contextlib.suppress(VersionConflict, TransientFailure):  # else the mark ends by itself
-            await self._recordings.save(marked, marked.closing(None))
-
-    def _finalization(self, closing: Closing, manifest: StoredObject) -> Finalization:
+    def _finalization(self, closing: Closing, manifest: StoredObject | None) -> Finalization:
         at = now()
         return Finalization(
             total_chunks=closing.total_chunks,
@@ -113,8 +119,8 @@ class Finalize:
             chunks_received=closing.total_chunks,
             stitching_job_id=new_id("job_stitcher"),
             finalized_at=at,
-            manifest_key=manifest.key,
-            manifest_etag=manifest.etag,
+            manifest_key=manifest.key if manifest else None,
+            manifest_etag=manifest.etag if manifest else None,
             urls_end=at + self._urls_end_after,
         )
 
@@ -156,6 +162,7 @@ def _closed(recording: Recording, finalization: Finalization) -> Recording:
     return recording.changed(
         status=RecordingStatus.UPLOADED,
         closing_until=None,
+        closing_by=(),
         finalization=finalization,
         media=recording.with_media(audio),
         job=Job(id=finalization.stitching_job_id, kind=JobKind.STITCH, queued_at=at, available_at=at),

@@ -45,6 +45,7 @@ from services.ingest.list_transcriptions import ListTranscriptions
 from services.ingest.live import ports as live_ports
 from services.ingest.live.follow import FollowRecording
 from services.ingest.live.hub import Hub
+from services.ingest.manifests import Manifests
 from services.ingest.offer_download import OfferDownload
 from services.ingest.open_recording import ChunkTemplates, OpenRecording
 from services.ingest.outbox import Outbox
@@ -157,14 +158,15 @@ def joined(api: ApiSettings, stores: Stores, health: Health, check_database: Che
 def _of_uploads(api: ApiSettings, stores: Stores, signatures: Signatures, bodies: ChunkBodies) -> dict[str, Any]:
     """Join the use cases by which audio comes and goes."""
     recordings, files, outbox = stores.recordings, RecordingFiles(stores.objects), Outbox(stores.relay)
-    receive = ReceiveChunk(files, SettleChunk(recordings, files), signatures, bodies)
+    manifests = Manifests(recordings, stores.objects)
+    receive = ReceiveChunk(files, SettleChunk(recordings, manifests), signatures, bodies)
     announce = RequestUploadUrl(recordings, files, outbox, stores.upload_tokens, api.upload_url_ttl_s)
     complete = CompleteUpload(recordings, files, outbox)
     return {
         "receive_chunk": receive,
         "relay_chunk": RelayChunk(recordings, receive),
         "offer_chunk_urls": OfferChunkUrls(recordings, files, api.upload_url_ttl_s),
-        "finalize": Finalize(recordings, files, outbox, api.upload_url_ttl_s),
+        "finalize": Finalize(recordings, files, manifests, outbox, api.upload_url_ttl_s),
         "request_upload_url": announce,
         "complete_upload": complete,
         "relay_upload": RelayUpload(announce, files, complete, api.max_relay_bytes),

@@ -25,9 +25,9 @@ class Outbox:
         self._relay.nudge(store.name, aggregate.id, events)
         return stored
 
-    async def save(self, store: AggregateStore[A], before: A, after: A, *events: Event) -> A:
+    async def save(self, store: AggregateStore[A], before: A, after: A, *events: Event, **unseen: Any) -> A:  # noqa: ANN401 - see there
         """Replace `before` by `after`; raises `VersionConflict` when `before` is not what is stored."""
-        stored = await store.save(before, after, *events)
+        stored = await store.save(before, after, *events, **unseen)
         self._relay.nudge(store.name, after.id, events)
         return stored
 

@@ -42,8 +42,11 @@ class AggregateStore(Protocol[A]):
     async def add(self, aggregate: A, *events: Event) -> A:
         """Store a new one with its events; raises `AlreadyExists`."""
 
-    async def save(self, before: A, after: A, *events: Event) -> A:
-        """Replace `before` by `after` and queue `events` in one write; raises `VersionConflict`."""
+    async def save(self, before: A, after: A, *events: Event, **unseen: Any) -> A:  # noqa: ANN401 - fields the Struct does not show
+        """Replace `before` by `after` and queue `events` in one write, with fields beside them; raises `VersionConflict`."""
+
+    async def confirm(self, seen: A) -> None:
+        """Return when what was seen is there for good; raises `VersionConflict` when it is so no longer."""
 
 
 class RecordingStore(AggregateStore[Recording], Protocol):
@@ -51,6 +54,20 @@ class RecordingStore(AggregateStore[Recording], Protocol):
 
     async def intake(self, tenant: Tenant, recording_id: str) -> Intake | None:
         """Return whether the recording takes chunks, as it stood after this was called."""
+
+    async def begin_closing(
+        self, tenant: Tenant, recording_id: str, sight: Mapping[str, str], mark: str, until: datetime
+    ) -> Recording | None:
+        """Mark an open streaming recording, of which `sight` holds, as closing; if the mark is lost, no save of it succeeds."""
+
+    async def end_closing(self, tenant: Tenant, recording_id: str, mark: str) -> None:
+        """Take one mark away."""
+
+    async def void_closing(self, tenant: Tenant, recording_id: str, until: datetime) -> None:
+        """Take marks away that have ended at `until`; whoever set them saves nothing any more."""
+
+    async def manifest(self, tenant: Tenant, recording_id: str) -> bytes | None:
+        """Return the manifest that was saved with the recording."""
 
     async def page(
         self, tenant: Tenant, matching: Mapping[str, Any], limit: int, *, before: str | None = None, offset: int = 0

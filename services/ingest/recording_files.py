@@ -7,13 +7,13 @@ from collections.abc import AsyncIterable, Sequence
 
 from services.ingest.chunk_bodies import WholeChunk
 from services.ingest.ports import ObjectStore
-from shared.domain.chunks import ChunkUpload, decoded_manifest, encoded_manifest, newest_uploads
+from shared.domain.chunks import ChunkUpload, newest_uploads
 from shared.domain.errors import TransientFailure
 from shared.domain.ids import new_ulid
 from shared.domain.magic import HEAD_BYTES
 from shared.domain.media import CONTENT_TYPES, Media, MediaType
-from shared.domain.object_keys import chunk_key, chunk_prefix, manifest_key, media_key
-from shared.domain.stored_object import ObjectChanged, ObjectMissing, StoredObject
+from shared.domain.object_keys import chunk_key, chunk_prefix, media_key
+from shared.domain.stored_object import ObjectChanged, StoredObject
 from shared.domain.tenant import Tenant
 
 _PIECE_BYTES = 1024 * 1024
@@ -40,20 +40,6 @@ class RecordingFiles:
         """Return the chunks that are stored, by number, of each the upload that counts."""
         found = await self._store.list(chunk_prefix(tenant.project_id, recording_id))
         return await asyncio.to_thread(newest_uploads, found)  # there may be a million
-
-    async def pin(self, tenant: Tenant, recording_id: str, uploads: Sequence[ChunkUpload]) -> StoredObject:
-        """Store which uploads will be joined, as a new object that nobody else writes."""
-        content = await asyncio.to_thread(encoded_manifest, uploads)
-        key = manifest_key(tenant.project_id, recording_id, new_ulid())
-        return await self._store.put(key, content, len(content), "application/json")
-
-    async def pinned(self, tenant: Tenant, recording_id: str, manifest: str) -> set[str]:
-        """Return the keys of the uploads that a manifest names; raises `ObjectMissing` when it is gone."""
-        stored = await self._store.stat(manifest)
-        if stored is None:
-            raise ObjectMissing(manifest)
-        uploads = decoded_manifest(await self._store.read(manifest, 0, stored.size_bytes))
-        return {chunk_key(tenant.project_id, recording_id, upload.number, upload.upload_id) for upload in uploads}
 
     def chunk_url(self, tenant: Tenant, recording_id: str, number: int, expires_s: int) -> str:
         """Return a URL, unlike any other, that stores the chunk without passing the API."""

@@ -3,8 +3,8 @@
 import asyncio
 import contextlib
 
+from services.ingest.manifests import Manifests
 from services.ingest.ports import RecordingStore
-from services.ingest.recording_files import RecordingFiles
 from services.ingest.refusals import AlreadyFinalized, NotStreaming, not_found
 from shared.domain.clock import now
 from shared.domain.errors import TransientFailure
@@ -24,10 +24,12 @@ class SettleChunk:
     - A finalize is at work: it may have listed the chunk or not, so it is waited for.
     - It is finalized: the manifest tells.
     - A finalize died: its mark is taken away first, by a write after which it could not finish even if it came back to life.
+
+    What is read may yet be undone by a crash of the database: a chunk is refused only for what is there for good.
     """
 
-    def __init__(self, recordings: RecordingStore, files: RecordingFiles, patience_s: float = PATIENCE_S) -> None:
-        self._recordings, self._files, self._patience_s = recordings, files, patience_s
+    def __init__(self, recordings: RecordingStore, manifests: Manifests, patience_s: float = PATIENCE_S) -> None:
+        self._recordings, self._manifests, self._patience_s = recordings, manifests, patience_s
 
     async def __call__(self, tenant: Tenant, recording_id: str, key: str) -> None:
         """Return when the upload under `key` is sure to be joined, or replaced by a newer one, when the recording is finalized.
@@ -39,12 +41,13 @@ class SettleChunk:
         while True:
             intake = await self.intake(tenant, recording_id)
             if intake.status is not RecordingStatus.STREAMING:
-                await self._require_pinned(tenant, recording_id, key)
-                return
+                with contextlib.suppress(VersionConflict):
+                    return await self._require_pinned(tenant, recording_id, key)
+                continue
             if intake.closing_until is None:
-                return
+                return None
             if intake.closing_until <= now():
-                await self._reopen(tenant, recording_id)
+                await self._recordings.void_closing(tenant, recording_id, intake.closing_until)
                 continue
             if loop.time() > deadline:
                 raise TransientFailure(f"{recording_id} is being finalized")
@@ -60,24 +63,20 @@ class SettleChunk:
         return intake
 
     async def _require_pinned(self, tenant: Tenant, recording_id: str, key: str) -> None:
+        """Return if the manifest names the upload; raises `VersionConflict` when the recording is no longer what it was."""
         recording = await self._recordings.get(tenant, recording_id)
         if recording is None:
             raise not_found("recording")
         if recording.finalization is not None:
             try:
-                pinned = await self._files.pinned(tenant, recording_id, recording.finalization.manifest_key)
-            except ObjectMissing as missing:  # it goes only with the recording
+                named = await self._manifests.named(recording)
+            except ObjectMissing as missing:  # it goes only with the recording, or with what a crash undid
+                await self._recordings.confirm(recording)
                 raise not_found("recording") from missing
-            if key in pinned:
+            if key in named:
                 return
+        await self._recordings.confirm(recording)
         require_open(recording)
-
-    async def _reopen(self, tenant: Tenant, recording_id: str) -> None:
-        present = await self._recordings.get(tenant, recording_id)
-        if present is None or present.closing_until is None or present.closing_until > now():
-            return
-        with contextlib.suppress(VersionConflict):
-            await self._recordings.save(present, present.closing(None))
 
 
 def require_streaming(recording: Recording | Intake) -> None:

@@ -43,7 +43,7 @@ class Stitcher:
         worker = AudioProcesses(self._pool, settings.stitch.stitch_time_limit_s)
         recordings = self._platform.recordings
         leases = Leases(recordings, self._platform.relay, RecordingJobRules())
-        self._stitch = StitchRecording(self._store, worker, leases, self._spool.folder)
+        self._stitch = StitchRecording(self._store, recordings, worker, leases, self._spool.folder)
         self._verify = VerifyUpload(self._store, worker, leases, self._spool.folder)
         self._sweep = SweepChunks(self._store, recordings)
         self._runner = JobRunner(leases, self._work, name="stitch", worker=socket.gethostname(), limits=limits)

@@ -90,6 +90,9 @@ class RecordingStore(Protocol):
     async def save(self, before: Recording, after: Recording, *events: Event) -> Recording:
         """Replace `before` by `after` and queue `events`, in one write; raises `VersionConflict`."""
 
+    async def manifest(self, tenant: Tenant, recording_id: str) -> bytes | None:
+        """Return the manifest that was saved with the recording."""
+
     async def to_sweep(self, before: datetime, limit: int) -> Sequence[Recording]:
         """Return recordings whose sweep has been due since `before`."""
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import msgspec
 
-from services.stitcher.ports import AudioStore, AudioWorker, Claims, Joined, Probed
+from services.stitcher.ports import AudioStore, AudioWorker, Claims, Joined, Probed, RecordingStore
 from shared.domain.chunks import ChunkUpload, decoded_manifest
 from shared.domain.clock import now
 from shared.domain.errors import FailureReason, PermanentFailure
@@ -28,8 +28,9 @@ _DOWNLOADS = 8
 class StitchRecording:
     """Joins or probes what a claimed recording holds; the claim's result is written once, under its token."""
 
-    def __init__(self, store: AudioStore, worker: AudioWorker, claims: Claims, spool: Path) -> None:
-        self._store, self._worker, self._claims, self._spool = store, worker, claims, spool
+    def __init__(self, store: AudioStore, recordings: RecordingStore, worker: AudioWorker, claims: Claims, spool: Path) -> None:
+        self._store, self._recordings = store, recordings
+        self._worker, self._claims, self._spool = worker, claims, spool
 
     async def __call__(self, recording: Recording) -> Recording:
         """Stitch `recording` and return it as it stands after; raises `PermanentFailure` when its audio is at fault.
@@ -46,7 +47,7 @@ class StitchRecording:
         return stitched
 
     async def _join(self, recording: Recording, finalization: Finalization, folder: Path) -> Recording:
-        uploads = await self._pinned(finalization, folder)
+        uploads = await self._pinned(recording, finalization, folder)
         files = await self._download(recording, uploads, folder)
         output = folder / "joined"
         await asyncio.to_thread(output.mkdir)
@@ -79,16 +80,25 @@ class StitchRecording:
 
         return await self._claims.finish(recording, stitched)
 
-    async def _pinned(self, finalization: Finalization, folder: Path) -> list[ChunkUpload]:
+    async def _pinned(self, recording: Recording, finalization: Finalization, folder: Path) -> list[ChunkUpload]:
         """Return the uploads that finalize pinned, in order: what else the store holds is no part of the recording."""
-        path = folder / "manifest"
-        await self._store.download(finalization.manifest_key, path, etag=finalization.manifest_etag or None)
-        uploads = await asyncio.to_thread(lambda: decoded_manifest(path.read_bytes()))
+        content = await self._manifest(recording, finalization, folder)
+        uploads = await asyncio.to_thread(decoded_manifest, content)
         for upload in uploads:
             if upload.size_bytes == 0:
                 message = f"chunk {upload.number} is empty"
                 raise PermanentFailure(FailureReason.CHUNK_EMPTY, message, chunk_number=upload.number)
         return uploads
+
+    async def _manifest(self, recording: Recording, finalization: Finalization, folder: Path) -> bytes:
+        if finalization.manifest_key is None:
+            kept = await self._recordings.manifest(recording.tenant, recording.id)
+            if kept is None:
+                raise LeaseLost(recording.id)  # the recording is gone, and whose job it was
+            return kept
+        path = folder / "manifest"
+        await self._store.download(finalization.manifest_key, path, etag=finalization.manifest_etag or None)
+        return await asyncio.to_thread(path.read_bytes)
 
     async def _download(self, recording: Recording, uploads: Sequence[ChunkUpload], folder: Path) -> list[Path]:
         slots = asyncio.Semaphore(_DOWNLOADS)

@@ -60,10 +60,10 @@ def _prefixes(recording: Recording) -> Iterator[str]:
 
 
 def _needed(recording: Recording) -> Iterator[str]:
-    """Yield what stays: the audio, and the manifest, by which a late PUT learns whether its chunk was joined."""
+    """Yield what stays: the audio, and a manifest, by which a late PUT learns whether its chunk was joined."""
     for media in recording.media:
         yield media.object_key
-    if recording.finalization is not None:
+    if recording.finalization is not None and recording.finalization.manifest_key is not None:
         yield recording.finalization.manifest_key
 
 

@@ -76,12 +76,18 @@ class Caller(msgspec.Struct, frozen=True, kw_only=True):
         """Say whether the credential allows `scope`."""
         return scope in self.scopes
 
+    @property
+    def sight(self) -> dict[str, str]:
+        """What of a recording holds for those that this caller sees, by field; an upload token's is the one of its id."""
+        bounds = {"device_id": self.device_id, "end_user_id": self.end_user_id}
+        return {name: value for name, value in bounds.items() if value is not None}
+
     def sees(self, recording: Recording) -> bool:
         """Say whether `recording`, of the caller's tenant, exists for this caller.
 
         For a device, what it recorded for whom it is bound to: an earlier end user's recordings are no business of the next.
         """
-        own = self.device_id in {None, recording.device_id} and self.end_user_id in {None, recording.end_user_id}
+        own = all(getattr(recording, name) == value for name, value in self.sight.items())
         return own and self.recording_id in {None, recording.id}
 
 

@@ -15,6 +15,9 @@ import msgspec
 from shared.domain.object_keys import chunk_of
 from shared.domain.stored_object import StoredObject
 
+IN_DOCUMENT_BYTES = 65_536
+"""A manifest of no more lies in the recording's document, one write with it; that is room for some 900 chunks."""
+
 _LONG_AGO = datetime.min.replace(tzinfo=UTC)
 
 
@@ -46,12 +49,12 @@ def newest_uploads(stored: Iterable[StoredObject]) -> list[ChunkUpload]:
 
 
 def encoded_manifest(uploads: Iterable[ChunkUpload]) -> bytes:
-    """Return the manifest that pins these uploads, in the order in which they are joined."""
-    return _encoder.encode(list(uploads))
+    """Return the manifest that pins these uploads, in the order in which they are joined; when they were stored is left out."""
+    return _encoder.encode([(upload.number, upload.upload_id, upload.size_bytes, upload.etag) for upload in uploads])
 
 
 def decoded_manifest(content: bytes) -> list[ChunkUpload]:
-    """Return what `encoded_manifest` was given; raises `msgspec.MsgspecError` for anything else."""
+    """Return the uploads that `encoded_manifest` was given; raises `msgspec.MsgspecError` for anything else."""
     return _decoder.decode(content)
 
 

@@ -3,7 +3,7 @@
 | Key | Holds |
 |---|---|
 | `{project}/{recording}/chunks/{n:06d}.{upload}` | one upload of chunk n (from 1); `upload` is a ULID of its own for every PUT |
-| `{project}/{recording}/manifests/{ulid}` | which uploads a finalize joined (`shared.domain.chunks`) |
+| `{project}/{recording}/manifests/{ulid}` | which uploads a finalize joined, where too many for a document (`.chunks`) |
 | `{project}/{recording}/answers/{transcription}.json` | what a provider on the network answered, until it is read |
 | `{project}/{recording}/{media}/{name}` | a media file |
 

@@ -55,8 +55,8 @@ class HashClaim(msgspec.Struct, frozen=True, kw_only=True):
 class Finalization(msgspec.Struct, frozen=True, kw_only=True):
     """How a streaming upload was closed: the parameters, for recognising a repeat, and what the answer said.
 
-    The manifest (an object, by key and etag) names the uploads that are joined. `urls_end` is when the last pre-signed URL has
-    ended by which a chunk can still be stored.
+    The manifest names the uploads that are joined: kept in the recording's document, or where there are too many, an object, by
+    key and etag. `urls_end` is when the last pre-signed URL has ended by which a chunk can still be stored.
     """
 
     total_chunks: int
@@ -66,8 +66,8 @@ class Finalization(msgspec.Struct, frozen=True, kw_only=True):
     chunks_received: int
     stitching_job_id: str
     finalized_at: datetime
-    manifest_key: str
-    manifest_etag: str
+    manifest_key: str | None = None
+    manifest_etag: str | None = None
     urls_end: datetime
 
 
@@ -107,11 +107,11 @@ class RecordingVersion(msgspec.Struct, frozen=True, kw_only=True, rename={"id": 
 class Recording(msgspec.Struct, frozen=True, kw_only=True, rename={"id": "_id"}):
     """A recording as MongoDB keeps it. `version` grows with every write; `outbox` is handled by the storage alone.
 
-    `closing_until` is set while a finalize looks at the chunks, and ends by itself if that finalize dies; no chunk is
-    acknowledged meanwhile. `sweep_at` is when to delete what was stored for a streaming upload and is not needed (any more);
-    None for never. `transcription_due` is set when audio is ready and nobody has yet decided whether to transcribe it by itself.
-    `transcription_version` is the version of the transcription last reflected in `status`.
-    `erasure` is there once the recording is deleted, until nothing is left of it.
+    `closing_until` is set while finalizes look at the chunks, those whose marks are in `closing_by`; it ends by itself if they
+    die. No chunk is acknowledged meanwhile. To clients it changes nothing, so it makes no new version. `sweep_at` is when to
+    delete what was stored for a streaming upload and is not needed (any more); None for never. `transcription_due` is set when
+    audio is ready and nobody has yet decided whether to transcribe it by itself. `transcription_version` is the version of the
+    transcription last reflected in `status`. `erasure` is there once the recording is deleted, until nothing is left of it.
     """
 
     id: str
@@ -137,6 +137,7 @@ class Recording(msgspec.Struct, frozen=True, kw_only=True, rename={"id": "_id"})
     content_sha256_verified_at: datetime | None = None
     hash_claim: HashClaim | None = None
     closing_until: datetime | None = None
+    closing_by: tuple[str, ...] = ()
     finalization: Finalization | None = None
     job: Job | None = None
     failure: Failure | None = None
@@ -171,10 +172,6 @@ class Recording(msgspec.Struct, frozen=True, kw_only=True, rename={"id": "_id"})
         if status is not self.status:
             check_move(FOLLOWS, self.id, self.status, status)
         return msgspec.structs.replace(self, version=self.version + 1, updated_at=now(), **fields)
-
-    def closing(self, until: datetime | None) -> "Recording":
-        """Return the next version with a finalize at work on it until then, or with none: to clients nothing has changed."""
-        return msgspec.structs.replace(self, version=self.version + 1, closing_until=until)
 
     def deleted(self, urls_end: datetime) -> "Recording":
         """Return the recording deleted, in whatever status: its job is lost, its name and metadata are gone at once.

@@ -88,23 +88,36 @@ class Aggregates(Generic[A]):
         await self._documents.insert(aggregate, outbox=[to_document(event) for event in events])
         return aggregate
 
-    async def save(self, before: A, after: A, *events: Event) -> A:
-        """Replace `before` by `after` and queue `events`, in one write.
+    async def save(self, before: A, after: A, *events: Event, **unseen: Any) -> A:  # noqa: ANN401 - fields the Struct does not show
+        """Replace `before` by `after` and queue `events`, in one write; `unseen` fields are set with it.
 
         Raises `VersionConflict` when the document is no longer as `before` says: read again and decide anew. A lease's
         renewal changes no version, so `job` is written only where `after` differs from `before`.
         """
         change = self._change(before, after)
+        change["$set"] |= unseen
         if events:
             change["$push"] = {"outbox": {"$each": [to_document(event) for event in events]}}
-        if not await self._documents.update(_as_read(before), change):
+        if not await self._documents.update(self._as_read(before), change):
             raise VersionConflict(before.id)
         return after
 
+    async def confirm(self, seen: A) -> None:
+        """Return when what was seen is there for good: what can be read may be undone by a crash until it is on the journal.
+
+        Raises `VersionConflict` when the document is no longer as `seen` says.
+        """
+        if not await self._documents.update(self._as_read(seen), {"$set": {"version": seen.version}}):  # waits, changes nothing
+            raise VersionConflict(seen.id)
+
     async def save_all(self, changes: Sequence[tuple[A, A]]) -> bool:
         """Replace each first by its second as `save` does, in one write; False when some were no longer as the first says."""
-        each = [(_as_read(before), self._change(before, after)) for before, after in changes]
+        each = [(self._as_read(before), self._change(before, after)) for before, after in changes]
         return await self._documents.update_each(each) == len(each)
+
+    def _as_read(self, before: A) -> dict[str, Any]:
+        """Return what matches the document while it is as `before` says."""
+        return owned(before.tenant, before.id) | {"version": before.version}
 
     def _change(self, before: A, after: A) -> dict[str, Any]:
         return {"$set": {name: to_builtins(value) for name, value in _differences(self._fields, before, after)}}
@@ -129,7 +142,7 @@ class Aggregates(Generic[A]):
 
     async def renew(self, aggregate: A, token: int, until: datetime) -> bool:
         """Keep the lease until `until`; return False when a newer claim has taken the job over or it has ended."""
-        where = _owned(aggregate.tenant, aggregate.id) | {"job.token": token, "job.status": JobStatus.RUNNING}
+        where = owned(aggregate.tenant, aggregate.id) | {"job.token": token, "job.status": JobStatus.RUNNING}
         return await self._documents.update(where, {"$set": {"job.available_at": until}})
 
     async def queue_state(self, lane: Lane = Lane.HERE, limit: int = 10_000) -> tuple[int, float]:
@@ -161,12 +174,9 @@ class Aggregates(Generic[A]):
             await self._documents.update_many({"_id": {"$in": list(published)}}, change, hasty=True)
 
 
-def _owned(tenant: Tenant, aggregate_id: str) -> dict[str, Any]:
+def owned(tenant: Tenant, aggregate_id: str) -> dict[str, Any]:
+    """Return what matches the tenant's document of this id."""
     return {"_id": aggregate_id, "project_id": tenant.project_id, "mode": tenant.mode.value}
-
-
-def _as_read(before: Any) -> dict[str, Any]:  # noqa: ANN401 - an aggregate of either kind
-    return _owned(before.tenant, before.id) | {"version": before.version}
 
 
 def _differences(fields: Sequence[str], before: object, after: object) -> list[tuple[str, object]]:

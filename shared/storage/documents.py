@@ -18,6 +18,7 @@ from shared.storage.mongo_errors import DUPLICATE_KEY, StoreUnavailable, transla
 T = TypeVar("T", bound=msgspec.Struct)
 V = TypeVar("V", bound=msgspec.Struct)
 Filter = Mapping[str, Any]
+Change = Mapping[str, Any] | Sequence[Mapping[str, Any]]  # or a pipeline of them
 Sort = Sequence[tuple[str, int]]
 _EXPIRY = "expireAfterSeconds"
 _CONFLICTS = frozenset({85, 86})  # IndexOptionsConflict, IndexKeySpecsConflict
@@ -34,10 +35,10 @@ class Documents(Generic[T]):
     def __init__(
         self, collection: AsyncIOMotorCollection[dict[str, Any]], form: type[T], fields: Mapping[str, Any] | None = None
     ) -> None:
-        """See documents as `form`; `fields` is what `find_one` and `find` ask for of each, None: all of it."""
+        """See documents as `form`; `fields` is what is asked for of each, or (all 0) what is not; None: all of it."""
         self.name = collection.name
         self._collection, self._wanted = collection, fields
-        self._inserts, self._lookups = Inserts(collection), Lookups(collection)
+        self._inserts, self._lookups = Inserts(collection), Lookups(collection, fields)
         self._hasty = collection.with_options(write_concern=WriteConcern(w=1))
         self._form = form
 
@@ -113,10 +114,10 @@ class Documents(Generic[T]):
             return {failure["index"] for failure in failures}
         return set()
 
-    async def update(self, where: Filter, change: Mapping[str, Any], *, upsert: bool = False) -> bool:
-        """Change one document; return whether one matched or was made."""
+    async def update(self, where: Filter, change: Change, *, upsert: bool = False, hasty: bool = False) -> bool:
+        """Change one document; return whether one matched or was made. A crash of the server may undo a `hasty` change."""
         async with translated():
-            result = await self._collection.update_one(where, change, upsert=upsert)
+            result = await (self._hasty if hasty else self._collection).update_one(where, change, upsert=upsert)
         return bool(result.matched_count or result.upserted_id is not None)
 
     async def update_each(self, changes: Sequence[tuple[Filter, Mapping[str, Any]]]) -> int:
@@ -134,12 +135,15 @@ class Documents(Generic[T]):
             return int((await (self._hasty if hasty else self._collection).update_many(where, change)).matched_count)
 
     async def change(
-        self, where: Filter, change: Mapping[str, Any], sort: Sort | None = None, *, upsert: bool = False
+        self, where: Filter, change: Mapping[str, Any], sort: Sort | None = None, *, upsert: bool = False, hasty: bool = False
     ) -> T | None:
-        """Change one document atomically and return it as it stands after, or None when none matched (and none was made)."""
+        """Change one document atomically and return it as it stands after, or None when none matched (and none was made).
+
+        A `hasty` change may be undone by a crash of the server.
+        """
         async with translated():
-            found = await self._collection.find_one_and_update(
-                where, change, sort=sort, upsert=upsert, return_document=ReturnDocument.AFTER
+            found = await (self._hasty if hasty else self._collection).find_one_and_update(
+                where, change, self._wanted, sort=sort, upsert=upsert, return_document=ReturnDocument.AFTER
             )
         return None if found is None else msgspec.convert(found, self._form)
 

@@ -1,34 +1,30 @@
 """The `recordings` collection: media, job and outbox inside."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from itertools import combinations
 from typing import Any
 
+import msgspec
 from pymongo import ASCENDING, DESCENDING, IndexModel
 
 from shared.domain.clock import now
-from shared.domain.errors import FailureReason
-from shared.domain.job import Failure
 from shared.domain.recording import Intake, Recording, RecordingStatus, RecordingVersion
-from shared.domain.tenant import Tenant
+from shared.domain.tenant import Mode, Tenant
 from shared.domain.transition import TransitionRefused, VersionConflict
-from shared.events.transcription import (
-    TranscriptionCompleted,
-    TranscriptionEvent,
-    TranscriptionFailed,
-    TranscriptionStarted,
-)
-from shared.storage.aggregates import AGGREGATE_INDEXES, Aggregates
-from shared.storage.documents import Documents
+from shared.events.transcription import TranscriptionEvent
+from shared.storage.aggregates import AGGREGATE_INDEXES, Aggregates, owned
+from shared.storage.documents import Change, Documents
 from shared.storage.mongo import Mongo
 from shared.storage.pages import Pages
+from shared.storage.reflection import in_line
 from shared.storage.waiting import waiting
 
 _NEWEST_FIRST = (("_id", DESCENDING),)
 _TENANT = [("project_id", ASCENDING), ("mode", ASCENDING)]
 _CONFLICT_TRIES = 20
+_ASIDE = {"manifest": 0, "outbox": 0}  # read by themselves by those who need them
 
 _FILTERS = {"device_id": "device", "end_user_id": "user", "status": "status"}
 
@@ -57,12 +53,26 @@ INDEXES = (
 )
 
 
+class KeptManifest(msgspec.Struct, frozen=True):
+    """The manifest in a recording's document."""
+
+    project_id: str
+    mode: Mode
+    manifest: bytes | None = None
+
+    @property
+    def tenant(self) -> Tenant:
+        """Whose recording it is."""
+        return Tenant(self.project_id, self.mode)
+
+
 class Recordings(Aggregates[Recording]):
     """Recordings by tenant; ids sort by time, so newest first is the order of `_id` downwards."""
 
     def __init__(self, mongo: Mongo) -> None:
-        super().__init__(Documents(mongo.database["recordings"], Recording), Recording)
+        super().__init__(Documents(mongo.database["recordings"], Recording, _ASIDE), Recording)
         self._intakes = self._documents.seen_as(Intake)
+        self._manifests = self._documents.seen_as(KeptManifest)
         self._versions = Documents(mongo.database["recordings"], RecordingVersion, fields={"version": 1})
         self._first_versions = Pages(mongo.database["recordings"], RecordingVersion)
 
@@ -113,6 +123,43 @@ class Recordings(Aggregates[Recording]):
         found = await self._intakes.get(recording_id)
         return found if found is not None and found.tenant == tenant and found.deleted_at is None else None
 
+    async def begin_closing(
+        self, tenant: Tenant, recording_id: str, sight: Mapping[str, str], mark: str, until: datetime
+    ) -> Recording | None:
+        """Mark an open streaming recording, of which `sight` holds, as closing, until then at the least, and return it.
+
+        Who reads it from now on sees the mark, unless a crash takes it away: then no `save` of what this returned succeeds. A
+        `mark` is for whoever made it up alone, and for one attempt at a time.
+        """
+        is_open = {"status": RecordingStatus.STREAMING.value, "streaming": True, "finalization": None, "deleted_at": None}
+        change = {"$addToSet": {"closing_by": mark}, "$max": {"closing_until": until}}
+        return await self._documents.change({**owned(tenant, recording_id), **sight, **is_open}, change, hasty=True)
+
+    async def end_closing(self, tenant: Tenant, recording_id: str, mark: str) -> None:
+        """Take one mark away; chunks go on waiting while there are others."""
+        others = {"$setDifference": ["$closing_by", [mark]]}
+        until = {"$cond": [{"$eq": ["$closing_by", []]}, None, "$closing_until"]}
+        change: Change = [{"$set": {"closing_by": others}}, {"$set": {"closing_until": until}}]
+        await self._documents.update(owned(tenant, recording_id) | {"closing_by": mark}, change, hasty=True)
+
+    async def void_closing(self, tenant: Tenant, recording_id: str, until: datetime) -> None:
+        """Take all marks away that end at `until`, unless one was added meanwhile; whoever set them saves nothing any more.
+
+        That is so for good before the first reader finds no mark: else one who found none would be wrong after a crash.
+        """
+        marked = owned(tenant, recording_id) | {"closing_until": until}
+        if await self._documents.update(marked, {"$inc": {"version": 1}}):
+            await self._documents.update(marked, {"$set": {"closing_until": None, "closing_by": []}}, hasty=True)
+
+    async def manifest(self, tenant: Tenant, recording_id: str) -> bytes | None:
+        """Return the manifest that was saved with the recording."""
+        found = await self._manifests.get(recording_id)
+        return found.manifest if found is not None and found.tenant == tenant else None
+
+    def _as_read(self, before: Recording) -> dict[str, Any]:
+        marks = {"closing_by": {"$all": list(before.closing_by)}} if before.closing_by else {}
+        return super()._as_read(before) | marks
+
     async def to_sweep(self, before: datetime, limit: int) -> list[Recording]:
         """Return recordings whose sweep has been due since `before`, the longest due first."""
         where = {"sweep_at": {"$lte": before, "$type": "date"}}
@@ -161,39 +208,3 @@ def _listed(tenant: Tenant, matching: Mapping[str, Any], before: str | None) -> 
     undeleted = {"$type": "null"}  # plain null may mean that there is no such field: two stretches of the index, to be merged
     where = {"project_id": tenant.project_id, "mode": tenant.mode.value, "deleted_at": undeleted, **matching}
     return where if before is None else where | {"_id": {"$lt": before}}
-
-
-def in_line(recording: Recording, events: Iterable[TranscriptionEvent], refused: dict[str, TransitionRefused]) -> Recording:
-    """Return the recording in line with what of the events told of it is its tenant's and new to it; note which it refuses."""
-    for event in events:
-        if event.tenant == recording.tenant and _is_news(recording, event):
-            try:
-                recording = _reflected(recording, event)
-            except TransitionRefused as refusal:
-                refused[event.event_id] = refusal
-    return recording
-
-
-def _is_news(recording: Recording, event: TranscriptionEvent) -> bool:
-    shown = (recording.transcription_id or "", recording.transcription_version)
-    return recording.deleted_at is None and (event.transcription_id, event.version) > shown
-
-
-def _reflected(recording: Recording, event: TranscriptionEvent) -> Recording:
-    fields: dict[str, Any] = {"transcription_id": event.transcription_id, "transcription_version": event.version}
-    if isinstance(event, TranscriptionStarted):
-        fields["status"] = RecordingStatus.PROCESSING
-    elif isinstance(event, TranscriptionCompleted):
-        fields["status"] = RecordingStatus.COMPLETED
-    elif isinstance(event, TranscriptionFailed):
-        error = event.transcription.error
-        if error is not None and error.code == FailureReason.CANCELLED:
-            return recording.changed(**fields, **_as_before(recording))
-        fields["status"] = RecordingStatus.FAILED
-        fields["failure"] = error and Failure(reason=FailureReason(error.code), message=error.message)
-    return recording.changed(**fields)
-
-
-def _as_before(recording: Recording) -> dict[str, Any]:
-    """Return what takes the recording back to where a transcription may be started."""
-    return {"status": RecordingStatus.UPLOADED} if recording.status is RecordingStatus.PROCESSING else {}

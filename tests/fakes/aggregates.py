@@ -16,6 +16,7 @@ class FakeAggregates:
         self.name = name
         self.documents = {}
         self.outbox = {}
+        self.unseen = {}
         self.down = False
 
     async def get(self, tenant, aggregate_id):
@@ -31,15 +32,26 @@ class FakeAggregates:
         self.outbox.setdefault(aggregate.id, []).extend(events)
         return aggregate
 
-    async def save(self, before, after, *events):
+    async def save(self, before, after, *events, **unseen):
         self._check()
-        present = self.documents.get(before.id)
-        if present is None or present.version != before.version:
-            raise VersionConflict(before.id)
-        keep = {} if after.job != before.job else {"job": present.job}
-        self.documents[after.id] = msgspec.structs.replace(after, **keep)
+        present = self._as_read(before)
+        names = [name for name in after.__struct_fields__ if getattr(after, name) != getattr(before, name)]
+        self.documents[after.id] = msgspec.structs.replace(present, **{name: getattr(after, name) for name in names})
+        self.unseen.setdefault(after.id, {}).update(unseen)
         self.outbox.setdefault(after.id, []).extend(events)
         return after
+
+    async def confirm(self, seen):
+        self._check()
+        self._as_read(seen)
+
+    def _as_read(self, before):
+        """Return the document as it is now; raises unless it is as `before` says."""
+        present = self.documents.get(before.id)
+        marks = set(getattr(before, "closing_by", ()))
+        if present is None or present.version != before.version or not marks <= set(getattr(present, "closing_by", ())):
+            raise VersionConflict(before.id)
+        return present
 
     async def next_claimable(self, lane, after_project, skip=0):
         self._check()

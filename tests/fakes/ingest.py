@@ -7,8 +7,8 @@ from services.ingest.join import Stores, joined, served
 from services.ingest.settings import ApiSettings
 from shared.domain.clock import now
 from shared.domain.errors import AlreadyExists, TransientFailure
-from shared.domain.recording import Intake, RecordingVersion
-from shared.storage.recordings import in_line
+from shared.domain.recording import Intake, RecordingStatus, RecordingVersion
+from shared.storage.reflection import in_line
 from shared.telemetry.health import Health
 from tests.fakes.aggregates import FakeAggregates
 from tests.fakes.answers import FakeAnswers, FakeUploadTokens, FakeWindows
@@ -76,6 +76,45 @@ class FakeRecordings(FakeAggregates):
     async def intake(self, tenant, recording_id):
         found = await self.get(tenant, recording_id)
         return found and Intake(**{name: getattr(found, name) for name in Intake.__struct_fields__})
+
+    async def begin_closing(self, tenant, recording_id, sight, mark, until):
+        found = await self.get(tenant, recording_id)
+        is_open = found and found.streaming and found.status is RecordingStatus.STREAMING and found.finalization is None
+        if not is_open or any(getattr(found, name) != value for name, value in sight.items()):
+            return None
+        closing_by = tuple(dict.fromkeys((*found.closing_by, mark)))
+        return self._marked(found, max(until, found.closing_until or until), closing_by)
+
+    async def end_closing(self, tenant, recording_id, mark):
+        found = await self.get(tenant, recording_id)
+        if found is not None and mark in found.closing_by:
+            others = tuple(other for other in found.closing_by if other != mark)
+            self._marked(found, found.closing_until if others else None, others)
+
+    async def void_closing(self, tenant, recording_id, until):
+        if await self.outdate(tenant, recording_id, until):
+            await self.unmark(tenant, recording_id, until)
+
+    async def outdate(self, tenant, recording_id, until):
+        found = await self.get(tenant, recording_id)
+        if found is None or found.closing_until != until:
+            return False
+        self.documents[found.id] = msgspec.structs.replace(found, version=found.version + 1)
+        return True
+
+    async def unmark(self, tenant, recording_id, until):
+        found = await self.get(tenant, recording_id)
+        if found is not None and found.closing_until == until:
+            self._marked(found, None, ())
+
+    def _marked(self, found, until, marks):
+        self.documents[found.id] = msgspec.structs.replace(found, closing_until=until, closing_by=marks)
+        return self.documents[found.id]
+
+    async def manifest(self, tenant, recording_id):
+        self._check()
+        found = self.documents.get(recording_id)
+        return self.unseen.get(recording_id, {}).get("manifest") if found is not None and found.tenant == tenant else None
 
     async def reflect(self, event):
         for refusal in (await self.reflect_all([event])).values():

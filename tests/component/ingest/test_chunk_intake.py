@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from services.ingest.recording_files import RecordingFiles
+from services.ingest.manifests import Manifests
 from services.ingest.settle_chunk import SettleChunk
 from shared.domain.clock import now
 from shared.domain.errors import TransientFailure
@@ -202,7 +202,8 @@ async def test_the_mark_of_a_finalize_that_died_ends_by_itself_and_that_finalize
     recording = await api.streamed(2)
     recordings = api.stores.recordings
     present = recordings.documents[recording["id"]]
-    dead = await recordings.save(present, present.closing(now() - timedelta(seconds=1)))
+    ended = now() - timedelta(seconds=1)
+    dead = await recordings.begin_closing(present.tenant, present.id, {}, "a dead one's", ended)
     assert (await api.put_chunk(recording, 2, b"again")).status_code == 200
     with pytest.raises(VersionConflict):
         await recordings.save(dead, dead.changed(status=RecordingStatus.UPLOADED))
@@ -212,8 +213,8 @@ async def test_when_a_finalize_takes_too_long_a_chunk_is_neither_acknowledged_no
     recording = await api.streamed(2)
     recordings = api.stores.recordings
     present = recordings.documents[recording["id"]]
-    await recordings.save(present, present.closing(now() + timedelta(seconds=60)))
-    settle = SettleChunk(recordings, RecordingFiles(api.stores.objects), patience_s=0)
+    await recordings.begin_closing(present.tenant, present.id, {}, "a mark", now() + timedelta(seconds=60))
+    settle = SettleChunk(recordings, Manifests(recordings, api.stores.objects), patience_s=0)
     with pytest.raises(TransientFailure):
         await settle(present.tenant, present.id, next(iter(api.stores.objects.uploads(recording, 2))))
 
@@ -280,3 +281,18 @@ async def test_a_large_chunk_arrives_whole(api):
     content = bytes(range(256)) * 3000
     await api.put_chunk(recording, 1, content)
     assert hashlib.sha256(stored(api, recording, 1)).digest() == hashlib.sha256(content).digest()
+
+
+async def test_a_chunk_is_not_refused_for_a_finalize_that_a_crash_of_the_database_undid(api):
+    recording = await api.streamed(2)
+    recordings = api.stores.recordings
+    open_still = recordings.documents[recording["id"]]
+    await api.ok("POST", f"/recordings/{recording['id']}/finalize", {"total_chunks": 2, "final_duration_ms": 1})
+
+    async def undone(seen):
+        recordings.documents[seen.id] = open_still
+        raise VersionConflict(seen.id)
+
+    recordings.confirm = undone
+    settle = SettleChunk(recordings, Manifests(recordings, api.stores.objects))
+    await settle(open_still.tenant, open_still.id, "stored while it was finalized")

@@ -1,4 +1,4 @@
-"""Any schedule of chunks, sent again, past the API and during finalizes, gives the right bytes or the right error.
+"""Any schedule of chunks, sent again, past the API, during finalizes and crashes, gives the right bytes or the right error.
 
 Hypothesis draws what is sent and the seed by which one of all that is under way makes the next step; nothing else decides the
 order, so a schedule that failed can be played again.
@@ -15,10 +15,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from services.ingest import finalize as finalizing
+from services.ingest import manifests as manifests_of
 from services.ingest import settle_chunk as settling
 from services.ingest.bodies import FinalizeRecording
 from services.ingest.chunk_bodies import ChunkBodies, ChunkBody
 from services.ingest.finalize import Finalize
+from services.ingest.manifests import Manifests
 from services.ingest.outbox import Outbox
 from services.ingest.receive_chunk import ReceiveChunk
 from services.ingest.recording_files import RecordingFiles
@@ -32,7 +34,8 @@ from shared.domain.ids import new_id
 from shared.domain.object_keys import chunk_key
 from shared.domain.recording import Recording, RecordingStatus
 from shared.domain.tenant import Mode
-from tests.fakes.ingest import FakeRecordings, FakeRelay
+from tests.fakes.crashing import CrashingRecordings
+from tests.fakes.ingest import FakeRelay
 from tests.fakes.objects import FakeObjects
 from tests.fakes.stepping import Steps
 
@@ -55,17 +58,18 @@ class Scene:
 
     def __init__(self, *, patience_s):
         self.steps, self.ticks = Steps(), itertools.count(1)
-        self.recordings, self.objects = FakeRecordings(), FakeObjects()
+        self.recordings, self.objects = CrashingRecordings(self.steps), FakeObjects()
         began = datetime.now(UTC)
         self.objects.clock = lambda: began + timedelta(seconds=next(self.ticks))
         stepped = self.steps.over(self.recordings)
         self.files = RecordingFiles(self.steps.over(self.objects))
-        settle = SettleChunk(stepped, self.files, patience_s=patience_s)
+        manifests = Manifests(stepped, self.steps.over(self.objects))
+        settle = SettleChunk(stepped, manifests, patience_s=patience_s)
         self.receive = ReceiveChunk(self.files, settle, None, ChunkBodies(1000))
-        self.finalize = Finalize(stepped, self.files, Outbox(FakeRelay()), 3600)
+        self.finalize = Finalize(stepped, self.files, manifests, Outbox(FakeRelay()), 3600)
         fields = {"status": RecordingStatus.STREAMING, "streaming": True, "created_at": now(), "updated_at": now()}
         self.recording = Recording(id=new_id("rec"), project_id=new_id("proj"), mode=Mode.LIVE, **fields)
-        self.puts, self.closers, self.finalized, self.overlooked = [], [], [], set()
+        self.puts, self.closers, self.finalized, self.overlooked, self.crashed = [], [], [], set(), False
 
     async def put(self, number, content):
         put = Put(number, content, began=next(self.ticks))
@@ -105,10 +109,18 @@ class Scene:
             if closer.cancel():
                 return
 
+    async def crash(self, *, retried):
+        """Kill the database and start it again."""
+        await self.steps.turn()
+        self.crashed = True
+        self.recordings.crash(retried=retried)
+
     def joined(self):
         """Return the content that the stitcher would read of each number."""
         finalization = self.recordings.documents[self.recording.id].finalization
-        uploads = decoded_manifest(self.objects.objects[finalization.manifest_key])
+        key = finalization.manifest_key
+        kept = self.recordings.unseen[self.recording.id]["manifest"]
+        uploads = decoded_manifest(kept if key is None else self.objects.objects[key])
         keys = [chunk_key(self.recording.project_id, self.recording.id, upload.number, upload.upload_id) for upload in uploads]
         assert [upload.number for upload in uploads] == list(range(1, finalization.total_chunks + 1))
         return {upload.number: self.objects.objects[key] for upload, key in zip(uploads, keys, strict=True)}
@@ -151,6 +163,7 @@ def _body(content):
 
 NUMBERS = st.integers(1, MOST)
 ACTS = st.tuples(st.sampled_from(["put", "put", "put", "put", "past", "close", "close", "kill"]), NUMBERS)
+CRASHING_ACTS = ACTS | st.tuples(st.sampled_from(["crash", "outage"]), NUMBERS)
 ALL_ONCE = [("put", number) for number in range(1, MOST + 1)]
 
 
@@ -162,10 +175,25 @@ def closing_s(monkeypatch):
     return lambda seconds: monkeypatch.setattr(finalizing, "CLOSING_S", seconds)
 
 
+@pytest.fixture(params=[0, 65_536], ids=["the manifest is an object", "the manifest is in the document"])
+def in_document_bytes(request, monkeypatch):
+    """Set where a manifest goes."""
+    monkeypatch.setattr(manifests_of, "IN_DOCUMENT_BYTES", request.param)
+
+
+@pytest.mark.usefixtures("in_document_bytes")
 @pytest.mark.parametrize("lasts_s", [-1.0, 1000.0], ids=["a mark ends at once", "a mark stays"])
 @settings(max_examples=250, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(acts=st.lists(ACTS, min_size=2, max_size=8), complete=st.booleans(), seed=st.integers(0, 1 << 32))
 def test_what_is_joined_is_what_senders_were_told(closing_s, lasts_s, acts, complete, seed):
+    closing_s(lasts_s)
+    asyncio.run(_played([*ALL_ONCE, ("close", MOST), *acts] if complete else acts, random.Random(seed)))
+
+
+@pytest.mark.parametrize("lasts_s", [-1.0, 1000.0], ids=["a mark ends at once", "a mark stays"])
+@settings(max_examples=500, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(acts=st.lists(CRASHING_ACTS, min_size=2, max_size=8), complete=st.booleans(), seed=st.integers(0, 1 << 32))
+def test_what_is_joined_is_what_senders_were_told_though_the_database_crashes(closing_s, lasts_s, acts, complete, seed):
     closing_s(lasts_s)
     asyncio.run(_played([*ALL_ONCE, ("close", MOST), *acts] if complete else acts, random.Random(seed)))
 
@@ -182,6 +210,8 @@ async def _played(acts, chance):
                 "past": lambda n=number, c=content: scene.put_past_the_api(n, c),
                 "close": lambda n=number: scene.close(n),
                 "kill": scene.kill,
+                "crash": lambda: scene.crash(retried=True),
+                "outage": lambda: scene.crash(retried=False),
             }[act]
         )
     outcomes = await scene.steps.drive(starts, chance.randrange)

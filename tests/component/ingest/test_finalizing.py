@@ -34,10 +34,10 @@ async def test_the_job_and_the_event_are_in_the_same_write_as_the_status(api):
     recording = await api.streamed(2)
     await finalize(api, recording, total_chunks=2, final_duration_ms=1)
     stored = api.stores.recordings.documents[recording["id"]]
-    assert (stored.version, stored.status, stored.closing_until) == (3, RecordingStatus.UPLOADED, None)
+    assert (stored.version, stored.status, stored.closing_until) == (2, RecordingStatus.UPLOADED, None)
     assert stored.job.kind is JobKind.STITCH
     event = api.stores.recordings.outbox[recording["id"]][-1]
-    assert (event.version, event.chunk_count) == (3, 2)
+    assert (event.version, event.chunk_count) == (2, 2)
     assert [nudged.type for _, _, nudged in api.stores.relay.nudged] == ["recording.created", "recording.uploaded"]
 
 
@@ -47,7 +47,7 @@ async def test_an_identical_repeat_returns_the_identical_bytes_and_starts_nothin
     again = await finalize(api, recording, total_chunks=2, duration_ms=1000, checksum_md5="abcdef" + "0" * 26)
     assert first.content == again.content
     assert api.events(recording["id"]).count("recording.uploaded") == 1
-    assert api.stores.recordings.documents[recording["id"]].version == 3
+    assert api.stores.recordings.documents[recording["id"]].version == 2
 
 
 @pytest.mark.parametrize(

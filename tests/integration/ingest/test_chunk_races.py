@@ -53,10 +53,9 @@ class Upload:
     async def joined(self):
         """Return what the stitcher would read, by number."""
         service, project = self.replicas[0].service, self.replicas[0].project_id
-        stored = await service._platform.recordings.get(Tenant(project), self.recording["id"])
-        size = (await service._store.stat(stored.finalization.manifest_key)).size_bytes
-        uploads = decoded_manifest(await service._store.read(stored.finalization.manifest_key, 0, size))
-        keys = [chunk_key(project, stored.id, upload.number, upload.upload_id) for upload in uploads]
+        manifest = await service._platform.recordings.manifest(Tenant(project), self.recording["id"])
+        uploads = decoded_manifest(manifest)
+        keys = [chunk_key(project, self.recording["id"], upload.number, upload.upload_id) for upload in uploads]
         return {upload.number: await service._store.read(key, 0, 1000) for upload, key in zip(uploads, keys, strict=True)}
 
 

@@ -73,16 +73,20 @@ class Scene:
         self.recordings, self.store = Recordings(mongo), store
         self.leases = Leases(self.recordings, Silence(), RecordingJobRules())
         worker = InThisProcess()
-        self.stitch = StitchRecording(store, worker, self.leases, spool)
+        self.stitch = StitchRecording(store, self.recordings, worker, self.leases, spool)
         self.verify = VerifyUpload(store, worker, self.leases, spool)
         self.sweep = SweepChunks(store, self.recordings)
 
-    async def streamed(self, chunks: dict[int, bytes], total: int, md5: str | None = None, urls_end_after=HOUR) -> Recording:
+    async def streamed(
+        self, chunks: dict[int, bytes], total: int, md5: str | None = None, *, as_object: bool = False
+    ) -> Recording:
+        """Claim a finalized recording, whose manifest is in its document or `as_object`."""
         at = now()
         recording = self._recording(JobKind.STITCH, streaming=True)
         for number, chunk in chunks.items():
             await self.put_chunk(recording, number, chunk)
-        manifest = await self._pinned(recording)
+        content = await self._manifest(recording)
+        stored = await self._stored(recording, content) if as_object else None
         finalization = Finalization(
             total_chunks=total,
             duration_ms=int(total * CHUNK_S * 1000),
@@ -91,12 +95,13 @@ class Scene:
             chunks_received=total,
             stitching_job_id=recording.job.id,
             finalized_at=at,
-            manifest_key=manifest.key,
-            manifest_etag=manifest.etag,
-            urls_end=at + urls_end_after,
+            manifest_key=stored and stored.key,
+            manifest_etag=stored and stored.etag,
+            urls_end=at + HOUR,
         )
         media = self._media(recording, MediaStatus.PENDING)
-        return await self._claimed(msgspec.structs.replace(recording, finalization=finalization, media=(media,)))
+        finalized = msgspec.structs.replace(recording, finalization=finalization, media=(media,))
+        return await self._claimed(finalized, manifest=None if as_object else content)
 
     async def put_chunk(self, recording: Recording, number: int, chunk: bytes) -> str:
         """Store one more upload of a chunk."""
@@ -104,9 +109,10 @@ class Scene:
         await self.store.put(key, chunk, len(chunk), "audio/ogg")
         return key
 
-    async def _pinned(self, recording: Recording):
-        uploads = newest_uploads(await self.store.list(chunk_prefix(recording.project_id, recording.id)))
-        content = encoded_manifest(uploads)
+    async def _manifest(self, recording: Recording) -> bytes:
+        return encoded_manifest(newest_uploads(await self.store.list(chunk_prefix(recording.project_id, recording.id))))
+
+    async def _stored(self, recording: Recording, content: bytes):
         key = manifest_key(recording.project_id, recording.id, new_ulid())
         return await self.store.put(key, content, len(content), "application/json")
 
@@ -151,8 +157,9 @@ class Scene:
         key = media_key(recording.project_id, recording.id, media_id, "audio.ogg")
         return Media(id=media_id, type=MediaType.AUDIO, content_type="audio/ogg", object_key=key, status=status, created_at=now())
 
-    async def _claimed(self, recording: Recording) -> Recording:
+    async def _claimed(self, recording: Recording, **unseen) -> Recording:
         await self.recordings.add(recording)
+        await self.recordings.save(recording, recording, **unseen)
         claimed = await self.leases.claim("test", 60)
         assert claimed.id == recording.id
         return claimed
@@ -193,6 +200,14 @@ async def test_chunks_are_deleted_once_the_stitched_object_is_there_and_only_the
     assert await scene.sweep.due(0) == 1
     assert await scene.store.list(prefix) == []
     assert await scene.sweep.due(0) == 0
+    assert await scene.keys_of(stitched) == {stitched.audio.object_key}
+
+
+async def test_a_manifest_that_is_an_object_is_read_and_outlives_the_sweep(scene):
+    chunks = {number: opus(CHUNK_S, 300) for number in (1, 2)}
+    stitched = await scene.stitch(await scene.streamed(chunks, 2, as_object=True))
+    assert abs(stitched.duration_ms - 2000) <= 20
+    await scene.sweep(stitched)
     assert await scene.keys_of(stitched) == {stitched.audio.object_key, stitched.finalization.manifest_key}
 
 
@@ -201,7 +216,7 @@ async def test_what_comes_after_the_first_sweep_goes_with_the_last_which_is_when
     await scene.sweep(stitched)
     late = await scene.put_chunk(stitched, 1, b"by a pre-signed URL")
     orphan = stitched.audio.object_key.replace("/audio-1.", "/audio-9.")
-    overtaken = stitched.finalization.manifest_key[:-1]
+    overtaken = manifest_key(stitched.project_id, stitched.id, new_ulid())
     for key in (orphan, overtaken):
         await scene.store.put(key, b"x", 1, "audio/ogg")
     present = await scene.recordings.get(stitched.tenant, stitched.id)
@@ -211,7 +226,7 @@ async def test_what_comes_after_the_first_sweep_goes_with_the_last_which_is_when
     ended = msgspec.structs.replace(present.finalization, urls_end=now())
     await scene.recordings.save(present, present.changed(sweep_at=now(), finalization=ended))
     assert await scene.sweep.due(0) == 1
-    assert await scene.keys_of(stitched) == {stitched.audio.object_key, stitched.finalization.manifest_key}
+    assert await scene.keys_of(stitched) == {stitched.audio.object_key}
     assert (await scene.recordings.get(stitched.tenant, stitched.id)).sweep_at is None
 
 
@@ -256,7 +271,7 @@ async def test_uploads_that_finalize_did_not_pin_are_no_part_of_the_recording(sc
     stitched = await scene.stitch(claimed)
     assert abs(stitched.duration_ms - 2000) <= 20
     await scene.sweep(stitched)
-    assert await scene.keys_of(stitched) == {stitched.audio.object_key, stitched.finalization.manifest_key}
+    assert await scene.keys_of(stitched) == {stitched.audio.object_key}
 
 
 async def test_a_chunk_that_is_no_audio_fails_by_its_number(scene):
