@@ -12,7 +12,8 @@ from faststream.kafka import KafkaBroker
 
 from shared.domain.clock import wire_time
 from shared.events.topics import DEAD_LETTER_TOPIC
-from shared.messaging.publisher import Message, deliver
+from shared.messaging.outgoing import Message
+from shared.messaging.publisher import deliver
 from shared.telemetry.logs import get_logger
 from shared.telemetry.metrics import dead_letters_total
 

@@ -3,26 +3,17 @@
 import asyncio
 from collections.abc import Sequence
 
-import msgspec
 from aiokafka.errors import KafkaError, MessageSizeTooLargeError  # type: ignore[import-untyped]  # no types
 from faststream.kafka import KafkaBroker
 
 from shared.events.codec import encode
 from shared.events.event import Event
 from shared.messaging.broker import BrokerUnavailable, connect, producer_of, reopen
+from shared.messaging.outgoing import Message, send
 from shared.messaging.topology import ensure_topics
 
 PUBLISH_TIMEOUT_S = 5.0
 PATIENCE_S = 1.0
-
-
-class Message(msgspec.Struct, frozen=True):
-    """What goes to Kafka; messages of one key keep their order within a topic."""
-
-    topic: str
-    key: bytes | None
-    value: bytes | None
-    headers: dict[str, str]
 
 
 class EventPublisher:
@@ -69,25 +60,13 @@ async def deliver(broker: KafkaBroker, messages: Sequence[Message], timeout_s: f
 
 
 async def _send_all(broker: KafkaBroker, messages: Sequence[Message]) -> None:
-    """Send all without waiting in between, so that they travel in batches; then wait for all to be acknowledged."""
+    """Send all over a connection that works; one that cannot recover is closed, so that the next is a new one."""
     await connect(broker)
     try:
-        producer = producer_of(broker)
-        acknowledgements = [
-            await producer.send(message.topic, message.value, message.key, headers=_headers(message)) for message in messages
-        ]
-        await asyncio.gather(*acknowledgements)
+        await send(producer_of(broker), messages)
     except MessageSizeTooLargeError:
         raise
     except KafkaError as error:
         if not error.retriable:  # aiokafka's producer does not come back from these: it was fenced, or lost its producer id
             await reopen(broker)
         raise BrokerUnavailable(f"Kafka did not take the messages: {error!r}") from error
-
-
-def _headers(message: Message) -> list[tuple[str, bytes]]:
-    """Return the headers as FastStream sends them: the event's id is the correlation id, too."""
-    known = [("content-type", b"")]
-    if event_id := message.headers.get("event_id"):
-        known.append(("correlation_id", event_id.encode()))
-    return [*known, *((name, value.encode()) for name, value in message.headers.items())]

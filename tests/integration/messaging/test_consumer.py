@@ -11,7 +11,8 @@ from shared.events.recording import UploadClaimed
 from shared.events.topics import TOPICS
 from shared.messaging.consumer import TooManyDeadLetters
 from shared.messaging.dead_letter import DeadLetterLimit
-from shared.messaging.publisher import Message, deliver
+from shared.messaging.outgoing import Message
+from shared.messaging.publisher import deliver
 
 
 async def test_events_of_one_recording_stay_in_order_while_others_run_beside_them(kafka, inbox, event):
