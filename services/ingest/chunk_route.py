@@ -74,6 +74,7 @@ class _Pieces:
             if message["type"] == "http.disconnect":
                 raise ClientGone("the connection was closed before the body was whole")
             self._more = message.get("more_body", False)
-            if piece := message.get("body"):
+            piece: bytes = message.get("body", b"")
+            if piece:
                 return piece
         raise StopAsyncIteration
