@@ -2,7 +2,7 @@
 
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
@@ -49,6 +49,7 @@ class ListRecordings:
     def __init__(self, recordings: RecordingStore, pager: Pager) -> None:
         self._recordings, self._pager = recordings, pager
         self._known = ShownRecordings()
+        self._last: tuple[Sequence[RecordingVersion], list[ListedRecording]] = (), []
 
     async def __call__(self, caller: Caller, request: PageRequest, wanted: RecordingFilter) -> Page[ListedRecording]:
         """Return a page of those that match."""
@@ -56,18 +57,23 @@ class ListRecordings:
 
         async def read(limit: int, before: str | None, offset: int) -> list[ListedRecording]:
             versions = await self._recordings.page_of_versions(tenant, matching, limit, before=before, offset=offset)
-            rows = self._known.rows(versions)
-            if len(rows) < len(versions):
-                rows |= await self._shown(tenant, [version for version in versions if version.id not in rows])
-            if len(rows) == len(versions):
-                return [rows[version.id] for version in versions]
-            found = await self._recordings.page(tenant, matching, limit, before=before, offset=offset)
-            return [self._known.show(recording) for recording in found]
+            if versions is self._last[0]:  # several asked for this page at the same moment
+                return self._last[1]
+            rows = await self._rows(tenant, versions)
+            if rows is None:
+                found = await self._recordings.page(tenant, matching, limit, before=before, offset=offset)
+                rows = [self._known.show(recording) for recording in found]
+            self._last = versions, rows
+            return rows
 
         return await self._pager.page(tenant, "recordings", request, read)
 
-    async def _shown(self, tenant: Tenant, versions: Sequence[RecordingVersion]) -> Mapping[str, ListedRecording]:
-        return {recording.id: self._known.show(recording) for recording in await self._recordings.those_of(tenant, versions)}
+    async def _rows(self, tenant: Tenant, versions: Sequence[RecordingVersion]) -> list[ListedRecording] | None:
+        """Return how the recordings are shown in these versions; None when one of them is in another by now."""
+        rows = self._known.rows(versions)
+        if missing := [version for version in versions if version.id not in rows]:
+            rows |= {recording.id: self._known.show(recording) for recording in await self._recordings.those_of(tenant, missing)}
+        return [rows[version.id] for version in versions] if len(rows) == len(versions) else None
 
 
 class _Kept(msgspec.Struct, frozen=True):

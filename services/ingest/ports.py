@@ -76,8 +76,8 @@ class RecordingStore(AggregateStore[Recording], Protocol):
 
     async def page_of_versions(
         self, tenant: Tenant, matching: Mapping[str, Any], limit: int, *, before: str | None = None, offset: int = 0
-    ) -> list[RecordingVersion]:
-        """Return which recordings `page` would return, and in which versions they stand."""
+    ) -> Sequence[RecordingVersion]:
+        """Return which recordings `page` would return, in which versions they stand; the same object may be given to several."""
 
     async def those_of(self, tenant: Tenant, versions: Sequence[RecordingVersion]) -> list[Recording]:
         """Return those of the recordings that stand in just these versions and are not deleted, in no order."""

@@ -1,7 +1,8 @@
 """First pages of lists that are asked for at the same moment are read by one query, and each gets its own.
 
-The query is one branch for each page, every one of them by an index and no longer than its page, so that none keeps another
-waiting. What is asked alone, or begins deep in a list, goes alone.
+The query is one branch for each page that differs, every one of them by an index and no longer than its page, so that none keeps
+another waiting. Whoever watches the same list is given the same page, as it stood after the last of them asked. What is asked
+alone, or begins deep in a list, goes alone.
 """
 
 from collections.abc import Mapping, Sequence
@@ -10,13 +11,14 @@ from typing import Any, Generic, TypeVar
 import msgspec
 from motor.motor_asyncio import AsyncIOMotorCollection
 
-from shared.storage.batches import Batches
+from shared.storage.batches import ONE_BY_ONE, Batches
 from shared.storage.mongo_errors import StoreUnavailable, translated
 
 F = TypeVar("F", bound=msgspec.Struct)
 Rows = list[dict[str, Any]]
 
 _TOGETHER = 25  # pages in one query
+_PATIENCE = 1.0  # of a query: who has just been given a page often asks for the next, and a query costs more than the pages in it
 
 
 class PageQuery(msgspec.Struct, frozen=True):
@@ -32,18 +34,24 @@ class Pages(Generic[F]):
     def __init__(self, collection: AsyncIOMotorCollection[dict[str, Any]], form: type[F]) -> None:
         self._collection, self._form = collection, form
         self._fields = dict.fromkeys(form.__struct_encode_fields__, 1)
-        self._batches: Batches[PageQuery, Rows] = Batches(self._read, most_items=_TOGETHER)
+        self._batches: Batches[PageQuery, tuple[F, ...]] = Batches(self._read, ONE_BY_ONE, _TOGETHER, _PATIENCE)
 
-    async def first(self, where: Mapping[str, Any], limit: int) -> list[F]:
-        """Return a page as it stood after this was called."""
-        return msgspec.convert(await self._batches(PageQuery(where, limit)), list[self._form])  # type: ignore[name-defined]
+    async def first(self, where: Mapping[str, Any], limit: int) -> tuple[F, ...]:
+        """Return a page as it stood after this was called; who asks for the same at the same moment is given the same object."""
+        return await self._batches(PageQuery(where, limit))
 
-    async def _read(self, queries: Sequence[PageQuery]) -> list[Rows | Exception]:
+    async def _read(self, queries: Sequence[PageQuery]) -> list[tuple[F, ...] | Exception]:
+        distinct: list[PageQuery] = []
+        for query in queries:
+            if query not in distinct:
+                distinct.append(query)
         try:
             async with translated():
-                return list(await (self._read_one(queries[0]) if len(queries) == 1 else self._read_several(queries)))
+                found = await (self._read_one(distinct[0]) if len(distinct) == 1 else self._read_several(distinct))
         except StoreUnavailable as error:
             return [StoreUnavailable(str(error)) for _ in queries]
+        pages = [msgspec.convert(rows, tuple[self._form, ...]) for rows in found]  # type: ignore[name-defined]
+        return [pages[distinct.index(query)] for query in queries]
 
     async def _read_one(self, query: PageQuery) -> list[Rows]:
         cursor = self._collection.find(query.where, self._fields, sort=[("_id", -1)], limit=query.limit)

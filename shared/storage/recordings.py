@@ -88,8 +88,8 @@ class Recordings(Aggregates[Recording]):
 
     async def page_of_versions(
         self, tenant: Tenant, matching: Mapping[str, Any], limit: int, *, before: str | None = None, offset: int = 0
-    ) -> list[RecordingVersion]:
-        """Return which recordings `page` would return, and in which versions they stand."""
+    ) -> Sequence[RecordingVersion]:
+        """Return which recordings `page` would return, in which versions they stand; the same object for equal first pages."""
         where = _listed(tenant, matching, before)
         if offset:
             return await self._versions.find(where, _NEWEST_FIRST, limit, offset)

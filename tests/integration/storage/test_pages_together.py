@@ -78,6 +78,19 @@ async def test_a_page_shows_whatever_was_stored_before_it_was_asked_for(recordin
     assert all(await asyncio.gather(*(store_and_look(number) for number in range(60))))
 
 
+async def test_equal_pages_are_read_once_and_given_to_all_who_asked_for_them(mongo, recordings):
+    profile = mongo.database["system.profile"]
+    began = (await mongo.database.command("hello"))["localTime"]
+    asked = [(tenant, {}, limit) for tenant in TENANTS[:2] for limit in (7, 101)] * 6
+    pages = await asyncio.gather(*(recordings.page_of_versions(*one) for one in asked))
+    for one, page in zip(asked, pages, strict=True):
+        assert [version.id for version in page] == [recording.id for recording in await recordings.page(*one)]
+    entries = [entry async for entry in profile.find({"ts": {"$gte": began}, "command.aggregate": "recordings"})]
+    assert max(len([stage for stage in entry["command"]["pipeline"] if "$unionWith" in stage]) for entry in entries) == 3
+    assert sum(entry["nreturned"] for entry in entries) <= 8
+    assert len({id(page) for page in pages}) <= 9
+
+
 async def test_each_page_of_one_query_is_read_by_an_index_in_its_order(mongo, recordings):
     profile = mongo.database["system.profile"]
     began = (await mongo.database.command("hello"))["localTime"]

@@ -1,11 +1,15 @@
 """What a list remembers of the recordings it has shown."""
 
 import msgspec
+import pytest
 
-from services.ingest.list_recordings import ShownRecordings
+from services.ingest.list_recordings import ListRecordings, RecordingFilter, ShownRecordings
+from services.ingest.paging import Pager, PageRequest
+from services.ingest.signatures import Signatures
+from shared.domain.caller import Caller, CredentialKind
 from shared.domain.clock import now
 from shared.domain.recording import Recording, RecordingStatus, RecordingVersion
-from shared.domain.tenant import Mode
+from shared.domain.tenant import Mode, Tenant
 
 
 def a_recording(number, **fields):
@@ -25,6 +29,59 @@ def known(shown, *recordings):
     """Return how these versions were shown, each None that is not known."""
     rows = shown.rows([RecordingVersion(id=recording.id, version=recording.version) for recording in recordings])
     return [rows.get(recording.id) for recording in recordings]
+
+
+class OneMoment:
+    """A store of which several ask for the same page at the same moment; counts what it is asked for beside that."""
+
+    def __init__(self, *recordings):
+        self.change(*recordings)
+        self.read = 0
+
+    def change(self, *recordings):
+        self.recordings = {recording.id: recording for recording in recordings}
+        self.versions = tuple(RecordingVersion(id=one.id, version=one.version) for one in recordings)
+
+    async def page_of_versions(self, *_args, **_position):
+        return self.versions
+
+    async def those_of(self, _tenant, versions):
+        self.read += 1
+        return [self.recordings[one.id] for one in versions if self.recordings[one.id].version == one.version]
+
+    async def page(self, *_args, **_position):
+        self.read += 1
+        return list(self.recordings.values())
+
+
+@pytest.fixture
+def caller():
+    return Caller(tenant=Tenant("proj_1", Mode.LIVE), credential_id="key_1", kind=CredentialKind.SECRET_KEY)
+
+
+async def names(listing, caller):
+    page = await listing(caller, PageRequest(), RecordingFilter())
+    return [msgspec.json.decode(row.shown)["name"] for row in page.items]
+
+
+async def test_who_asks_for_a_page_at_the_same_moment_is_shown_the_same_and_who_asks_later_what_stands_then(caller):
+    first = a_recording(1, name="first")
+    store = OneMoment(first)
+    listing = ListRecordings(store, Pager(Signatures("secret")))
+    assert [await names(listing, caller) for _ in range(3)] == [["first"]] * 3
+    assert store.read == 1
+    store.change(first.changed(name="renamed"), a_recording(2, name="second"))
+    assert await names(listing, caller) == ["renamed", "second"]
+    store.change()
+    assert await names(listing, caller) == []
+
+
+async def test_a_page_of_which_a_recording_changed_meanwhile_is_read_whole(caller):
+    before = a_recording(1, name="before")
+    store = OneMoment(before)
+    store.recordings = {before.id: before.changed(name="after")}
+    assert await names(ListRecordings(store, Pager(Signatures("secret"))), caller) == ["after"]
+    assert store.read == 2
 
 
 def test_a_recording_is_known_in_the_version_that_was_shown_and_in_no_other():
