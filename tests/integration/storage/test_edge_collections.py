@@ -69,6 +69,17 @@ async def test_an_answer_is_read_back_as_it_was(answers):
     assert (await answers.get("r1")).answer == ANSWER
 
 
+async def test_the_first_answer_stands(answers):
+    request = a_request()
+    await answers.claim(request)
+    await answers.settle(request.claim, ANSWER)
+    kept = await answers.get(request.id)
+    await answers.settle(request.claim, msgspec.structs.replace(ANSWER, body=b"another"))
+    await answers.settle(request.claim, None)
+    await answers.renew(request.claim, now() + timedelta(hours=1))
+    assert await answers.get(request.id) == kept
+
+
 async def test_letting_go_ends_the_lease_and_keeps_the_rest(answers):
     request = a_request()
     await answers.claim(request)
