@@ -59,6 +59,13 @@ class CompleteUpload:
 
         return await decided_anew(attempt)
 
+    async def done_since(self, caller: Caller, recording_id: str, claim: Claim | None) -> Recording | None:
+        """Return the recording if an earlier run of the claim may have completed its upload, for it was completed since."""
+        if claim is None:
+            return None
+        recording = await found(self._recordings, caller, recording_id)
+        return recording if _completed_since(recording, claim) else None
+
     async def recording_of(self, caller: Caller, upload_id: str) -> str:
         """Return the id of the recording that a file belongs to, or `upload_id` itself when it is a recording's."""
         if not upload_id.startswith("med_"):

@@ -14,6 +14,7 @@ from services.ingest.request_upload import RequestUploadUrl
 from shared.domain.caller import Caller
 from shared.domain.errors import TransientFailure
 from shared.domain.ids import new_id
+from shared.domain.kept_answer import Claim
 from shared.domain.media import Media, MediaType
 from shared.domain.recording import Recording
 
@@ -40,12 +41,17 @@ class RelayUpload:
         self._announce, self._files, self._complete, self._max_bytes = announce, files, complete, max_bytes
         self._running = 0
 
-    async def __call__(self, caller: Caller, recording_id: str, file: RelayedFile) -> Recording:
+    async def __call__(self, caller: Caller, recording_id: str, file: RelayedFile, claim: Claim | None = None) -> Recording:
         """Store the file as the recording's audio and complete its upload; the same conditions hold as for upload-complete.
 
-        A body that breaks off or is not as long as announced stores nothing: send it again.
+        A body that breaks off or is not as long as announced stores nothing: send it again. The repeat of a claim since which the
+        upload was completed is read to its end and let go.
         """
         size_bytes = self._admitted(file)
+        if (done := await self._complete.done_since(caller, recording_id, claim)) is not None:
+            async for _ in lively(file.pieces):
+                pass
+            return done
         if self._running >= _AT_ONCE:
             raise RelaysBusy(f"{_AT_ONCE} uploads are being relayed")
         self._running += 1

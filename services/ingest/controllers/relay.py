@@ -48,7 +48,7 @@ class RelayController(Controller):
         """
         declared = request.headers.get("content-type", "")
         file = RelayedFile(pieces=_pieces(request), size_bytes=request.content_length, content_type=declared)
-        recording = await relay_upload(request.caller, recording_id, file)
+        recording = await relay_upload(request.caller, recording_id, file, request.context.claim)
         request.context.note(bytes=request.content_length)
         return recording_resource(recording)
 

@@ -11,6 +11,7 @@ from shared.domain.delivery import DeliveryStatus
 from shared.domain.ids import new_ulid
 from tests.component.ingest.test_repeats_after_a_crash import ALSO, CREATIONS, api, forget, world
 from tests.conformance import operations
+from tests.tenants import SILENCE
 
 __all__ = ["api", "world"]
 
@@ -130,6 +131,16 @@ async def test_a_device_that_is_bound_again_has_one_binding_and_the_token_that_w
     assert second.json()["binding_generation"] == first.json()["binding_generation"] == 1
     assert (await api.stores.devices.by_secret(secret_sha256(second.json()["device_token"]))).id == device["id"]
     assert await api.stores.devices.by_secret(secret_sha256(first.json()["device_token"])) is None
+
+
+async def test_a_relayed_file_is_stored_and_completed_once(api, world):
+    recording = (await world.recording())["id"]
+    path, headers = f"/recordings/{recording}/upload-relay", {"Content-Type": "audio/wav", **world.key}
+    first, second, between = await twice(api, world, path, SILENCE, headers=headers)
+    assert (second.status_code, second.json()) == (200, first.json())
+    assert state(api) == between
+    third = await api.call("POST", path, SILENCE, secret=world.credentials["own key"], headers=headers)
+    assert (third.content, third.headers["idempotency-replayed"]) == (second.content, "true")
 
 
 async def test_an_upload_that_was_completed_before_the_key_came_first_is_refused_as_ever(api, world):
