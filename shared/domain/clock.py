@@ -2,7 +2,10 @@
 
 from datetime import UTC, datetime
 
-_WITHOUT_OFFSET = len("2026-01-01T00:00:00.000")
+import msgspec
+
+_TO_SECONDS = len("2026-01-01T00:00:00")
+_TO_MILLISECONDS = len("2026-01-01T00:00:00.000")
 
 
 def now() -> datetime:
@@ -15,7 +18,8 @@ def wire_time(moment: datetime) -> str:
     """Format `moment` as `YYYY-MM-DDThh:mm:ss.mmmZ` (contract A3)."""
     if moment.tzinfo is not UTC and moment.utcoffset():
         moment = moment.astimezone(UTC)
-    return moment.isoformat(timespec="milliseconds")[:_WITHOUT_OFFSET] + "Z"
+    written: str = msgspec.to_builtins(moment)  # several times as fast as `isoformat`, and there are five in an answer
+    return written[:_TO_MILLISECONDS] + "Z" if moment.microsecond else written[:_TO_SECONDS] + ".000Z"
 
 
 def wire_time_or_none(moment: datetime | None) -> str | None:

@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import random
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Protocol
@@ -218,6 +218,7 @@ class Relay:
 
 def _count(published: Sequence[Event]) -> None:
     moment = now()
+    for kind, count in Counter(event.type for event in published).items():
+        outbox_published_total.labels(kind).inc(count)
     for event in published:
-        outbox_published_total.labels(event.type).inc()
         outbox_lag_seconds.observe(max(0.0, (moment - event.occurred_at).total_seconds()))
