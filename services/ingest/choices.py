@@ -1,15 +1,22 @@
-"""What a field of a form may be, where that is one of a few words: said to whoever sends another."""
+"""What a field of a form, or a parameter, may be, where that is one of a few words: said to whoever sends another."""
 
 from collections.abc import Iterable, Iterator
 from typing import Any
 
 from msgspec import inspect
 
+_UNKNOWN_WORD = "Invalid enum value"
 
-def choices(form: Any, path: str) -> list[str]:  # noqa: ANN401 - a Struct, or what stands for one
-    """Return the words that `form` takes at `path` (`params.metadata`), none where it takes other things."""
+
+def with_choices(fault: str, form: Any, path: str = "") -> str:  # noqa: ANN401 - a Struct, or another annotation
+    """Return what msgspec found at `path` of `form`, with the words that it takes where that was another."""
+    known = _choices(form, path) if fault.startswith(_UNKNOWN_WORD) else []
+    return f"{fault}: it is one of {', '.join(known)}" if known else fault
+
+
+def _choices(form: Any, path: str) -> list[str]:  # noqa: ANN401 - as above
     kinds = [inspect.type_info(form)]
-    for step in path.split("."):
+    for step in filter(None, path.split(".")):
         name, *indexes = step.split("[")
         kinds = [field.type for kind in _each(kinds) for field in getattr(kind, "fields", ()) if field.encode_name == name]
         for _ in indexes:

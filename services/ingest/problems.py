@@ -9,6 +9,7 @@ from litestar import Request, Response
 from litestar.exceptions import HTTPException, MethodNotAllowedException, NotFoundException, ValidationException
 
 from services.ingest import refusals
+from services.ingest.choices import with_choices
 from services.ingest.left_out import is_left_out
 from services.ingest.limits import MAX_BODY_BYTES
 from services.ingest.request_context import context_of
@@ -120,6 +121,9 @@ def answer_problem(request: Request[Any, Any, Any], error: Exception) -> Respons
     if isinstance(error, MethodNotAllowedException) and is_left_out(request.scope["path"]):
         error = NotFoundException()
     problem = problem_of(error)
+    if isinstance(error, ValidationException):  # of a parameter
+        wanted = request.route_handler.parsed_fn_signature.parameters.get(problem.param or "")
+        problem.message = with_choices(problem.message, wanted and wanted.annotation)
     context = context_of(request.scope)
     context.fail(problem.code, error, unexpected=problem.status >= 500)  # noqa: PLR2004 - the server's faults
     context.may_pass = error.may_pass if isinstance(error, refusals.Refused) else isinstance(error, _OF_THE_MOMENT)

@@ -7,7 +7,7 @@ from typing import Any, NoReturn, TypeVar
 
 import msgspec
 
-from services.ingest.choices import choices
+from services.ingest.choices import with_choices
 from services.ingest.refusals import InvalidRequest
 
 T = TypeVar("T")
@@ -15,7 +15,6 @@ T = TypeVar("T")
 _PATH = re.compile(r" - at `\$\.?(.*)`\Z")
 _MISSING = re.compile(r"required field `([^`]+)`")
 _FLOAT_FOR_INTEGER = re.compile(r"Expected `[^`]*\bint\b[^`]*`, got `float`")
-_UNKNOWN_WORD = "Invalid enum value"
 _EXACT = 2**53  # up to here a float is the integer that was written
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 
@@ -59,10 +58,7 @@ def invalid(error: msgspec.ValidationError, form: Any) -> InvalidRequest:  # noq
     param = path[1] if path else ""
     if missing := _MISSING.search(message):
         param = f"{param}.{missing[1]}".lstrip(".")
-    message = _PATH.sub("", message)
-    if message.startswith(_UNKNOWN_WORD) and (known := choices(form, param)):
-        message += f": it is one of {', '.join(known)}"
-    return InvalidRequest(message, param=param or None)
+    return InvalidRequest(with_choices(_PATH.sub("", message), form, param), param=param or None)
 
 
 def _made_integer(value: Any, fault: str) -> bool:  # noqa: ANN401 - any JSON value

@@ -15,3 +15,10 @@ async def test_a_filter_of_any_text_may_be_the_text_null(api):
 
 async def test_unknown_parameters_are_passed_over(api):
     assert (await api.call("GET", "/recordings?x=1&x=2&y=null")).status_code == 200
+
+
+@pytest.mark.parametrize("path", ["/recordings", "/recordings?way=general", "/transcriptions"])
+async def test_a_word_that_is_not_known_is_refused_with_those_that_are(api, path):
+    status, code, error = await api.refused("GET", f"{path}{'&' if '?' in path else '?'}status=gone")
+    assert (status, code, error["param"]) == (400, "invalid_request", "status")
+    assert "it is one of pending, " in error["message"]
