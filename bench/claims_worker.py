@@ -99,10 +99,10 @@ class Contended(Transcriptions):
 
     conflicts = 0
 
-    async def save(self, before: Transcription, after: Transcription, *events: Event) -> Transcription:
+    async def save(self, before: Transcription, after: Transcription, *events: Event, **unseen: Any) -> Transcription:  # noqa: ANN401 - as it is
         """Save, or count and raise the conflict."""
         try:
-            return await super().save(before, after, *events)
+            return await super().save(before, after, *events, **unseen)
         except VersionConflict:
             self.conflicts += 1
             raise
