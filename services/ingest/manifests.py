@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import msgspec
 
 from services.ingest.ports import ObjectStore, RecordingStore
+from services.ingest.recording_files import FEW_CHUNKS
 from shared.domain.chunks import IN_DOCUMENT_BYTES, ChunkUpload, decoded_manifest, encoded_manifest
 from shared.domain.ids import new_ulid
 from shared.domain.object_keys import chunk_key, manifest_key
@@ -28,7 +29,8 @@ class Manifests:
 
     async def pin(self, recording: Recording, uploads: Sequence[ChunkUpload]) -> Pinned:
         """Write down which uploads will be joined; an object is a new one, that nobody else writes."""
-        content = await asyncio.to_thread(encoded_manifest, uploads)
+        few = len(uploads) <= FEW_CHUNKS
+        content = encoded_manifest(uploads) if few else await asyncio.to_thread(encoded_manifest, uploads)
         if len(content) <= IN_DOCUMENT_BYTES:
             return Pinned(content, None)
         key = manifest_key(recording.project_id, recording.id, new_ulid())
