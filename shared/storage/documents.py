@@ -21,6 +21,7 @@ Filter = Mapping[str, Any]
 Change = Mapping[str, Any] | Sequence[Mapping[str, Any]]  # or a pipeline of them
 Sort = Sequence[tuple[str, int]]
 _EXPIRY = "expireAfterSeconds"
+_PATIENCE = 1.0  # of a lookup in a view: one costs the API more than all else that a chunk does
 _CONFLICTS = frozenset({85, 86})  # IndexOptionsConflict, IndexKeySpecsConflict
 
 
@@ -167,7 +168,7 @@ class View(Generic[V]):
     """Some fields of a collection's documents, by id or another unique field."""
 
     def __init__(self, collection: AsyncIOMotorCollection[dict[str, Any]], form: type[V], key: str = "_id") -> None:
-        self._lookups = Lookups(collection, dict.fromkeys(form.__struct_encode_fields__, 1), key, ONE_BY_ONE)
+        self._lookups = Lookups(collection, dict.fromkeys(form.__struct_encode_fields__, 1), key, ONE_BY_ONE, _PATIENCE)
         self._form = form
 
     async def get(self, value: str) -> V | None:

@@ -20,9 +20,10 @@ class Lookups:
         projection: Mapping[str, int] | None = None,
         key: str = "_id",
         at_once: int = AT_ONCE,
+        patience: float = 0.0,
     ) -> None:
         self._collection, self._projection, self._key = collection, projection, key
-        self._batches = Batches(self._read, at_once)
+        self._batches = Batches(self._read, at_once, patience=patience)
 
     async def find(self, value: str) -> Found:
         """Return the document with this value, if there is one; callers of the same moment may be given the same object."""
