@@ -14,6 +14,7 @@ from shared.domain.recording import Recording, RecordingStatus, RecordingVersion
 from shared.domain.tenant import Tenant
 from shared.events.resources import recording_resource
 
+_LISTING = "recordings"
 _MOST_BYTES = 16 * 1024 * 1024
 _KEPT_S = 60.0
 
@@ -49,24 +50,22 @@ class ListRecordings:
     def __init__(self, recordings: RecordingStore, pager: Pager) -> None:
         self._recordings, self._pager = recordings, pager
         self._known = ShownRecordings()
-        self._last: tuple[Sequence[RecordingVersion], list[ListedRecording]] = (), []
+        self._last: tuple[Sequence[RecordingVersion] | None, Page[ListedRecording]] = None, Page([], None)
 
     async def __call__(self, caller: Caller, request: PageRequest, wanted: RecordingFilter) -> Page[ListedRecording]:
         """Return a page of those that match."""
         tenant, matching = caller.tenant, wanted.matching
-
-        async def read(limit: int, before: str | None, offset: int) -> list[ListedRecording]:
-            versions = await self._recordings.page_of_versions(tenant, matching, limit, before=before, offset=offset)
-            if versions is self._last[0]:  # several asked for this page at the same moment
-                return self._last[1]
-            rows = await self._rows(tenant, versions)
-            if rows is None:
-                found = await self._recordings.page(tenant, matching, limit, before=before, offset=offset)
-                rows = [self._known.show(recording) for recording in found]
-            self._last = versions, rows
-            return rows
-
-        return await self._pager.page(tenant, "recordings", request, read)
+        limit, before, offset = self._pager.place(tenant, _LISTING, request)
+        versions = await self._recordings.page_of_versions(tenant, matching, limit, before=before, offset=offset)
+        if versions and versions is self._last[0]:  # several asked for this page at the same moment
+            return self._last[1]
+        rows = await self._rows(tenant, versions)
+        if rows is None:
+            found = await self._recordings.page(tenant, matching, limit, before=before, offset=offset)
+            rows = [self._known.show(recording) for recording in found]
+        page = self._pager.cut(tenant, _LISTING, request, rows)
+        self._last = versions, page
+        return page
 
     async def _rows(self, tenant: Tenant, versions: Sequence[RecordingVersion]) -> list[ListedRecording] | None:
         """Return how the recordings are shown in these versions; None when one of them is in another by now."""

@@ -1,7 +1,7 @@
 """Pages of lists, newest first, by cursor or by offset (contract A16)."""
 
 from collections.abc import Awaitable, Callable
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, NamedTuple, Protocol, TypeVar
 
 import msgspec
 
@@ -42,6 +42,14 @@ class Page(msgspec.Struct, Generic[T], frozen=True):
     next_cursor: str | None
 
 
+class Place(NamedTuple):
+    """What to read: at most `limit` items, of ids below `before` if given, after `offset` others."""
+
+    limit: int
+    before: str | None
+    offset: int
+
+
 class Pager:
     """Turns a request for a page into one read, of one item more than the page holds."""
 
@@ -50,6 +58,10 @@ class Pager:
 
     async def page(self, tenant: Tenant, listing: str, request: PageRequest, read: Read[T]) -> Page[T]:
         """Return the page; a cursor of another tenant or another `listing` is refused."""
+        return self.cut(tenant, listing, request, await read(*self.place(tenant, listing, request)))
+
+    def place(self, tenant: Tenant, listing: str, request: PageRequest) -> Place:
+        """Return what has to be read for the page."""
         if not 1 <= request.limit <= MAX_LIMIT:
             raise InvalidRequest(f"limit must be from 1 to {MAX_LIMIT}", param="limit")
         if request.offset is not None and not 0 <= request.offset <= MAX_OFFSET:
@@ -57,7 +69,10 @@ class Pager:
         before = None
         if request.offset is None and request.cursor:
             before = self._signatures.position(tenant, listing, request.cursor)
-        items = await read(request.limit + 1, before, request.offset or 0)
+        return Place(request.limit + 1, before, request.offset or 0)
+
+    def cut(self, tenant: Tenant, listing: str, request: PageRequest, items: list[T]) -> Page[T]:
+        """Return the page that was read with its `place`."""
         kept = items[: request.limit]
         more = len(items) > request.limit
         return Page(kept, self._signatures.cursor(tenant, listing, kept[-1].id) if more else None)
