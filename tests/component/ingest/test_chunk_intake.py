@@ -283,7 +283,7 @@ async def test_a_large_chunk_arrives_whole(api):
     assert hashlib.sha256(stored(api, recording, 1)).digest() == hashlib.sha256(content).digest()
 
 
-async def test_a_chunk_is_not_refused_for_a_finalize_that_a_crash_of_the_database_undid(api):
+async def test_a_chunk_is_not_refused_for_a_finalize_that_a_crash_of_the_database_undid(api, monkeypatch):
     recording = await api.streamed(2)
     recordings = api.stores.recordings
     open_still = recordings.documents[recording["id"]]
@@ -293,6 +293,6 @@ async def test_a_chunk_is_not_refused_for_a_finalize_that_a_crash_of_the_databas
         recordings.documents[seen.id] = open_still
         raise VersionConflict(seen.id)
 
-    recordings.confirm = undone
+    monkeypatch.setattr(recordings, "confirm", undone)
     settle = SettleChunk(recordings, Manifests(recordings, api.stores.objects))
     await settle(open_still.tenant, open_still.id, "stored while it was finalized")
