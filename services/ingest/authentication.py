@@ -59,9 +59,8 @@ class Authenticate:
         return caller
 
     def known(self, authorization: str) -> Caller | None:
-        """Return who calls if that is remembered here; nothing is looked up."""
-        secret = bearer(authorization)
-        known = self._remembered.get(secret_sha256(secret)) if credential_prefix(secret) in self._stores else None
+        """Return who calls if that is remembered here, where only credentials of a known form are; nothing is looked up."""
+        known = self._remembered.get(secret_sha256(bearer(authorization)))
         caller = known.caller if known is not None and known.until > self._clock() else None
         return caller if caller is not None and (caller.expires_at is None or caller.expires_at > now()) else None
 
