@@ -20,7 +20,7 @@ from shared.http_server import HttpServer
 from shared.settings import EXIT_MISCONFIGURED, HttpSettings, RuntimeSettings, SettingsError, load
 from shared.stop_signals import StopSignals
 from shared.telemetry.health import ASGIApp, Health
-from shared.telemetry.logs import configure_logging, get_logger
+from shared.telemetry.logs import configure_logging, flush_lines, get_logger
 
 __all__ = ["Background", "Service", "ServiceSettings", "run_service", "serve", "supervise"]
 
@@ -114,6 +114,7 @@ async def _run(build: Build[S], settings: S) -> int:
         log.exception("service.failed")
         return 1
     finally:
+        flush_lines()
         signals.finish()
 
 

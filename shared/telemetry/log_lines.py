@@ -1,5 +1,6 @@
 """How a log line is made of an event's fields, and written."""
 
+import asyncio
 import sys
 import threading
 import traceback
@@ -17,6 +18,9 @@ from shared.telemetry.redaction import SCALARS, redact, scrub
 
 _MESSAGE_LIMIT = 1_000
 _STACK_LIMIT = 8_000
+_PATIENT = frozenset({"debug", "info"})
+
+GATHERED_S = 0.01
 
 bound: ContextVar[Mapping[str, object]] = ContextVar("bound_log_fields", default=MappingProxyType({}))
 """What every line of the task carries; `logs.bind` adds to it."""
@@ -61,19 +65,49 @@ class Renderer:
 
 
 class Lines:
-    """Where lines go, each written at once and whole, whichever thread it comes from."""
+    """Where lines go, whole and in order, whichever thread they come from.
+
+    A write lets go of the interpreter, and to get it back costs a busy process more than the line did. So what an event loop tells
+    of what went well waits up to `GATHERED_S` for more to be told; anything else is written at once, with what waits.
+    """
 
     def __init__(self, renderer: Renderer, output: BinaryIO | None = None) -> None:
         self._render, self._output = renderer, output
         self._lock = threading.Lock()
+        self._waiting: list[bytes] = []
+        self._timed_by: asyncio.AbstractEventLoop | None = None  # the loop that will write what waits
 
     def __call__(self, fields: dict[str, Any]) -> None:
-        """Write one line."""
+        """Write a line, or have it written soon."""
+        loop = _running_loop() if fields["level"] in _PATIENT else None
         line = self._render(fields)
-        output = self._output or sys.stdout.buffer
         with self._lock:
-            output.write(line)
+            self._waiting.append(line)
+            if loop is None:
+                self._write()
+            elif self._timed_by is not loop:
+                self._timed_by = loop
+                loop.call_later(GATHERED_S, self.flush)
+
+    def flush(self) -> None:
+        """Write what waits."""
+        with self._lock:
+            self._timed_by = None
+            self._write()
+
+    def _write(self) -> None:
+        if self._waiting:
+            gathered, self._waiting = b"".join(self._waiting), []
+            output = self._output or sys.stdout.buffer
+            output.write(gathered)
             output.flush()
+
+
+def _running_loop() -> asyncio.AbstractEventLoop | None:
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return None
 
 
 def _error_of(exc_info: object) -> BaseException | None:

@@ -6,6 +6,7 @@ spoken words.
 """
 
 import asyncio
+import atexit
 import logging
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -23,6 +24,7 @@ def configure_logging(service: str, level: str, output: BinaryIO | None = None) 
 
     Libraries are heard from WARNING on, unless `level` is DEBUG.
     """
+    flush_lines()
     threshold = logging.getLevelNamesMapping()[level.upper()]
     _log.threshold, _log.write = threshold, Lines(Renderer(service), output)
     logging.basicConfig(
@@ -35,6 +37,12 @@ def configure_logging(service: str, level: str, output: BinaryIO | None = None) 
 def get_logger() -> "Logger":
     """Return the logger; it may be taken at import, before `configure_logging`."""
     return _log
+
+
+def flush_lines() -> None:
+    """Write what waits to be written, as is done at the end of the process."""
+    if isinstance(_log.write, Lines):
+        _log.write.flush()
 
 
 @contextmanager
@@ -149,3 +157,4 @@ def _message_of(record: logging.LogRecord) -> str:
 
 
 _log = Logger(logging.INFO, Lines(Renderer("earwitness")))
+atexit.register(flush_lines)

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 import msgspec
 import pytest
 
-from shared.telemetry.logs import configure_logging, get_logger
+from shared.telemetry.logs import configure_logging, flush_lines, get_logger
 
 
 @pytest.fixture
@@ -21,7 +21,12 @@ def lines(output) -> Iterator[Callable[[], list[dict]]]:
     handlers, level = root.handlers[:], root.level
     threshold, write = log.threshold, log.write
     configure_logging("tester", "INFO", output)
-    yield lambda: [msgspec.json.decode(line) for line in output.getvalue().splitlines()]
+
+    def written() -> list[dict]:
+        flush_lines()
+        return [msgspec.json.decode(line) for line in output.getvalue().splitlines()]
+
+    yield written
     log.threshold, log.write = threshold, write
     logging.captureWarnings(capture=False)
     root.handlers[:] = handlers

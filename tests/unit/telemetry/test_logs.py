@@ -3,12 +3,17 @@
 import asyncio
 import logging
 import re
+import subprocess
+import sys
 import warnings
 
+import msgspec
 import pytest
 
 from shared.domain.errors import FailureReason, PermanentFailure, TransientFailure
 from shared.telemetry.logs import bind, bound_fields, configure_logging, get_logger, wide_event
+
+DEADLINE_S = 10
 
 log = get_logger()  # taken at import, before logging is configured
 
@@ -177,3 +182,56 @@ def test_secrets_do_not_reach_a_line_by_any_way(lines):
     with pytest.raises(ValueError, match="sk_live"), wide_event(log, "call"):
         raise ValueError("refused sk_live_hunter2hunter2hunter2")
     assert "hunter2" not in str(lines())
+
+
+async def test_what_went_well_is_gathered_and_written_soon(lines, output):
+    log.info("first")
+    log.info("second")
+    assert output.getvalue() == b""
+    async with asyncio.timeout(DEADLINE_S):
+        while not output.getvalue():
+            await asyncio.sleep(0)
+    assert [line["event"] for line in lines()] == ["first", "second"]
+
+
+async def test_what_went_wrong_is_written_at_once_after_all_that_was_said_before(lines, output):
+    log.info("before")
+    log.warning("amiss")
+    assert [msgspec.json.decode(line)["event"] for line in output.getvalue().splitlines()] == ["before", "amiss"]
+    log.info("between")
+    logging.getLogger("motor").error("gone")
+    assert output.getvalue().count(b"\n") == 4
+
+
+async def test_a_thread_beside_the_loop_writes_at_once_and_in_order(lines, output):
+    log.info("from the loop")
+    await asyncio.to_thread(log.info, "from a thread")
+    assert [msgspec.json.decode(line)["event"] for line in output.getvalue().splitlines()] == ["from the loop", "from a thread"]
+
+
+def test_what_waits_when_its_loop_ends_is_written_by_the_next(lines, output):
+    async def say(event: str) -> None:
+        log.info(event)
+
+    asyncio.run(say("first"))
+    asyncio.run(say("second"))
+    assert output.getvalue() == b""
+    log.info("third")
+    assert [msgspec.json.decode(line)["event"] for line in output.getvalue().splitlines()] == ["first", "second", "third"]
+
+
+async def test_a_new_configuration_leaves_nothing_behind(lines, output):
+    log.info("first")
+    configure_logging("renamed", "INFO", output)
+    assert [line["event"] for line in lines()] == ["first"]
+
+
+def test_a_process_that_ends_writes_what_waits():
+    program = (
+        "import asyncio; from shared.telemetry.logs import configure_logging, get_logger\n"
+        "configure_logging('tester', 'INFO')\n"
+        "async def say(): get_logger().info('last.words')\n"
+        "asyncio.run(say())\n"
+    )
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True, timeout=60)
+    assert msgspec.json.decode(ended.stdout)["event"] == "last.words"
