@@ -67,8 +67,8 @@ class Renderer:
 class Lines:
     """Where lines go, whole and in order, whichever thread they come from.
 
-    A write lets go of the interpreter, and to get it back costs a busy process more than the line did. So what an event loop tells
-    of what went well waits up to `GATHERED_S` for more to be told; anything else is written at once, with what waits.
+    A write lets go of the interpreter, and to get it back costs a busy process more than the line did. So what an event loop
+    tells of what went well waits up to `GATHERED_S` for more to be told; anything else is written at once, with what waits.
     """
 
     def __init__(self, renderer: Renderer, output: BinaryIO | None = None) -> None:
