@@ -44,7 +44,8 @@ def arrange(stream: ByteStream) -> Arrangement:
     if mime is None or mime.startswith("image/"):
         raise not_audio(1)
     kind = family(mime)
-    later = [_begins(stream.read_at(start, _LATER_HEAD), kind) for start in stream.starts[1:]]
+    tag_end = frames.id3_size(stream.read_at(0, HEAD))  # the frame behind it is the first file's own, wherever a chunk begins
+    later = [None if start == tag_end else _begins(stream.read_at(start, _LATER_HEAD), kind) for start in stream.starts[1:]]
     if not any(later) or _declares_all(stream, kind):
         return Arrangement(kind, separate=False, opus=_whole(stream, kind))
     _all_files(stream, kind, later)

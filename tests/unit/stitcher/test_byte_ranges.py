@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from stitch_material import cut, encode, evenly, signal
 
 from services.stitcher.bytestream import ByteStream
+from services.stitcher.containers.frames import id3_size
 from services.stitcher.join import join_chunks
 from services.stitcher.probe import probe
 
@@ -44,6 +45,17 @@ def test_cuts_at_the_very_first_bytes_are_cuts_like_any_other(tmp_path, whole, k
     (tmp_path / "work").mkdir()
     joined = join_chunks(chunks, tmp_path / "work")
     assert joined.path.read_bytes() == whole[kind]
+
+
+@pytest.mark.parametrize("before", [[], [1], [7, 20]])
+def test_a_cut_between_the_tag_of_an_mp3_and_its_first_frame_is_a_cut_like_any_other(tmp_path, whole, before):
+    tag = id3_size(whole["mp3"])
+    assert tag > max(before, default=0)
+    chunks = cut(tmp_path, whole["mp3"], [*before, tag, tag + 2000])
+    (tmp_path / "work").mkdir()
+    joined = join_chunks(chunks, tmp_path / "work")
+    assert joined.method == "concatenate"
+    assert joined.path.read_bytes() == whole["mp3"]
 
 
 @pytest.mark.parametrize("kind", KINDS)
