@@ -12,7 +12,7 @@ from functools import partial
 from typing import Any
 
 from aiokafka.client import ConnectionGroup  # type: ignore[import-untyped]  # aiokafka ships no types
-from aiokafka.errors import KafkaError  # type: ignore[import-untyped]
+from aiokafka.errors import KafkaConnectionError, KafkaError  # type: ignore[import-untyped]
 from aiokafka.protocol.admin import CreateTopicsRequest  # type: ignore[import-untyped]
 from faststream.kafka import KafkaBroker
 
@@ -52,6 +52,7 @@ def _guard(client: Client, settings: KafkaSettings) -> None:
         connection = await open_connection(node_id, group=group, no_hint=no_hint)
         if connection is None or connection is known:
             return connection
+        _tell_of_loss(connection)
         try:
             await connection.send(_creation(settings))
         except (KafkaError, OSError, TimeoutError) as error:
@@ -61,6 +62,24 @@ def _guard(client: Client, settings: KafkaSettings) -> None:
         return connection
 
     client._get_conn = open_with_topics  # noqa: SLF001
+
+
+def _tell_of_loss(connection: Client) -> None:
+    """Have a request over a lost connection raise what aiokafka expects of one.
+
+    For a moment after a reset, before aiokafka hears of it, uvloop refuses a write with a `RuntimeError`. That would end, unseen,
+    the task in which aiokafka's client renews what it knows of the brokers, and all that waits for that would do so for ever.
+    """
+    send = connection.send
+
+    def send_or_tell(*request: Any, **options: Any) -> Client:  # noqa: ANN401 - as aiokafka has it
+        try:
+            return send(*request, **options)
+        except RuntimeError as error:
+            connection.close()
+            raise KafkaConnectionError(f"the connection is lost: {error}") from error
+
+    connection.send = send_or_tell
 
 
 def _creation(settings: KafkaSettings) -> CreateTopicsRequest:

@@ -2,12 +2,15 @@
 
 import asyncio
 import contextlib
+import socket
+import struct
 
 import pytest
+import uvloop
 
 from shared.events.codec import decode
 from shared.events.recording import UploadClaimed
-from shared.messaging.broker import BrokerUnavailable, check_broker, kafka_broker, reopen
+from shared.messaging.broker import BrokerUnavailable, check_broker, kafka_broker, producer_of, reopen
 from shared.messaging.publisher import EventPublisher, message_of
 from shared.messaging.topology import ensure_topics, missing_topics
 from shared.settings import KafkaSettings
@@ -135,3 +138,48 @@ async def test_without_any_broker_everything_says_so_in_time(event):
     for attempt in (EventPublisher(broker, timeout_s=1).publish([event(1)]), check_broker(broker), ensure_topics(broker)):
         with pytest.raises(BrokerUnavailable):
             await asyncio.wait_for(attempt, 6)
+
+
+async def test_a_write_that_is_refused_the_moment_a_connection_is_lost_stops_nobody_for_good(kafka, inbox, event):
+    consumer = await kafka.consume("reset", {UploadClaimed: inbox})
+    await kafka.publisher.publish([event(1)])
+    await inbox.has("evt_rec_1_1")
+    for client in (consumer._membership._subscriber.consumer._client, producer_of(kafka.broker).client):
+        for connection in client._conns.values():
+            connection._writer.write = refused
+        async with asyncio.timeout(10):
+            while not await client.force_metadata_update():
+                await asyncio.sleep(0.05)
+    await kafka.publisher.publish([event(2)])
+    await inbox.has("evt_rec_1_2", within_s=15)
+
+
+def refused(_data: bytes) -> None:
+    raise RuntimeError("unable to perform operation on <TCPTransport closed=True>; the handler is closed")
+
+
+def test_uvloop_refuses_a_write_before_the_reader_hears_of_the_reset():
+    assert uvloop.run(refused_before_heard()) is True
+
+
+async def refused_before_heard() -> bool:
+    """Reset a connection, and say whether a write raised `RuntimeError` while the other side still waited to read."""
+    accepted = asyncio.Queue[asyncio.StreamWriter]()
+    server = await asyncio.start_server(lambda _reader, writer: accepted.put(writer), "127.0.0.1", 0)
+    reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
+    reading = asyncio.create_task(reader.readexactly(1))
+    theirs = await accepted.get()
+    theirs.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    theirs.transport.abort()
+    was_refused = False
+    with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
+        async with asyncio.timeout(10):
+            while not reading.done():
+                try:
+                    writer.write(b"x")
+                except RuntimeError:
+                    was_refused = True
+                await asyncio.sleep(0)
+            await reading
+    server.close()
+    return was_refused
