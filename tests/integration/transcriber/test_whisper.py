@@ -23,7 +23,7 @@ from shared.workers import WorkerFailed
 from tests.speech import word_error_rate
 
 DEADLINE_S = 300  # of a machine that does much else
-SYNTHETIC_S = 32.0
+SYNTHETIC_S = 29.0  # within one window of the model's: what is left over for a second one is so short that it is decoded by chance
 
 
 @pytest.fixture(scope="module")
@@ -189,7 +189,7 @@ async def test_a_transcription_in_full_run_can_be_cancelled_and_the_next_one_run
 
 
 def synthetic_speech(folder):
-    """The dialogue's first half minute, to the end of a turn, and what is said in it."""
+    """The turns that end within the dialogue's first half minute, and what is said in them."""
     sample = dialogue()
     turns = [turn for turn in sample.turns if turn.end <= SYNTHETIC_S]
     spoken = np.concatenate(list(decoded(sample.path)))[: round((turns[-1].end + 0.3) * RATE)]
