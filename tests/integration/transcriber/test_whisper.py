@@ -23,7 +23,7 @@ from shared.workers import WorkerFailed
 from tests.speech import word_error_rate
 
 DEADLINE_S = 300  # of a machine that does much else
-SYNTHETIC_S = 29.0  # within one window of the model's: what is left over for a second one is so short that it is decoded by chance
+SYNTHETIC_S = 29.0  # within one window of the model: what is left for a second one is so short that it is decoded by chance
 
 
 @pytest.fixture(scope="module")
