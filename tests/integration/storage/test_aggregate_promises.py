@@ -14,9 +14,6 @@ from shared.domain.recording import Recording, RecordingStatus
 from shared.domain.tenant import Mode, Tenant
 from shared.domain.transition import TransitionRefused, VersionConflict
 from shared.events.recording import RecordingCreated, recording_event, recording_uploaded
-from shared.storage.mongo import Mongo
-from shared.storage.recordings import Recordings
-from tests.fakes.ingest import FakeRecordings
 
 TENANT = Tenant("proj_1", Mode.LIVE)
 
@@ -39,19 +36,6 @@ def a_recording(**fields):
 def a_job(available_at=None):
     at = now()
     return Job(id=new_id("job"), kind=JobKind.STITCH, queued_at=at, available_at=available_at or at)
-
-
-@pytest.fixture(params=["mongodb", "fake"])
-async def recordings(request):
-    """An empty collection."""
-    if request.param == "fake":
-        yield FakeRecordings()
-        return
-    mongo = Mongo(request.getfixturevalue("mongo_settings"))
-    recordings = Recordings(mongo)
-    await recordings.ensure_indexes()
-    yield recordings
-    mongo.close()
 
 
 async def added(recordings, **fields):

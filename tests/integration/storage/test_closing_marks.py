@@ -11,23 +11,9 @@ from shared.domain.tenant import Mode, Tenant
 from shared.domain.transition import VersionConflict
 from shared.storage.mongo import Mongo
 from shared.storage.recordings import Recordings
-from tests.fakes.ingest import FakeRecordings
 
 TENANT = Tenant("proj_1", Mode.LIVE)
 MINUTE = timedelta(minutes=1)
-
-
-@pytest.fixture(params=["mongodb", "fake"])
-async def recordings(request):
-    """An empty collection."""
-    if request.param == "fake":
-        yield FakeRecordings()
-        return
-    mongo = Mongo(request.getfixturevalue("mongo_settings"))
-    recordings = Recordings(mongo)
-    await recordings.ensure_indexes()
-    yield recordings
-    mongo.close()
 
 
 async def added(recordings, **fields):

@@ -19,17 +19,6 @@ from tests.fakes.ingest import FakeRecordings
 TENANT = Tenant("proj_1", Mode.LIVE)
 
 
-@pytest.fixture(params=["mongodb", "fake"])
-async def recordings(request):
-    """An empty collection."""
-    if request.param == "fake":
-        yield FakeRecordings()
-        return
-    mongo = Mongo(request.getfixturevalue("mongo_settings"))
-    yield Recordings(mongo)
-    mongo.close()
-
-
 async def added(recordings, status=RecordingStatus.UPLOADED, project=TENANT.project_id):
     at = now()
     return await recordings.add(
