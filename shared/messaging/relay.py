@@ -10,18 +10,17 @@ import asyncio
 import contextlib
 import random
 import time
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Protocol
-
-import msgspec
 
 from shared.domain.clock import now
 from shared.domain.errors import TransientFailure
 from shared.domain.transition import TransitionRefused, VersionConflict
 from shared.events.event import Event
 from shared.events.transcription import TranscriptionEvent
+from shared.messaging.clearing import ClearedOutbox, Clearing, Keeper, Placed
 from shared.telemetry.logs import get_logger
 from shared.telemetry.metrics import outbox_lag_seconds, outbox_published_total
 
@@ -31,8 +30,8 @@ _BATCH = 500
 _REST = 3.0  # times as long as a round took: relaying is a quarter of the work at most, however slow the stores are
 _LEAST_REST_S, _MOST_REST_S = 0.01, 0.1
 _REST_PER_EVENT_S = 0.003  # in a hurry no longer than this for each event of the round: one hardly waits (`bench.finalize`)
+_CLEARING = 0.1  # of the time between two sweeps: they must find nothing that is only not cleared yet
 _FEW = 8  # events that in a hurry do not wait for the journal; for more, one durable write is cheaper than two
-_REMOVALS = 4
 
 
 class UnpublishedEvents(Protocol):
@@ -47,7 +46,7 @@ class UnpublishedEvents(Protocol):
         """Oldest first."""
 
 
-class Outbox(Protocol):
+class Outbox(ClearedOutbox, Protocol):
     """The outboxes of one collection."""
 
     @property
@@ -57,18 +56,12 @@ class Outbox(Protocol):
     async def unpublished(self, older_than: datetime, limit: int) -> Sequence[UnpublishedEvents]:
         """Return outboxes whose oldest event was made before `older_than`."""
 
-    async def remove_published(self, published: Mapping[str, Iterable[str]]) -> None:
-        """Take events (ids by aggregate id) out."""
 
-
-class EventKeeper(Protocol):
+class EventKeeper(Keeper, Protocol):
     """Where events are kept before they are published."""
 
     async def show(self, events: Sequence[Event]) -> None:
         """Make events readable; until they are kept as well, a crash of the store may take them away again."""
-
-    async def keep(self, events: Sequence[Event]) -> None:
-        """Keep events for good; those already kept stay as they are."""
 
 
 class Publisher(Protocol):
@@ -83,12 +76,6 @@ class Reflector(Protocol):
 
     async def reflect_all(self, events: Sequence[TranscriptionEvent]) -> Mapping[str, TransitionRefused]:
         """Bring the recordings in line with the facts; a replay changes nothing. Returns what was refused, by event id."""
-
-
-class _Waiting(msgspec.Struct, frozen=True):
-    outbox: str
-    aggregate_id: str
-    event: Event
 
 
 class Relay:
@@ -110,39 +97,36 @@ class Relay:
         self._outboxes = {outbox.name: outbox for outbox in outboxes}
         self._keeper, self._publisher, self._reflector = keeper, publisher, reflector
         self._hurried, self._sweep_s = hurried, sweep_s
-        self._waiting: list[_Waiting] = []
+        self._clearing = Clearing(self._outboxes, keeper, sweep_s * _CLEARING)
+        self._waiting: list[Placed] = []
         self._nudged = asyncio.Event()
         self._idle = asyncio.Event()
         self._idle.set()
-        self._removals: set[asyncio.Task[None]] = set()
 
     def nudge(self, outbox: str, aggregate_id: str, events: Sequence[Event]) -> None:
         """Publish `events`, which stand in the outbox of `aggregate_id`, as soon as can be; returns at once, never fails."""
-        self._waiting += [_Waiting(outbox, aggregate_id, event) for event in events]
+        self._waiting += [Placed(outbox, aggregate_id, event) for event in events]
         self._nudged.set()
         self._idle.clear()
 
     async def run(self) -> None:
         """Publish what is nudged and, every couple of seconds, what was left behind; until cancelled."""
-        sweep = asyncio.create_task(self._sweep_forever())
-        try:
+        async with asyncio.TaskGroup() as beside:
+            beside.create_task(self._sweep_forever())
+            beside.create_task(self._clearing.run())
             while True:
                 await self._nudged.wait()
                 began = time.monotonic()
                 events = await self._publish_waiting()
                 rest_s = min(max(_LEAST_REST_S, _REST * (time.monotonic() - began)), _MOST_REST_S)
                 await asyncio.sleep(min(rest_s, events * _REST_PER_EVENT_S) if self._hurried else rest_s)
-        finally:
-            sweep.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await sweep
 
     async def drain(self, within_s: float) -> None:
         """Wait until nothing waits, at most `within_s` seconds; what is left then is another service's sweep to find."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(within_s):
                 await self._idle.wait()
-                await asyncio.gather(*self._removals, return_exceptions=True)
+                await self._clearing.flush()
 
     async def _publish_waiting(self) -> int:
         """Publish what waits now, and return how much that was; what comes meanwhile waits for the next round."""
@@ -171,7 +155,7 @@ class Relay:
         published = 0
         for outbox in self._outboxes.values():
             found = await outbox.unpublished(older_than, _BATCH)
-            left_behind = [_Waiting(outbox.name, item.aggregate_id, event) for item in found for event in item.events]
+            left_behind = [Placed(outbox.name, item.aggregate_id, event) for item in found for event in item.events]
             for start in range(0, len(left_behind), _BATCH):
                 await self._publish(left_behind[start : start + _BATCH])
             published += len(left_behind)
@@ -179,18 +163,14 @@ class Relay:
             log.info("relay.swept", events=published)
         return published
 
-    async def _publish(self, batch: Sequence[_Waiting]) -> None:
+    async def _publish(self, batch: Sequence[Placed]) -> None:
         events = [waiting.event for waiting in batch]
         await self._reflect(events)
         kept = not self._hurried or len(events) > _FEW
         await (self._keeper.keep(events) if kept else self._keeper.show(events))  # whoever is told looks there
         await self._publisher.publish(events)
         _count(events)
-        while len(self._removals) >= _REMOVALS:
-            await asyncio.wait(self._removals, return_when=asyncio.FIRST_COMPLETED)
-        removal = asyncio.create_task(self._remove(batch, kept=kept))
-        self._removals.add(removal)
-        removal.add_done_callback(self._removals.discard)
+        await self._clearing.add(batch, kept=kept)
 
     async def _reflect(self, events: Sequence[Event]) -> None:
         facts = [event for event in events if isinstance(event, TranscriptionEvent)]
@@ -202,18 +182,6 @@ class Relay:
             raise TransientFailure(f"{conflict} changes too often") from conflict
         for event_id, refusal in refused.items():
             log.warning("relay.not_reflected", recording_id=refusal.aggregate_id, event_id=event_id, reason=str(refusal))
-
-    async def _remove(self, batch: Sequence[_Waiting], *, kept: bool) -> None:
-        by_outbox: dict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
-        for waiting in batch:
-            by_outbox[waiting.outbox][waiting.aggregate_id].append(waiting.event.event_id)
-        try:
-            if not kept:  # nothing leaves its outbox before
-                await self._keeper.keep([waiting.event for waiting in batch])
-            for name, published in by_outbox.items():
-                await self._outboxes[name].remove_published(published)
-        except TransientFailure as failure:
-            log.warning("relay.not_removed", error=type(failure).__name__, events=len(batch))
 
 
 def _count(published: Sequence[Event]) -> None:
