@@ -8,6 +8,7 @@ from services.ingest.recording_files import RecordingFiles
 from services.ingest.refusals import Refused
 from services.ingest.settle_chunk import SettleChunk, require_open
 from services.ingest.signatures import ChunkQuery, Signatures
+from shared.domain.ids import made_since
 from shared.domain.stored_object import StoredObject
 from shared.domain.tenant import Tenant
 
@@ -62,8 +63,9 @@ class ReceiveChunk:
             return await self._files.put_chunk(tenant, recording_id, number, whole)
 
     def _lately_open(self, recording_id: str) -> bool:
-        """Say whether a chunk was acknowledged not long ago: then one question, after the store's answer, will do."""
-        return self._known_open.get(recording_id, 0.0) > self._clock() - _OPEN_FOR_S
+        """Say whether it is new, or took a chunk not long ago: then one question, after the store's answer, will do."""
+        lately = self._clock() - _OPEN_FOR_S
+        return self._known_open.get(recording_id, 0.0) > lately or made_since(recording_id, int(lately * 1000))
 
     def _note_open(self, recording_id: str) -> None:
         self._known_open.pop(recording_id, None)

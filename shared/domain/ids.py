@@ -67,6 +67,11 @@ def event_id(aggregate_id: str, event_type: str, version: int) -> str:
     return derived_id("evt", aggregate_id, event_type, version)
 
 
+def made_since(some_id: str, moment_ms: int) -> bool:
+    """Say whether the id was minted at `moment_ms` (Unix milliseconds) or later; of a derived one, whether its source was."""
+    return some_id.rpartition("_")[2][:_TIME_CHARACTERS] >= _base32(moment_ms, _TIME_CHARACTERS)
+
+
 def _hashed(*facts: object) -> str:
     digest = hashlib.sha256("\x1f".join(map(str, facts)).encode()).digest()
     return _random_half(int.from_bytes(digest[: _RANDOM_BITS // 8]))

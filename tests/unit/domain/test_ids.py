@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.domain.ids import derived_id, event_id, later_derived_id, new_id
+from shared.domain.ids import derived_id, event_id, later_derived_id, made_since, new_id
 
 CLIENT_PATTERN = re.compile(r"^(rec|txn|eu|dev|proj|sum|evt)_[A-Za-z0-9]{1,64}$")
 
@@ -57,3 +57,11 @@ def test_what_is_derived_from_two_sources_of_one_millisecond_differs():
 def test_an_id_derived_for_a_moment_sorts_at_that_moment():
     before, at = new_id("txn"), time.time_ns() // 1_000_000 + 60_000
     assert before < later_derived_id("txn", at, "a") < later_derived_id("txn", at + 1, "a")
+
+
+@given(st.integers(1, 2**48 - 2))
+def test_an_id_was_made_since_its_moment_and_all_before_and_not_since_a_later_one(moment_ms):
+    for some_id in (later_derived_id("rec", moment_ms, "a"), derived_id("evt", later_derived_id("rec", moment_ms, "a"), "b")):
+        assert made_since(some_id, moment_ms)
+        assert made_since(some_id, moment_ms - 1)
+        assert not made_since(some_id, moment_ms + 1)
