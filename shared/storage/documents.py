@@ -10,7 +10,7 @@ from pymongo import IndexModel, ReturnDocument, UpdateOne
 from pymongo.errors import BulkWriteError, OperationFailure
 from pymongo.write_concern import WriteConcern
 
-from shared.storage.batches import ONE_BY_ONE
+from shared.batches import ONE_BY_ONE
 from shared.storage.inserts import Inserts
 from shared.storage.lookups import Lookups
 from shared.storage.mongo_errors import DUPLICATE_KEY, StoreUnavailable, translated

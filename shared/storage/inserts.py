@@ -9,8 +9,8 @@ from typing import Any
 from motor.motor_asyncio import AsyncIOMotorCollection
 from pymongo.errors import BulkWriteError
 
+from shared.batches import ONE_BY_ONE, Batches
 from shared.domain.errors import AlreadyExists
-from shared.storage.batches import ONE_BY_ONE, Batches
 from shared.storage.mongo_errors import DUPLICATE_KEY, StoreUnavailable, translated
 
 Document = Mapping[str, Any]

@@ -5,7 +5,7 @@ from typing import Any
 
 from motor.motor_asyncio import AsyncIOMotorCollection
 
-from shared.storage.batches import AT_ONCE, Batches
+from shared.batches import AT_ONCE, Batches
 from shared.storage.mongo_errors import StoreUnavailable, translated
 
 Found = dict[str, Any] | None

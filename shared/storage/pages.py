@@ -11,7 +11,7 @@ from typing import Any, Generic, TypeVar
 import msgspec
 from motor.motor_asyncio import AsyncIOMotorCollection
 
-from shared.storage.batches import ONE_BY_ONE, Batches
+from shared.batches import ONE_BY_ONE, Batches
 from shared.storage.mongo_errors import StoreUnavailable, translated
 
 F = TypeVar("F", bound=msgspec.Struct)

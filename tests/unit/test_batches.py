@@ -4,8 +4,8 @@ import asyncio
 
 import pytest
 
-from shared.storage import batches as module
-from shared.storage.batches import _MOST_ITEMS, AT_ONCE, ONE_BY_ONE, Batches
+from shared import batches as module
+from shared.batches import _MOST_ITEMS, AT_ONCE, ONE_BY_ONE, Batches
 
 
 class Work:
