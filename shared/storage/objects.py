@@ -183,7 +183,7 @@ class ObjectStore:
     async def _pages(self, prefix: str) -> AsyncIterator[Sequence[StoredObject]]:
         query = {"list-type": "2", "prefix": prefix, "max-keys": str(PAGE), "encoding-type": "url"}
         while True:
-            page = listing((await self._connection.answer(S3Request("GET", query=query))).body)
+            page = listing((await self._connection.answer(S3Request("GET", query=query, body=()))).body)
             if page is None:
                 raise ObjectStoreUnavailable(f"list {prefix}: the answer is not a listing")
             yield page[0]

@@ -1,6 +1,7 @@
 """S3 over HTTP: pooled, signed, bounded retries; every failure of the store gets one of our names.
 
-Requests go through aiohttp, small PUTs (every chunk of a streaming upload) through the leaner `s3_wire`.
+Requests go through aiohttp, but small PUTs and listings (every chunk of a streaming upload, every finalize) through the leaner
+`s3_wire`.
 """
 
 import asyncio
@@ -35,7 +36,7 @@ _BUSY_STATUSES = frozenset({408, 429})
 class S3Request(msgspec.Struct, frozen=True):
     """One request; an empty `key` means the bucket. Any status outside `accepts` is a failure.
 
-    A body in pieces is a small PUT's.
+    A body in pieces, be they none, is that of a small request with a small answer.
     """
 
     method: str
@@ -110,20 +111,22 @@ class S3Connection:
 
     async def _answer_once(self, request: S3Request) -> S3Answer:
         if isinstance(request.body, tuple):
-            return await self._put(request, request.body)
+            return await self._exchange(request, request.body)
         async with self.open(request) as response:
             return S3Answer(response.status, response.headers, await response.read())
 
-    async def _put(self, request: S3Request, body: Pieces) -> S3Answer:
-        target, headers = self._signed(request)
-        length = str(sum(map(len, body)))
-        head = request_head(f"PUT {target}", {hdrs.HOST: self._endpoint.host, **headers, hdrs.CONTENT_LENGTH: length})
+    async def _exchange(self, request: S3Request, body: Pieces) -> S3Answer:
+        what = f"{request.method} {request.key or self._bucket}"
+        target, signed = self._signed(request)
+        headers = {hdrs.HOST: self._endpoint.host, **signed}
+        if request.method != hdrs.METH_GET:
+            headers[hdrs.CONTENT_LENGTH] = str(sum(map(len, body)))
         try:
-            answer = await self._wires.exchange(head, *body)
+            answer = await self._wires.exchange(request_head(f"{request.method} {target}", headers), *body)
         except OSError as error:
-            raise ObjectStoreUnavailable(f"PUT {request.key}: no answer from the object store ({error!r})") from error
+            raise ObjectStoreUnavailable(f"{what}: no answer from the object store ({error!r})") from error
         if answer.status not in request.accepts:
-            raise _failure(f"PUT {request.key}", answer.status, answer.body)
+            raise _failure(what, answer.status, answer.body)
         return S3Answer(answer.status, answer.headers, answer.body)
 
     @asynccontextmanager

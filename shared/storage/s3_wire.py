@@ -1,4 +1,4 @@
-"""Small PUTs over kept connections of our own: what a general HTTP client costs per request, a chunk's intake cannot afford.
+"""Small exchanges over kept connections of our own: what a general HTTP client costs each, a chunk's intake cannot afford.
 
 One request at a time on each connection; the body goes out in one write, unchanged. Every failure of the connection is a
 `ConnectionError` (or another `OSError`, or a `TimeoutError`): the request may or may not have been carried out.
@@ -14,7 +14,7 @@ import httptools
 import msgspec
 from multidict import CIMultiDict
 
-_LONGEST_ANSWER_BYTES = 1024 * 1024  # an error is a few hundred
+_LONGEST_ANSWER_BYTES = 8 * 1024 * 1024  # an error is a few hundred, a page of a listing half a MiB, of the longest keys 4
 _FIRST_FINAL_STATUS = 200
 
 
