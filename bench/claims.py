@@ -1,178 +1,125 @@
-"""One to four workers on a queue of instant jobs, against bare loops of find_one_and_update on the same server, in turns.
+"""One to four workers on a queue of 2,000 instant jobs, against bare loops of find_one_and_update on the same server, in turns.
 
-`python -m bench.claims [--jobs 2000] [--workers 1 2 4] [--work-ms 0 20 100]`. A worker is a process with what a transcriber has
-around its engine: the runner, the leases over a real MongoDB, the limits of projects, the stored text and the relay of events;
-the engine answers after `--work-ms` milliseconds. Its peer claims with one find_one_and_update, waits as long and writes the end
-with another statement, as durably. Efficiency is the rate of n workers over n times the rate of one; no broker takes part in
-claiming, so partitions are no bound.
+`python -m bench.claims [--rounds 3] [--jobs 2000] [--share 0.1] [--workers 1 2 4] [--work-ms 0 100]`. A worker is a process with
+what a transcriber has around its engine: the runner, the leases over a real MongoDB, the limits of projects, the stored text and
+the relay of events; the engine answers after `--work-ms` milliseconds. Its peer claims with one find_one_and_update, waits as
+long and writes the end with another statement, as durably. Efficiency is the rate of n workers over n times the rate of one. No
+broker runs here and none takes part in claiming, so partitions are no bound.
 
-On two cores, of which mongod has its share, processes that do nothing but work come to the end of the CPU before they come to
-that of any queue. What the queue itself costs is therefore shown by two more figures: the rate of as many workers each of which
-has a queue of its own, at the same CPU for all, and the claims that were lost to a faster worker, a job. Jobs that wait as an
-engine computes (a tenth as many) show how the queue scales where there is CPU left.
+Two efficiencies, which answer different questions:
+
+- at equal capacity, every worker process is held to the same share of a core (`cpu_groups.py`), so small that four of them and
+  mongod leave some of the machine idle. n workers are then n times the capacity, and what they fall short of n times the rate is
+  what the queue costs. Fewer than the most are given their part of the jobs. Who used the cores is printed beside it: workers
+  that were not held back by their share would tell that something else was the limit, such as a machine with nothing left.
+- by the wall clock, nothing is capped, and workers that do nothing but work come to the end of the CPU before they come to that
+  of any queue: on two cores, of which mongod has its part, the bare loops do as well. Jobs that wait as an engine computes
+  (a tenth as many) show how the queue scales where there is CPU left.
 """
 
 import argparse
-import subprocess
+import os
+import signal
 import sys
 import tempfile
-import time
-from collections import Counter
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
-import msgspec
-from pymongo import MongoClient
-
-from bench.claims_worker import DATABASE, Account, Order, fill
-from bench.peers import cpu_s
-from deploy.local.chores import ROOT
+from bench.claims_run import Load, Run, measure
+from bench.cpu_groups import NoCpuGroups
+from bench.figures import Figures
 from deploy.local.servers.mongo import MongoServer
-from shared.settings import MongoSettings
 
 GOAL = 0.9
-DEADLINE_S = 300.0
-PROJECTS = 20
-LOOK_S = 0.02
-KINDS = ("bare", "worker", "apart")
+KINDS = ("bare", "worker")
 LONG_JOBS_SHARE = 10
 
-
-class Run(msgspec.Struct, frozen=True):
-    """Jobs a second, the least and most that one worker did; a job's CPU here and in mongod, its statements, and claims lost."""
-
-    rate: float
-    least: int
-    most: int
-    cpu_ms: float
-    mongod_ms: float
-    statements: float
-    lost: float
+Round = dict[tuple[str, int], Run]
+"""Runs by kind and number of workers."""
 
 
-def measure(server: MongoServer, kind: str, workers: int, jobs: int, work_ms: float) -> Run:
-    """Let so many processes do so many jobs, `apart` each its share of them in a queue of its own; every job is done once."""
-    databases = [f"{DATABASE}_{kind}_{number}" for number in range(workers if kind == "apart" else 1)]
-    jobs -= jobs % len(databases)
-    for database in databases:
-        fill(MongoSettings(mongo_url=server.url, mongo_database=database), jobs // len(databases), PROJECTS)
-    processes = [_start(Order(server.url, databases[number % len(databases)], kind, work_ms)) for number in range(workers)]
-    try:
-        for process in processes:
-            assert process.stdout is not None
-            assert process.stdout.readline() == b"ready\n"
-        began, cpu_began_s, asked = time.perf_counter(), _cpu_of(server), _statements(server)
-        for process in processes:
-            _say(process, b"go\n")
-        for database in databases:
-            _await_end(server.url, database, began)
-        elapsed_s, mongod_s = time.perf_counter() - began, _cpu_of(server) - cpu_began_s
-        asked = _statements(server) - asked
-        for process in processes:
-            _say(process, b"stop\n")
-        accounts = [msgspec.json.decode(process.communicate(timeout=DEADLINE_S)[0], type=Account) for process in processes]
-    finally:
-        for process in processes:
-            process.kill()
-            process.wait()
-    for database in databases:
-        _assert_each_once(server.url, database, jobs // len(databases))
-    return _run(accounts, jobs, elapsed_s, (mongod_s * 1000, asked))
-
-
-def _run(accounts: list[Account], jobs: int, elapsed_s: float, of_server: tuple[float, int]) -> Run:
-    done = [account.done for account in accounts]
-    assert sum(done) == jobs, (done, jobs)
-    here_s, lost = sum(account.cpu_s for account in accounts), sum(account.lost for account in accounts)
-    mongod_ms, statements = of_server
-    return Run(
-        rate=jobs / elapsed_s,
-        least=min(done),
-        most=max(done),
-        cpu_ms=here_s / jobs * 1000,
-        mongod_ms=mongod_ms / jobs,
-        statements=statements / jobs,
-        lost=lost / jobs,
-    )
-
-
-def _statements(server: MongoServer) -> int:
-    """Count what mongod was asked so far, but for the looks of this process."""
-    with MongoClient[dict[str, Any]](server.url) as client:
-        commands = client.admin.command("serverStatus")["metrics"]["commands"]
-    return sum(int(commands[name]["total"]) for name in ("find", "update", "insert", "findAndModify"))
-
-
-def _start(order: Order) -> "subprocess.Popen[bytes]":
-    command = [sys.executable, "-m", "bench.claims_worker", msgspec.json.encode(order).decode()]
-    return subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
-
-
-def _cpu_of(server: MongoServer) -> float:
-    assert server.child.pid is not None
-    return cpu_s(server.child.pid)
-
-
-def _say(process: "subprocess.Popen[bytes]", line: bytes) -> None:
-    assert process.stdin is not None
-    process.stdin.write(line)
-    process.stdin.flush()
-
-
-def _await_end(url: str, database: str, began: float) -> None:
-    with MongoClient[dict[str, object]](url) as client:
-        collection = client[database]["transcriptions"]
-        while collection.count_documents({"active": True}, limit=1, hint="one_active"):
-            assert time.perf_counter() - began < DEADLINE_S, "the jobs do not end"
-            time.sleep(LOOK_S)
-
-
-def _assert_each_once(url: str, database: str, jobs: int) -> None:
-    """One claim of each job, and for the workers one text."""
-    with MongoClient[dict[str, dict[str, int]]](url) as client:
-        tokens = Counter(found["job"]["token"] for found in client[database]["transcriptions"].find({}, {"job.token": 1}))
-        texts = client[database]["transcripts"].count_documents({})
-    assert tokens == {1: jobs}, tokens
-    assert texts in (0, jobs), texts
-
-
-def compare(server: MongoServer, numbers: list[int], jobs: int, work_ms: float) -> None:
-    """Print the rates and the efficiency of workers and of their peer."""
-    single: dict[str, float] = {}
-    about = f"claims, {work_ms:g} ms of work"
+def equal_loads(jobs: int, numbers: Sequence[int], share: float) -> Iterator[Load]:
+    """Yield the loads of one round at equal capacity, the peer's and ours in turns; the most workers empty the queue."""
     for workers in numbers:
-        runs = {kind: measure(server, kind, workers, jobs, work_ms) for kind in KINDS}
-        for kind, run in runs.items():
-            single.setdefault(kind, run.rate / workers)
-            print(
-                f"{about}: {workers} {kind}: {run.rate:.0f} jobs/s, each did {run.least} to {run.most}, "
-                f"{run.cpu_ms:.1f} ms of CPU a job and {run.mongod_ms:.1f} in mongod, {run.statements:.1f} statements, "
-                f"{run.lost:.2f} claims lost a job"
-            )
-        efficiency = {kind: run.rate / workers / single[kind] for kind, run in runs.items()}
-        ratio = efficiency["worker"] / efficiency["bare"]
+        for kind in KINDS:
+            yield Load(kind=kind, workers=workers, jobs=jobs, until=jobs * workers // max(numbers), share=share)
+
+
+def wall_loads(jobs: int, numbers: Sequence[int], work_ms: float) -> Iterator[Load]:
+    """Yield the loads of one round by the wall clock, the peer's and ours in turns."""
+    jobs //= LONG_JOBS_SHARE if work_ms else 1
+    for workers in numbers:
+        for kind in KINDS:
+            yield Load(kind=kind, workers=workers, jobs=jobs, until=jobs, work_ms=work_ms)
+
+
+def report(about: str, numbers: Sequence[int], rounds: Sequence[Round]) -> None:
+    """Print what each number of workers did, and the efficiencies: medians of the rounds with their spread."""
+    for workers in numbers:
+        for kind in KINDS:
+            print(f"{about}: {workers} {kind}: {_described([each[kind, workers] for each in rounds])}")
+        ours, bare = (Figures([efficiency(each, kind, workers, min(numbers)) for each in rounds]) for kind in ("worker", "bare"))
         print(
-            f"{about}: {workers} workers: efficiency {efficiency['worker']:.2f} (goal {GOAL}), bare {efficiency['bare']:.2f}, "
-            f"ratio {ratio:.2f}; {runs['worker'].rate / runs['apart'].rate:.2f} of the rate of as many queues",
+            f"{about}: {workers} workers: efficiency {ours:.2f} (goal {GOAL}), bare loops {bare:.2f}, "
+            f"ratio {ours.median / bare.median:.2f}",
             flush=True,
         )
+
+
+def efficiency(of: Round, kind: str, workers: int, fewest: int) -> float:
+    """Return the rate of a worker among so many over that of one among the fewest, of one round."""
+    return of[kind, workers].rate / workers / (of[kind, fewest].rate / fewest)
+
+
+def _described(runs: Sequence[Run]) -> str:
+    def figures(name: str) -> Figures:
+        return Figures([getattr(run, name) for run in runs])
+
+    cores = os.cpu_count() or 1
+    others = Figures([max(0.0, cores - run.here - run.mongod - run.idle) for run in runs])
+    held = f"; held back in {figures('held').median:.0%} of the periods" if runs[0].held else ""
+    return (
+        f"{figures('rate'):.0f} jobs/s, each did {min(run.least for run in runs)} to {max(run.most for run in runs)}; "
+        f"a job: {figures('cpu_ms'):.1f} ms of CPU and {figures('mongod_ms'):.1f} in mongod, "
+        f"{figures('statements'):.1f} statements, {figures('lost'):.2f} claims lost; of {cores} cores: workers "
+        f"{figures('here').median:.2f}, mongod {figures('mongod').median:.2f}, others {others.median:.2f}, "
+        f"idle {figures('idle').median:.2f}{held}"
+    )
 
 
 def main() -> None:
     """Measure on a MongoDB of our own."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--jobs", type=int, default=2000)
+    parser.add_argument("--share", type=float, default=0.1, help="of a core, for each worker at equal capacity")
     parser.add_argument("--workers", type=int, nargs="+", default=[1, 2, 4])
-    parser.add_argument("--work-ms", type=float, nargs="+", default=[0.0, 20.0, 100.0])
+    parser.add_argument("--work-ms", type=float, nargs="*", default=[0.0, 100.0], help="by the wall clock; none: only the other")
     asked = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # ends as Ctrl-C does, and leaves nothing behind
+    comparisons = [
+        (f"claims at equal capacity, {asked.share:.0%} of a core each", equal_loads(asked.jobs, asked.workers, asked.share))
+    ]
+    for work_ms in asked.work_ms:
+        about = f"claims by the wall clock, nothing capped, {work_ms:g} ms of work"
+        comparisons.append((about, wall_loads(asked.jobs, asked.workers, work_ms)))
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
         server = MongoServer(Path(folder))
         server.start()
         try:
-            for work_ms in asked.work_ms:
-                compare(server, asked.workers, asked.jobs // (LONG_JOBS_SHARE if work_ms else 1), work_ms)
+            for about, loads in comparisons:
+                _compare(server, about, list(loads), asked.rounds)
         finally:
             server.kill()
+
+
+def _compare(server: MongoServer, about: str, loads: Sequence[Load], rounds: int) -> None:
+    try:
+        done = [{(load.kind, load.workers): measure(server, load) for load in loads} for _ in range(rounds)]
+    except NoCpuGroups as reason:
+        print(f"{about}: not measured: {reason}", flush=True)
+        return
+    report(about, sorted({load.workers for load in loads}), done)
 
 
 if __name__ == "__main__":

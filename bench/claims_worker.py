@@ -17,6 +17,7 @@ from services.transcriber.job_rules import TranscriptionJobRules
 from services.transcriber.store_result import StoreResult
 from shared.domain.clock import now
 from shared.domain.ids import new_id
+from shared.domain.project import Project
 from shared.domain.recording import Recording, RecordingStatus
 from shared.domain.tenant import Mode
 from shared.domain.transcript import Transcript
@@ -67,11 +68,11 @@ _began_s = [0.0]
 def fill(settings: MongoSettings, jobs: int, projects: int) -> None:
     """Begin a database anew with so many queued transcriptions, spread over the projects."""
     at = now()
-    owners = [new_id("proj") for _ in range(projects)]
+    owners = [Project(id=new_id("proj"), organization_id=new_id("org"), name="bench", created_at=at) for _ in range(projects)]
     recordings = [
         Recording(
             id=new_id("rec"),
-            project_id=owners[number % projects],
+            project_id=owners[number % projects].id,
             mode=Mode.LIVE,
             status=RecordingStatus.UPLOADED,
             created_at=at,
@@ -80,15 +81,18 @@ def fill(settings: MongoSettings, jobs: int, projects: int) -> None:
         for number in range(jobs)
     ]
     queued = [queued_transcription(new_id("txn"), one, TranscriptionRequest()) for one in recordings]
-    asyncio.run(_fill(settings, recordings, queued))
+    asyncio.run(_fill(settings, owners, recordings, queued))
 
 
-async def _fill(settings: MongoSettings, recordings: Sequence[Recording], queued: Sequence[Transcription]) -> None:
+async def _fill(
+    settings: MongoSettings, owners: Sequence[Project], recordings: Sequence[Recording], queued: Sequence[Transcription]
+) -> None:
     mongo = Mongo(settings)
     for name in await mongo.database.list_collection_names():
         await mongo.database.drop_collection(name)
     for collection in (Recordings(mongo), Transcriptions(mongo), Transcripts(mongo), Events(mongo)):
         await collection.ensure_indexes()
+    await mongo.database["projects"].insert_many([to_builtins(one) for one in owners])
     for name, documents in (("recordings", recordings), ("transcriptions", queued)):
         await mongo.database[name].insert_many([to_builtins(one) | {"outbox": []} for one in documents])
     mongo.close()
