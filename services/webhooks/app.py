@@ -69,7 +69,7 @@ class WebhookService:
         transcripts = Transcripts(self._platform.mongo)
         fan_out = FanOut(self._endpoints, self._deliveries, transcripts, self._dispatcher, self._marks)
         self._reconciler = Reconciler(self._platform.events, fan_out, self._marks)
-        self._consumer = consume(self._platform.broker, GROUP, handlers(fan_out))
+        self._consumer = consume(self._platform.broker, GROUP, handlers(fan_out), confirm=fan_out.confirm)
 
     @property
     def failed(self) -> "asyncio.Future[None]":

@@ -11,5 +11,5 @@ GROUP = "webhooks"
 
 
 def handlers(fan_out: FanOut) -> Mapping[type[Event], Handler]:
-    """Route every event of every topic that this group reads through `fan_out`."""
-    return {TOPICS[name].event: fan_out for name in topics_read_by(GROUP)}
+    """Route every event of every topic that this group reads through `fan_out`, to be confirmed later."""
+    return {TOPICS[name].event: fan_out.draft for name in topics_read_by(GROUP)}

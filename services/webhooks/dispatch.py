@@ -57,7 +57,10 @@ class Dispatcher:
         return delivery.changed(worker=self._worker.name, token=delivery.token + 1, next_attempt_at=until)
 
     def begin(self, claimed: Delivery, endpoint: WebhookEndpoint) -> None:
-        """Attempt a stored claim, in the background."""
+        """Attempt a stored claim, in the background; once drained, leave it to the end of its lease."""
+        if self._draining:
+            self.forget(claimed)
+            return
         task = asyncio.create_task(self._attempt(claimed, endpoint), name=claimed.id)
         self._running[task] = claimed
         jobs.labels(_QUEUE, "running").inc()

@@ -1,19 +1,23 @@
 """Makes one delivery of an event for each endpoint that subscribed to it, and has it attempted at once."""
 
 import asyncio
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
 from datetime import timedelta
 
 from services.webhooks.dispatch import Dispatcher
+from services.webhooks.drafts import Drafts
 from services.webhooks.marks import FannedOutMarks
 from services.webhooks.ports import Endpoints, NewDeliveries, TranscriptSource
+from shared.batches import Batches
 from shared.domain.clock import now
 from shared.domain.delivery import Delivery, delivery_id
+from shared.domain.errors import TransientFailure
+from shared.domain.tenant import Tenant
 from shared.domain.transcript import Transcript
 from shared.domain.webhook import WebhookEndpoint
 from shared.events.event import Event
 from shared.events.payload import body_of
-from shared.events.recording import RecordingDeleted
 from shared.events.topics import TOPICS
 from shared.events.transcription import TranscriptionCompleted
 from shared.telemetry.metrics import stage_seconds
@@ -21,12 +25,14 @@ from shared.telemetry.metrics import stage_seconds
 LOOK_BACK = timedelta(minutes=10)
 """An endpoint hears nothing that happened longer than this before it was made, though a consumer may begin at the first event."""
 
+Addressed = Sequence[tuple[Delivery, WebhookEndpoint]]
+
 
 class FanOut:
     """Event in, deliveries out; a replayed event makes none.
 
     A first attempt does not wait until its delivery is stored for good, but the event is done with only then: what a crash of
-    the store undid is made again with the event, and attempted again.
+    the store undid is made again, from the drafts or with the event, and attempted again.
     """
 
     def __init__(
@@ -38,27 +44,53 @@ class FanOut:
         marks: FannedOutMarks,
     ) -> None:
         self._endpoints, self._deliveries, self._transcripts = endpoints, deliveries, transcripts
-        self._dispatcher, self._marks = dispatcher, marks
+        self._dispatcher, self._drafts = dispatcher, Drafts(deliveries, marks)
+        self._together = Batches(self._draft_each)
 
     async def __call__(self, event: Event) -> None:
-        """Store the deliveries of `event` and begin the first attempts; on replay nothing changes.
+        """Store the deliveries of `event` for good and begin the first attempts; on replay nothing changes.
 
         When a recording was deleted, its text also goes from deliveries made before.
         """
         await self.many([event])
 
     async def many(self, events: Sequence[Event]) -> None:
-        """Do the same for many events, in one write."""
-        public = [event for event in events if TOPICS[event.type].public]
+        """Do the same for many events, together."""
         with stage_seconds.labels("fan_out").time():
-            await self._make_deliveries(public)
-        self._marks.add(event.event_id for event in public)
+            await self._draft(events)
+            await self.confirm()
 
-    async def _make_deliveries(self, public: Sequence[Event]) -> None:
-        made = await asyncio.gather(*(self._deliveries_of(event) for event in public))
-        claimed = [
-            (self._dispatcher.claimed(delivery, endpoint), endpoint) for deliveries in made for delivery, endpoint in deliveries
-        ]
+    async def draft(self, event: Event) -> None:
+        """Begin the first attempts of `event`, with all events that come at this moment; to be followed by `confirm`.
+
+        Whatever `confirm` has to say is left to it, unless too much waits for it already.
+        """
+        with stage_seconds.labels("fan_out").time():
+            await self._together(event)
+
+    async def confirm(self) -> None:
+        """Return once all events drafted by now are done with: deliveries stored for good, texts of deleted ones erased.
+
+        Only then they are marked as fanned out. When it fails all of it stays to be confirmed; nothing is done twice.
+        """
+        await self._drafts.confirm()
+
+    async def _draft_each(self, events: Sequence[Event]) -> list[Exception | None]:
+        """One event that cannot be fanned out must not fail those beside it."""
+        try:
+            await self._draft(events)
+        except TransientFailure:
+            raise
+        except Exception as error:  # noqa: BLE001 - found one by one below
+            return [error] if len(events) == 1 else [(await self._draft_each([event]))[0] for event in events]
+        return [None] * len(events)
+
+    async def _draft(self, events: Sequence[Event]) -> None:
+        if self._drafts.full:
+            await self._drafts.confirm()
+        public = {event.event_id: event for event in events if TOPICS[event.type].public}.values()
+        addressed = await self._addressed(public)
+        claimed = [(self._dispatcher.claimed(delivery, endpoint), endpoint) for delivery, endpoint in addressed]
         added: set[str] = set()
         try:
             added = {delivery.id for delivery in await self._deliveries.draft_new([delivery for delivery, _ in claimed])}
@@ -68,14 +100,23 @@ class FanOut:
                     self._dispatcher.begin(delivery, endpoint)
                 elif delivery.worker is not None:
                     self._dispatcher.forget(delivery)
-        await self._deliveries.add_new([delivery for delivery, _ in claimed])
-        for event in public:
-            if isinstance(event, RecordingDeleted):
-                await self._deliveries.erase_texts(event.tenant, event.recording_id)
+        self._drafts.add(public, [delivery for delivery, _ in claimed])
 
-    async def _deliveries_of(self, event: Event) -> list[tuple[Delivery, WebhookEndpoint]]:
-        subscribed = await self._endpoints.subscribed(event.tenant, event.type)
-        hearing = [endpoint for endpoint in subscribed if endpoint.created_at - LOOK_BACK <= event.occurred_at]
+    async def _addressed(self, events: Iterable[Event]) -> Addressed:
+        """Return the deliveries of these events, after one look at each tenant's endpoints."""
+        of_tenants: defaultdict[Tenant, list[Event]] = defaultdict(list)
+        for event in events:
+            of_tenants[event.tenant].append(event)
+        made = await asyncio.gather(*(self._addressed_of(tenant, own) for tenant, own in of_tenants.items()))
+        return [one for own in made for one in own]
+
+    async def _addressed_of(self, tenant: Tenant, events: Sequence[Event]) -> Addressed:
+        subscribed = await self._endpoints.subscribed(tenant, *{event.type for event in events})
+        made = await asyncio.gather(*(self._deliveries_of(event, subscribed) for event in events))
+        return [one for own in made for one in own]
+
+    async def _deliveries_of(self, event: Event, endpoints: Sequence[WebhookEndpoint]) -> Addressed:
+        hearing = [one for one in endpoints if one.hears(event.type) and one.created_at - LOOK_BACK <= event.occurred_at]
         if not hearing:
             return []
         body = body_of(event, await self._transcript_of(event))

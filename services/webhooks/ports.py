@@ -40,8 +40,8 @@ class Sender(Protocol):
 class Endpoints(Protocol):
     """Where customers hear of events."""
 
-    async def subscribed(self, tenant: Tenant, event_type: str) -> Sequence[WebhookEndpoint]:
-        """Return the enabled endpoints that hear of this type of event."""
+    async def subscribed(self, tenant: Tenant, *event_types: str) -> Sequence[WebhookEndpoint]:
+        """Return the enabled endpoints that hear of any of these types of events."""
 
     async def get(self, tenant: Tenant, endpoint_id: str) -> WebhookEndpoint | None:
         """Return the endpoint unless it is deleted."""

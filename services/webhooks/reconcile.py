@@ -37,6 +37,7 @@ class Reconciler:
 
     async def sweep(self) -> int:
         """Fan out what is overdue; return how many events that were."""
+        await self._fan_out.confirm()
         await self._marks.flush()
         overdue = await self._events.not_fanned_out(now() - OVERDUE_AFTER, BATCH)
         if overdue:

@@ -10,54 +10,53 @@ import asyncio
 from collections.abc import Coroutine, Mapping
 from typing import Any, TypeVar
 
-import msgspec
 from faststream.kafka import KafkaBroker
 
 from shared.domain.errors import TransientFailure
 from shared.events.event import Event
 from shared.messaging.batch import Batch, Lane
-from shared.messaging.dead_letter import DeadLetterLimit, DeadLetters, Record, TooManyDeadLetters
+from shared.messaging.dead_letter import DeadLetters, Record, TooManyDeadLetters
 from shared.messaging.membership import Membership
-from shared.messaging.pipeline import Handler, Pipeline, RetryPolicy
+from shared.messaging.offsets import Confirm, nothing_to_confirm
+from shared.messaging.pipeline import Handler, Pipeline
+from shared.messaging.policy import ConsumerPolicy
 from shared.telemetry.logs import get_logger
 
 log = get_logger()
 
 T = TypeVar("T")
 
-
-class ConsumerPolicy(msgspec.Struct, frozen=True, kw_only=True):
-    """How a group's messages are taken."""
-
-    concurrency: int = 64  # messages of different keys handled at a time
-    most_records: int = 500  # in one batch
-    rest_s: float = 2.0  # a partition whose message was handed back is not read for so long
-    rejoin_s: float = 0.5  # between two attempts to join the group
-    retry: RetryPolicy = RetryPolicy()
-    dead_letters: DeadLetterLimit = DeadLetterLimit()
+DEFAULT = ConsumerPolicy()
 
 
 def consume(
-    broker: KafkaBroker, group: str, handlers: Mapping[type[Event], Handler], policy: ConsumerPolicy | None = None
+    broker: KafkaBroker,
+    group: str,
+    handlers: Mapping[type[Event], Handler],
+    policy: ConsumerPolicy = DEFAULT,
+    confirm: Confirm = nothing_to_confirm,
 ) -> "Consumer":
     """Return a consumer, not started, that gives every event of the types in `handlers` to its handler, as group `group`.
 
-    At least once, and in order per recording. An event is done with when its handler returns; see `RetryPolicy` for when it
-    raises. Messages that cannot be handled go to the dead-letter topic.
+    At least once, and in order per recording. An event is done with when its handler returns, and `confirm`, awaited after that,
+    before its offset is committed; what is not confirmed will be delivered again after a crash. See `RetryPolicy` for a handler
+    that raises. Messages that cannot be handled go to the dead-letter topic.
     """
-    return Consumer(broker, group, handlers, policy or ConsumerPolicy())
+    return Consumer(broker, group, handlers, policy, confirm)
 
 
 class Consumer:
     """One group's consumer; from `start` to `stop` it joins again whenever the broker has lost it."""
 
-    def __init__(self, broker: KafkaBroker, group: str, handlers: Mapping[type[Event], Handler], policy: ConsumerPolicy) -> None:
+    def __init__(
+        self, broker: KafkaBroker, group: str, handlers: Mapping[type[Event], Handler], policy: ConsumerPolicy, confirm: Confirm
+    ) -> None:
         self.group = group
         topics = [str(kind.__struct_config__.tag) for kind in handlers]
         self._policy = policy
         self._dead_letters = DeadLetters(broker, group, policy.dead_letters)
         self._pipeline = Pipeline(group, handlers, self._dead_letters, policy.retry)
-        self._membership = Membership(broker, group, topics, policy.most_records, policy.rest_s)
+        self._membership = Membership(broker, group, topics, policy, confirm)
         self._slots = asyncio.Semaphore(policy.concurrency)
         self._stopping = asyncio.Event()
         self._joined = asyncio.Event()

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 
 from aiokafka import ConsumerRebalanceListener  # type: ignore[import-untyped]  # aiokafka ships no types
-from aiokafka.errors import CommitFailedError, ConsumerStoppedError, IllegalStateError, KafkaError  # type: ignore[import-untyped]
+from aiokafka.errors import ConsumerStoppedError, IllegalStateError, KafkaError  # type: ignore[import-untyped]
 from faststream import AckPolicy
 from faststream.kafka import KafkaBroker
 from faststream.kafka.schemas import Topic
@@ -14,7 +14,10 @@ from faststream.kafka.schemas import Topic
 from shared.domain.errors import TransientFailure
 from shared.messaging.batch import Batch, Partition
 from shared.messaging.broker import settings_of
+from shared.messaging.commit import Member, commit_as, member_of
 from shared.messaging.dead_letter import Record
+from shared.messaging.offsets import Confirm, Offsets, Progress
+from shared.messaging.policy import ConsumerPolicy
 from shared.messaging.topology import ensure_topics
 from shared.messaging.watch import PartitionWatch
 from shared.telemetry.logs import get_logger
@@ -22,8 +25,8 @@ from shared.telemetry.logs import get_logger
 log = get_logger()
 
 JOIN_TIMEOUT_S = 60.0
+LAST_COMMIT_S = 2.0
 LEAVE_TIMEOUT_S = 5.0
-COMMIT_TIMEOUT_S = 5.0
 POLL_MS = 1_000
 WATCH_S = 2.0
 
@@ -39,16 +42,16 @@ class MembershipLost(TransientFailure):
 class Membership(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ships no types
     """One consumer's place in its group; may be left and joined again."""
 
-    def __init__(self, broker: KafkaBroker, group: str, topics: Sequence[str], most_records: int, rest_s: float) -> None:
+    def __init__(self, broker: KafkaBroker, group: str, topics: Sequence[str], policy: ConsumerPolicy, confirm: Confirm) -> None:
         settings = settings_of(broker)
-        self._broker, self._group, self._most_records, self._rest_s = broker, group, most_records, rest_s
+        self._broker, self._group, self._policy = broker, group, policy
         self._drain_s = settings.kafka_session_timeout_ms / 2_000
         self._subscriber = broker.subscriber(
             *(Topic(name, declare=False) for name in topics),
             batch=True,
             group_id=group,
             group_instance_id=settings.kafka_group_instance,
-            ack_policy=AckPolicy.MANUAL,  # offsets are committed here, once a batch, after its last message is settled
+            ack_policy=AckPolicy.MANUAL,  # offsets are committed here, when what lies before them is settled
             auto_offset_reset="earliest",
             fetch_max_wait_ms=settings.kafka_fetch_wait_ms,
             session_timeout_ms=settings.kafka_session_timeout_ms,
@@ -58,10 +61,11 @@ class Membership(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka s
         )
         self._idle = asyncio.Event()
         self._idle.set()
-        self._epoch = 0
-        self._uncommitted: dict[Partition, int] = {}
+        self._offsets = Offsets(group, confirm, self._commit, policy.commit_after_s)
+        self._member: Member = ("", -1)
         self._partitions = PartitionWatch()
         self._watch: asyncio.Task[None] | None = None
+        self._committing: asyncio.Task[None] | None = None
 
     async def join(self) -> None:
         """Make the topics that are missing and join the group; raise a `TransientFailure` when that does not work."""
@@ -72,11 +76,24 @@ class Membership(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka s
         except (KafkaError, OSError, TimeoutError) as error:
             raise MembershipLost(f"group {self._group} could not be joined: {error!r}") from error
         self._watch = asyncio.create_task(self._keep_watch(), name=f"watch-{self._group}")
+        self._committing = asyncio.create_task(self._offsets.run(), name=f"commit-{self._group}")
 
     async def leave(self) -> None:
-        """Leave the group as far as the broker lets us, within seconds; what it makes us wait for ends in the background."""
-        if self._watch is not None:
-            self._watch.cancel()
+        """Commit what is settled, and leave the group as far as the broker lets us.
+
+        Both within seconds; what it makes us wait for longer ends in the background.
+        """
+        try:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(LAST_COMMIT_S):
+                    await self._offsets.commit()
+        finally:
+            await self._go()
+
+    async def _go(self) -> None:
+        for task in (self._watch, self._committing):
+            if task is not None:
+                task.cancel()
         client, self._subscriber.consumer = self._subscriber.consumer, None
         if client is not None:
             leaving = asyncio.create_task(client.stop(), name=f"leave-{self._group}")
@@ -84,7 +101,7 @@ class Membership(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka s
             leaving.add_done_callback(_leaving.discard)
             await asyncio.wait({leaving}, timeout=LEAVE_TIMEOUT_S)
         await self._subscriber.stop()
-        self._uncommitted.clear()
+        self._offsets.forget()
         self._partitions.forget()
 
     async def next_records(self) -> Records:
@@ -95,41 +112,41 @@ class Membership(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka s
         if self._watch is not None and self._watch.done():
             self._watch.result()
         try:
-            records: Records = await self._client.getmany(timeout_ms=POLL_MS, max_records=self._most_records)
+            records: Records = await self._client.getmany(timeout_ms=POLL_MS, max_records=self._policy.most_records)
         except (KafkaError, ConsumerStoppedError) as error:
             raise MembershipLost(f"group {self._group}: {error!r}") from error
-        if not records:
-            await self._commit()
         return records
 
     @contextlib.asynccontextmanager
     async def handling(self, batch: Batch) -> AsyncIterator[None]:
-        """Have the batch handled; then commit what is settled in it, and read the rest again after a rest.
+        """Have the batch handled; then have committed soon what is settled in it, and read the rest again after a rest.
 
         A rebalance waits for this, so that a partition's next owner starts where we ended. If it could not wait so long, nothing
         is committed: the messages are delivered again, here or elsewhere.
         """
-        epoch = self._epoch
+        epoch = self._offsets.epoch
         self._idle.clear()
         try:
             yield
-            if epoch == self._epoch:
-                self._uncommitted |= batch.progress()
-                await self._commit()
+            if epoch == self._offsets.epoch:
+                self._offsets.settle(batch.progress())
                 self._hand_back(batch.stuck())
         finally:
             self._idle.set()
 
     async def on_partitions_revoked(self, revoked: set[Partition]) -> None:
-        """Let the batch under way end before the group goes on without us, if it does so in time."""
+        """Commit what is settled before the group goes on without us, the batch under way too if it ends in time."""
         if revoked:
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._idle.wait(), self._drain_s)
+                async with asyncio.timeout(self._drain_s):
+                    await self._offsets.commit()
+                    await self._idle.wait()
+                    await self._offsets.commit()
 
     async def on_partitions_assigned(self, assigned: set[Partition]) -> None:
         """Forget what the last assignment left undone: all that was not committed will be delivered again."""
-        self._epoch += 1
-        self._uncommitted.clear()
+        self._member = member_of(self._client)
+        self._offsets.forget()
         self._partitions.forget()
         log.info("consumer.assigned", group=self._group, partitions=len(assigned))
 
@@ -139,20 +156,8 @@ class Membership(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka s
             raise MembershipLost(f"group {self._group} is not joined")
         return self._subscriber.consumer
 
-    async def _commit(self) -> None:
-        """Commit what is settled; what Kafka does not take now is committed with the next batch, or in a quiet second."""
-        if not self._uncommitted:
-            return
-        offsets = dict(self._uncommitted)
-        try:
-            async with asyncio.timeout(COMMIT_TIMEOUT_S):
-                await self._client.commit(offsets)
-            self._uncommitted.clear()
-        except (CommitFailedError, IllegalStateError) as error:
-            self._uncommitted.clear()  # the partitions are no longer ours
-            log.warning("consumer.commit_refused", group=self._group, reason=str(error)[:200])
-        except (KafkaError, TimeoutError) as error:
-            log.warning("consumer.commit_deferred", group=self._group, reason=repr(error)[:200])
+    async def _commit(self, offsets: Progress) -> None:
+        await commit_as(self._member, self._client, offsets)
 
     def _hand_back(self, stuck: Mapping[Partition, int]) -> None:
         client = self._client
@@ -160,7 +165,7 @@ class Membership(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka s
             if partition in client.assignment():
                 client.seek(partition, offset)
                 client.pause(partition)
-                asyncio.get_running_loop().call_later(self._rest_s, _resume, client, partition)
+                asyncio.get_running_loop().call_later(self._policy.rest_s, _resume, client, partition)
                 log.warning("consumer.handed_back", group=self._group, topic=partition.topic, offset=offset)
 
     async def _keep_watch(self) -> None:

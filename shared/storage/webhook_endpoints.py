@@ -73,10 +73,10 @@ class WebhookEndpoints:
             where["_id"] = {"$lt": before}
         return [self._opened(found) for found in await self._documents.find(where, _NEWEST_FIRST, limit, offset)]
 
-    async def subscribed(self, tenant: Tenant, event_type: str) -> list[WebhookEndpoint]:
-        """Return the tenant's enabled endpoints that hear of this type of event."""
+    async def subscribed(self, tenant: Tenant, *event_types: str) -> list[WebhookEndpoint]:
+        """Return the tenant's enabled endpoints that hear of any of these types of events."""
         found = await self._documents.find(_of(tenant), _NEWEST_FIRST, MAX_ENDPOINTS)
-        return [self._opened(endpoint) for endpoint in found if endpoint.hears(event_type)]
+        return [self._opened(endpoint) for endpoint in found if any(map(endpoint.hears, event_types))]
 
     async def save(self, before: WebhookEndpoint, after: WebhookEndpoint) -> None:
         """Store what `after` has changed; raises `VersionConflict` when the endpoint is not as `before` any more, or gone."""

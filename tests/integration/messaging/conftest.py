@@ -12,8 +12,9 @@ from shared.events.event import Event
 from shared.events.recording import UploadClaimed
 from shared.events.topics import DEAD_LETTER_TOPIC
 from shared.messaging.broker import kafka_broker
-from shared.messaging.consumer import ConsumerPolicy, consume
+from shared.messaging.consumer import consume
 from shared.messaging.pipeline import RetryPolicy
+from shared.messaging.policy import ConsumerPolicy
 from shared.messaging.publisher import EventPublisher
 from shared.settings import KafkaSettings
 

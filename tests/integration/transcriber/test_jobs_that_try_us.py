@@ -16,7 +16,8 @@ from shared.domain.tenant import Mode
 from shared.domain.transcript import Transcript
 from shared.domain.transcription import TranscriptionRequest, TranscriptionStatus, queued_transcription
 from shared.events.transcription import TranscriptionQueued, transcription_event
-from shared.messaging.consumer import ConsumerPolicy, consume
+from shared.messaging.consumer import consume
+from shared.messaging.policy import ConsumerPolicy
 from shared.platform import Platform
 from shared.settings import KafkaSettings
 from shared.storage.transcripts import Transcripts
