@@ -130,10 +130,9 @@ class Aggregates(Generic[A]):
         """
         due = {"job.lane": lane.value, "job.available_at": {"$lte": now(), "$type": "date"}}
         order = (("project_id", ASCENDING), ("job.priority", DESCENDING), ("job.available_at", ASCENDING))
-        for side in ("$gt", "$lte"):
-            if found := await self._documents.find_one({"project_id": {side: after_project}, **due}, order, skip):
-                return found
-        return await self.next_claimable(lane, after_project) if skip else None
+        sides = [{"project_id": {side: after_project}, **due} for side in ("$gt", "$lte")]
+        found = await self._documents.find_first(sides, order, skip)
+        return await self.next_claimable(lane, after_project) if found is None and skip else found
 
     async def running_of(self, project_id: str, lane: Lane, limit: int) -> int:
         """Return how many of the project's jobs in the lane are claimed, counted up to `limit`."""

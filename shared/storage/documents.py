@@ -75,11 +75,21 @@ class Documents(Generic[T]):
         """Return those of these documents that are there, in no order."""
         return await self.find({"_id": {"$in": list(document_ids)}}, None, len(document_ids))
 
-    async def find_one(self, where: Filter, sort: Sort | None = None, skip: int = 0) -> T | None:
-        """Return the first document that matches after `skip` others, or None."""
+    async def find_one(self, where: Filter, sort: Sort | None = None) -> T | None:
+        """Return the first document that matches, or None."""
         async with translated():
-            found = await self._collection.find_one(where, self._wanted, sort=sort, skip=skip)
+            found = await self._collection.find_one(where, self._wanted, sort=sort)
         return None if found is None else msgspec.convert(found, self._form)
+
+    async def find_first(self, wheres: Sequence[Filter], sort: Sort, skip: int = 0) -> T | None:
+        """Return the first document, after `skip` others, that matches the first of `wheres`, else the next; in one query."""
+        rest = [{"$sort": dict(sort)}, *([{"$skip": skip}] if skip else []), {"$limit": 1}]
+        first, *others = [[{"$match": where}, *rest] for where in wheres]
+        unions = [{"$unionWith": {"coll": self.name, "pipeline": each}} for each in others]  # run only while nothing was found
+        fields = [{"$project": self._wanted}] if self._wanted else []
+        async with translated():
+            found = await self._collection.aggregate([*first, *unions, {"$limit": 1}, *fields]).to_list(1)
+        return msgspec.convert(found[0], self._form) if found else None
 
     async def find(self, where: Filter, sort: Sort | None, limit: int, skip: int = 0) -> list[T]:
         """Return at most `limit` documents in the order of `sort`."""
