@@ -36,10 +36,18 @@ class Answer:
         if start is not None:
             if self._is_whole(start, message):
                 self._send_whole(start, message["body"])
+                self._let_go()
                 return
             self._cycle.response_started = False
             await self._send_on(start)
         await self._send_on(message)
+        if self._cycle.response_complete:
+            self._let_go()
+
+    def _let_go(self) -> None:
+        """Leave the cycle as uvicorn made it: what holds itself is freed late, and there would be one for each request."""
+        for name in ("receive", "send"):
+            self._cycle.__dict__.pop(name, None)
 
     def _is_whole(self, start: Any, message: Any) -> bool:  # noqa: ANN401 - ASGI messages
         cycle = self._cycle

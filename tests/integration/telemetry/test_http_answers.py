@@ -1,13 +1,17 @@
 """What goes out over the wire, against what uvicorn by itself would send for the same application."""
 
 import asyncio
+import gc
 import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
 import uvicorn
+from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
+from shared.http_answer import Answer
+from shared.http_body import RequestBody
 from shared.http_server import HttpServer
 
 DEADLINE_S = 10
@@ -137,6 +141,20 @@ async def test_an_answer_that_breaks_off_ends_its_connection_and_looks_whole_to_
         assert await exchange(port, last_request("GET", "/whole")) == (
             b"HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\ncontent-length: 5\r\nconnection: close\r\n\r\nhello"
         )
+
+
+@pytest.mark.parametrize("path", ["/whole", "/pieces", "/nothing"])
+async def test_what_a_request_was_kept_in_is_freed_with_its_answer_without_a_search_for_garbage(path: str) -> None:
+    requests = f"GET {path} HTTP/1.1\r\nHost: here\r\n\r\n".encode() * 20
+    async with ours() as port:
+        gc.collect()
+        gc.disable()
+        try:
+            await exchange(port, requests + last_request("GET", path))
+            kept = [one for one in gc.get_objects() if isinstance(one, RequestResponseCycle | RequestBody | Answer)]
+        finally:
+            gc.enable()
+    assert len(kept) <= 3  # those of the newest request, while its connection closes
 
 
 async def test_a_head_leaves_with_the_first_piece_of_its_body_and_does_not_wait_for_the_next() -> None:
