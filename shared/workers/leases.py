@@ -1,6 +1,5 @@
 """Jobs inside aggregates as a leased queue, and the fenced write by which alone a claim's result is stored."""
 
-import random
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 from typing import Any, Generic, Protocol, TypeVar
@@ -12,6 +11,7 @@ from shared.domain.trace import traced
 from shared.domain.transition import VersionConflict
 from shared.events.event import Event
 from shared.workers.lease_queue import LeaseLost
+from shared.workers.rivals import Rivals
 
 A = TypeVar("A", bound=Any)
 Change = Callable[[A], tuple[A, Sequence[Event]]]
@@ -21,7 +21,6 @@ LimitOf = Callable[[Tenant], Awaitable[int]]
 """How many jobs of a project may run at once; 0 is any number."""
 
 _CONFLICT_TRIES = 20
-_FURTHEST = 8
 
 
 async def unlimited(_tenant: Tenant) -> int:
@@ -84,17 +83,17 @@ class Leases(Generic[A]):
         self._store, self._announcer, self._rules = store, announcer, rules
         self._lane, self._limit_of = lane, limit_of
         self._last_project = ""
+        self._rivals = Rivals()
 
     async def claim(self, worker: str, lease_s: float) -> A | None:
         """Claim the next job of the lane, round robin over the projects, or return None when there is none.
 
         A project that has as many jobs running as it may is passed over. Workers that look at the same moment may exceed its
-        limit by one each. One that another was faster to claim is left to it: the next look goes a random few places past
+        limit by one each. One that another was faster to claim is left to it: for a moment, looks go a random few places past
         the head, where all others look, the further the more often that happened.
         """
         full: set[str] = set()
-        lost = 0
-        while (found := await self._next(0 if full else lost)) is not None:
+        while (found := await self._next(0 if full else self._rivals.places())) is not None:
             if found.project_id in full:
                 return None  # once around
             self._last_project = found.project_id
@@ -106,14 +105,14 @@ class Leases(Generic[A]):
             try:
                 await self._store.save(found, after, *events)
             except VersionConflict:
-                lost += 1
+                self._rivals.lost()
                 continue
+            self._rivals.won()
             self._announcer.nudge(self._store.name, after.id, events)
             return after
         return None
 
-    async def _next(self, lost: int) -> A | None:
-        skip = random.randint(0, min(2 * lost, _FURTHEST))  # noqa: S311 - jitter, not a secret
+    async def _next(self, skip: int) -> A | None:
         return await self._store.next_claimable(self._lane, self._last_project, skip)
 
     async def _is_full(self, tenant: Tenant) -> bool:
