@@ -21,7 +21,7 @@ from shared.settings import MongoSettings
 DEADLINE_S = 300.0
 PROJECTS = 20
 LOOK_S = 0.05
-_STATEMENTS = ("find", "update", "insert", "findAndModify")  # but for the looks of this process
+_STATEMENTS = ("find", "aggregate", "update", "insert", "findAndModify")
 
 
 class Load(msgspec.Struct, frozen=True, kw_only=True):
@@ -77,13 +77,14 @@ def measure(server: MongoServer, load: Load) -> Run:
             group.hold(process.pid)
         before = _used(server)
         _say(processes, b"go\n")
-        done = _await_done(settings, load)
+        done, looks = _await_done(settings, load)
         after = _used(server)
         held = [group.held_back() for group in groups]
         _say(processes, b"stop\n")
         accounts = [msgspec.json.decode(process.communicate(timeout=DEADLINE_S)[0], type=Account) for process in processes]
     _assert_each_once(settings, sum(account.done for account in accounts))
     spent = Used(*(now - then for now, then in zip(msgspec.structs.astuple(after), msgspec.structs.astuple(before), strict=True)))
+    spent = msgspec.structs.replace(spent, statements=spent.statements - looks)
     return _run(accounts, done, spent, sum(held) / max(1, len(held)))
 
 
@@ -149,15 +150,16 @@ def _used(server: MongoServer) -> Used:
     return Used(time.perf_counter(), peers.cpu_s(server.child.pid), idle_s(), statements)
 
 
-def _await_done(settings: MongoSettings, load: Load) -> int:
-    """Return how many jobs are done, once so many are as the load says."""
-    deadline, left = time.perf_counter() + DEADLINE_S, load.jobs - load.until
+def _await_done(settings: MongoSettings, load: Load) -> tuple[int, int]:
+    """Return how many jobs are done, once so many are as the load says, and how many statements it took to see that."""
+    deadline, left, looks = time.perf_counter() + DEADLINE_S, load.jobs - load.until, 2
     with MongoClient[dict[str, object]](settings.mongo_url) as client:
         collection = client[settings.mongo_database]["transcriptions"]
         while collection.count_documents({"active": True}, limit=left + 1, hint="one_active") > left:
             assert time.perf_counter() < deadline, "the jobs do not end"
             time.sleep(LOOK_S)
-        return collection.count_documents({"active": False})
+            looks += 1
+        return collection.count_documents({"active": False}), looks
 
 
 def _assert_each_once(settings: MongoSettings, done: int) -> None:

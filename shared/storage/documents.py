@@ -83,7 +83,7 @@ class Documents(Generic[T]):
 
     async def find_first(self, wheres: Sequence[Filter], sort: Sort, skip: int = 0) -> T | None:
         """Return the first document, after `skip` others, that matches the first of `wheres`, else the next; in one query."""
-        rest = [{"$sort": dict(sort)}, *([{"$skip": skip}] if skip else []), {"$limit": 1}]
+        rest: list[dict[str, Any]] = [{"$sort": dict(sort)}, *([{"$skip": skip}] if skip else []), {"$limit": 1}]
         first, *others = [[{"$match": where}, *rest] for where in wheres]
         unions = [{"$unionWith": {"coll": self.name, "pipeline": each}} for each in others]  # run only while nothing was found
         fields = [{"$project": self._wanted}] if self._wanted else []
