@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 
 import pytest
+from aiohttp import web
 
 from shared.domain.clock import now
 from shared.domain.delivery import DeliveryStatus
@@ -104,3 +105,41 @@ async def test_a_delivery_that_a_crash_undid_is_made_again_and_ends(mongod, make
     await until(lambda: undelivered(stage, endpoint))
     assert {heard.json["id"] for heard in receiver.heard} == {event.event_id}
     mongo.close()
+
+
+async def test_drafts_that_a_crash_undid_are_confirmed_though_later_events_were_handled_meanwhile(
+    mongod, make_stage, make_receiver
+):
+    mongo = Mongo(MongoSettings(mongo_url=mongod.url, mongo_database="crash"))
+    restarted = asyncio.Event()
+
+    async def answer_later(_request):
+        await restarted.wait()
+        return web.Response()
+
+    receiver = await make_receiver(default=answer_later)
+    stage = await make_stage(mongo, lease_s=3.0, timeout_s=60.0)
+    endpoint = await stage.endpoint(receiver.url())
+    events = [a_creation() for _ in range(6)]
+    for event in events:  # one batch after the other, nothing written for good since
+        await stage.fan_out.draft(event)
+    await receiver.received(6)
+    await asyncio.to_thread(mongod.kill)
+    await asyncio.to_thread(mongod.start)
+    restarted.set()
+    await until(lambda: unconfirmed(stage, endpoint, 6))
+    await stage.marks.flush()
+    stage.run()
+    await until(lambda: unsettled(stage, endpoint))
+    assert sorted(row.event_id for row in await stage.rows(endpoint)) == sorted(event.event_id for event in events)
+    assert {heard.json["id"] for heard in receiver.heard} == {event.event_id for event in events}
+    mongo.close()
+
+
+async def unconfirmed(stage, endpoint, count):
+    await stage.fan_out.confirm()
+    return len(await stage.rows(endpoint)) != count
+
+
+async def unsettled(stage, endpoint):
+    return {row.status for row in await stage.rows(endpoint)} != {DeliveryStatus.SUCCEEDED}
