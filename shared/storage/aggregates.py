@@ -11,9 +11,10 @@ from shared.domain.clock import now
 from shared.domain.job import Job, JobStatus, Lane
 from shared.domain.tenant import Tenant
 from shared.domain.transition import VersionConflict
-from shared.events.codec import from_document, to_document
+from shared.events.codec import to_document
 from shared.events.event import Event
 from shared.storage.documents import Documents, to_builtins
+from shared.storage.kept_forms import first_readable
 
 
 class Aggregate(Protocol):
@@ -160,7 +161,8 @@ class Aggregates(Generic[A]):
         backlog at each look, for an index into arrays gives no order by itself.
         """
         found = await self._documents.project({"outbox.occurred_at": {"$lte": older_than}}, ["outbox"], None, limit)
-        return [Unpublished(document["_id"], tuple(map(from_document, document["outbox"]))) for document in found]
+        outboxes = [Unpublished(document["_id"], first_readable(document["outbox"], self.name)) for document in found]
+        return [outbox for outbox in outboxes if outbox.events]
 
     async def remove_published(self, published: Mapping[str, Iterable[str]]) -> None:
         """Take the events (ids by aggregate id) out of their outboxes; those already gone are no error.

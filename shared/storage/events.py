@@ -13,6 +13,7 @@ from shared.events.codec import from_document, to_document
 from shared.events.event import Event
 from shared.events.topics import TOPICS
 from shared.storage.documents import Documents
+from shared.storage.kept_forms import readable
 from shared.storage.mongo import Mongo
 
 _AS_KEPT = (("kept_at", ASCENDING), ("_id", ASCENDING))
@@ -70,7 +71,7 @@ class Events:
         found = await self._documents.find(
             {"to_fan_out": True, "occurred_at": {"$lte": older_than}}, (("occurred_at", ASCENDING), ("_id", ASCENDING)), limit
         )
-        return [from_document(kept.event) for kept in found]
+        return readable([kept.event for kept in found], self._documents.name)
 
     async def fanned_out(self, event_ids: Sequence[str]) -> None:
         """Remember that the deliveries of these events are made."""

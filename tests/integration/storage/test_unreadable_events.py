@@ -1,0 +1,78 @@
+"""An event in a form that this release does not know keeps no other back, and is not lost."""
+
+from datetime import timedelta
+
+import pytest
+
+from shared.domain.clock import now
+from shared.domain.ids import new_id
+from shared.domain.recording import Recording, RecordingStatus
+from shared.domain.tenant import Mode
+from shared.events.codec import to_document
+from shared.events.recording import RecordingCreated, recording_event, recording_uploaded
+from shared.storage.events import Events
+from shared.storage.mongo import Mongo
+from shared.storage.recordings import Recordings
+from shared.telemetry.logs import captured_lines
+
+
+def later():
+    return now() + timedelta(seconds=1)
+
+
+def of_a_newer_release(event):
+    return to_document(event) | {"type": "recording.dreamt_of", "event_id": new_id("evt")}
+
+
+@pytest.fixture
+async def mongo(mongo_settings):
+    mongo = Mongo(mongo_settings)
+    yield mongo
+    mongo.close()
+
+
+@pytest.fixture
+async def made(mongo):
+    """Return two recordings in an empty collection, each with one event in its outbox."""
+    recordings, at = Recordings(mongo), now()
+    await recordings.ensure_indexes()
+    about = {"project_id": "proj_1", "mode": Mode.LIVE, "status": RecordingStatus.PENDING, "created_at": at, "updated_at": at}
+    both = [Recording(id=new_id("rec"), **about) for _ in range(2)]
+    for recording in both:
+        await recordings.add(recording, recording_event(RecordingCreated, recording))
+    return recordings, both
+
+
+async def waiting(recordings):
+    found = await recordings.unpublished(later(), 10)
+    return {outbox.aggregate_id: [event.type for event in outbox.events] for outbox in found}
+
+
+async def test_of_an_outbox_leaves_what_was_put_in_before_it(mongo, made):
+    recordings, (first, second) = made
+    uploaded = recording_uploaded(first.changed(), 1)
+    pushed = {"$each": [of_a_newer_release(uploaded), to_document(uploaded)]}
+    await mongo.database["recordings"].update_one({"_id": first.id}, {"$push": {"outbox": pushed}})
+    with captured_lines() as lines:
+        assert await waiting(recordings) == {first.id: ["recording.created"], second.id: ["recording.created"]}
+    assert [(line["event"], line["of"], line["type"]) for line in lines] == [
+        ("event.unreadable", "recordings", "recording.dreamt_of")
+    ]
+
+
+async def test_an_outbox_that_begins_with_it_waits_and_the_others_do_not(mongo, made):
+    recordings, (first, second) = made
+    event = of_a_newer_release(recording_event(RecordingCreated, first))
+    await mongo.database["recordings"].update_one({"_id": first.id}, {"$set": {"outbox": [event]}})
+    assert await waiting(recordings) == {second.id: ["recording.created"]}
+    kept = await mongo.database["recordings"].find_one({"_id": first.id})
+    assert [one["event_id"] for one in kept["outbox"]] == [event["event_id"]]
+
+
+async def test_among_the_events_to_be_fanned_out_it_is_passed_over_and_stays(mongo, made):
+    events, collection = Events(mongo), mongo.database["events"]
+    facts = [recording_event(RecordingCreated, recording) for recording in made[1]]
+    await events.keep(facts)
+    await collection.update_one({"_id": facts[0].event_id}, {"$set": {"event.type": "recording.dreamt_of"}})
+    assert await events.not_fanned_out(later(), 10) == facts[1:]
+    assert (await collection.find_one({"_id": facts[0].event_id}))["to_fan_out"]
