@@ -25,6 +25,8 @@ from shared.telemetry.metrics import stage_seconds
 LOOK_BACK = timedelta(minutes=10)
 """An endpoint hears nothing that happened longer than this before it was made, though a consumer may begin at the first event."""
 
+MOST_TOGETHER = 20  # events: each may have a hundred endpoints, and a body of a megabyte
+
 Addressed = Sequence[tuple[Delivery, WebhookEndpoint]]
 
 
@@ -45,7 +47,7 @@ class FanOut:
     ) -> None:
         self._endpoints, self._deliveries, self._transcripts = endpoints, deliveries, transcripts
         self._dispatcher, self._drafts = dispatcher, Drafts(deliveries, marks)
-        self._together = Batches(self._draft_each)
+        self._together = Batches(self._draft_each, most_items=MOST_TOGETHER)
 
     async def __call__(self, event: Event) -> None:
         """Store the deliveries of `event` for good and begin the first attempts; on replay nothing changes.

@@ -9,7 +9,7 @@ from shared.telemetry.logs import get_logger
 
 log = get_logger()
 
-PAUSE_S = 0.2
+PAUSE_S = 1.0
 
 
 class FannedOutMarks:
@@ -26,7 +26,7 @@ class FannedOutMarks:
         self._added.set()
 
     async def run(self) -> None:
-        """Store what was added, a few times a second; until cancelled."""
+        """Store what was added, once a second; until cancelled."""
         while True:
             await self._added.wait()
             await asyncio.sleep(PAUSE_S)

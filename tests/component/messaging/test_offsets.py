@@ -81,7 +81,7 @@ async def test_a_fault_in_the_confirmation_ends_nothing(group):
 async def test_what_is_settled_during_a_confirmation_waits_for_the_next(group):
     group.let_go.clear()
     group.offsets.settle({"p": 5})
-    await group.confirming.wait()
+    await until(group.confirming.is_set)
     group.offsets.settle({"p": 9, "q": 2})
     group.let_go.set()
     await until(lambda: group.committed == {"p": 9, "q": 2})
@@ -91,7 +91,7 @@ async def test_what_is_settled_during_a_confirmation_waits_for_the_next(group):
 async def test_what_was_settled_before_a_rebalance_is_not_committed_after_it_and_what_comes_after_is(group):
     group.let_go.clear()
     group.offsets.settle({"p": 5})
-    await group.confirming.wait()
+    await until(group.confirming.is_set)
     group.offsets.forget()
     group.offsets.settle({"p": 5, "q": 1})  # read and handled again
     group.let_go.set()

@@ -5,6 +5,7 @@ import asyncio
 import pytest
 
 from services.webhooks import drafts
+from services.webhooks.fan_out import MOST_TOGETHER
 from services.webhooks.reconcile import Reconciler
 from shared.domain.errors import TransientFailure
 from shared.domain.tenant import Mode
@@ -32,13 +33,13 @@ def told(rows):
 
 async def test_events_that_come_together_cost_one_look_at_each_tenants_endpoints_and_one_write():
     drafting = Drafting(an_endpoint("https://a.example"), an_endpoint("https://b.example", mode=Mode.TEST))
-    events = [an_upload(mode=mode) for mode in (Mode.LIVE, Mode.TEST) for _ in range(20)]
+    events = [an_upload(mode=mode) for mode in (Mode.LIVE, Mode.TEST) for _ in range(MOST_TOGETHER // 2)]
     assert set(await drafted(drafting, *events)) == {None}
     assert len(drafting.endpoints.asked) == 2
-    assert [len(write) for write in drafting.deliveries.drafts] == [40]
+    assert [len(write) for write in drafting.deliveries.drafts] == [MOST_TOGETHER]
     assert drafting.deliveries.lasting == []
     await drafting.fan_out.confirm()
-    assert [len(write) for write in drafting.deliveries.lasting] == [40]
+    assert [len(write) for write in drafting.deliveries.lasting] == [MOST_TOGETHER]
     assert set(drafting.attempted) == ids(events)
 
 

@@ -159,7 +159,7 @@ async def test_an_event_handed_back_is_not_overtaken_while_those_before_it_are_n
     consumer = await start("order", store)
     await kafka.publisher.publish([event(number) for number in range(1, 5)])
     await store.inbox.has("evt_rec_1_1")
-    await store.refused.wait()
+    await asyncio.wait_for(store.refused.wait(), DEADLINE_S)
     healed.set()
     await store.inbox.has("evt_rec_1_4")
     assert store.inbox.ids == [f"evt_rec_1_{number}" for number in range(1, 5)]
