@@ -37,7 +37,7 @@ def parse(body: bytes) -> Any:  # noqa: ANN401 - any JSON value
     """Return the JSON value in `body`, or raise `InvalidRequest`."""
     try:
         text = body.decode()
-        value = _decoder.decode(text)
+        value = _value_of(text)
     except UnicodeDecodeError as error:
         raise InvalidRequest("the body is not UTF-8") from error
     except RecursionError as error:
@@ -74,6 +74,15 @@ def _made_integer(value: Any, fault: str) -> bool:  # noqa: ANN401 - any JSON va
         return False
     value[last] = int(number)
     return True
+
+
+def _value_of(text: str) -> Any:  # noqa: ANN401 - any JSON value
+    """Return the value that `text` is; `decode` looks for spaces around it by two patterns, and most often there are none."""
+    try:
+        value, end = _decoder.raw_decode(text)
+    except json.JSONDecodeError:
+        return _decoder.decode(text)
+    return value if end == len(text) else _decoder.decode(text)
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

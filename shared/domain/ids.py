@@ -8,13 +8,12 @@ import hashlib
 import threading
 import time
 
-from shared.domain.randomness import random_bytes
+from shared.domain.randomness import random_bytes, random_word
 
 _ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _PAIRS = tuple(first + second for first in _ALPHABET for second in _ALPHABET)  # ten bits each
 _TIME_CHARACTERS = 10
 _RANDOM_BITS = 80
-_STEP_BYTES = 4
 
 
 class _Minter:
@@ -34,7 +33,7 @@ class _Minter:
                 self._moment_ms, self._randomness = moment_ms, int.from_bytes(random_bytes(_RANDOM_BITS // 8)) >> 1
                 self._time_half = _base32(moment_ms, _TIME_CHARACTERS)
             else:
-                self._randomness += 1 + int.from_bytes(random_bytes(_STEP_BYTES))
+                self._randomness += 1 + random_word()
             return self._time_half + _random_half(self._randomness)
 
 

@@ -6,12 +6,12 @@ import threading
 import traceback
 from collections.abc import Mapping
 from contextvars import ContextVar
-from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Any, BinaryIO, cast
 
 import msgspec
 
+from shared.domain.clock import now, wire_time
 from shared.domain.errors import PermanentFailure
 from shared.domain.trace import current_trace
 from shared.telemetry.redaction import SCALARS, redact, scrub
@@ -46,7 +46,7 @@ class Renderer:
     def __call__(self, fields: dict[str, Any]) -> bytes:
         """Return the line of these fields, `level` and `event` among them, with what is bound to the task."""
         head = {
-            "time": datetime.now(UTC).isoformat(timespec="milliseconds")[:-6] + "Z",
+            "time": wire_time(now()),
             "level": fields.pop("level"),
             "event": fields.pop("event"),
             "service": self._service,

@@ -48,6 +48,8 @@ def has_dollar_key(value):
 def test_what_json_can_say_comes_out_as_it_was(value):
     assert parse(json.dumps(value).encode()) == value
     assert parse(json.dumps(value, ensure_ascii=False).encode()) == value
+    assert parse(f" \r\n{json.dumps(value)}\t ".encode()) == value
+    assert refusal_of(parse, f"{json.dumps([value])}, 1".encode()) is not None
 
 
 @given(st.binary(max_size=200))
