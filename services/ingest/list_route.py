@@ -10,8 +10,8 @@ from typing import Any
 from services.ingest.admission import Admission
 from services.ingest.api_response import JsonAnswer
 from services.ingest.controllers.recordings import MAY_LIST
-from services.ingest.list_recordings import ListRecordings, RecordingFilter
-from services.ingest.paging import DEFAULT_LIMIT, PageRequest
+from services.ingest.list_recordings import ListedRecording, ListRecordings, RecordingFilter
+from services.ingest.paging import DEFAULT_LIMIT, Page, PageRequest
 from services.ingest.rates.limiter import Bucket
 from services.ingest.views.recordings import listed_json
 from shared.domain.recording import RecordingStatus
@@ -38,6 +38,7 @@ class ListRoute:
 
     def __init__(self, app: ASGIApp, admission: Admission, list_recordings: ListRecordings) -> None:
         self._app, self._admission, self._list_recordings = app, admission, list_recordings
+        self._shown: tuple[Page[ListedRecording] | None, bytes] = None, b""
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:  # noqa: ANN401 - see ASGIApp
         """Show the page, or let the framework have the request."""
@@ -48,8 +49,14 @@ class ListRoute:
             return
         scope["path_template"], scope["path_params"] = PATH, {}
         caller = await MAY_LIST.admit(self._admission, scope, Bucket.REQUESTS)
-        page = await self._list_recordings(caller, _request(given), _filter(given))
-        await JsonAnswer(_OK, listed_json(page))(scope, receive, send)
+        shown = self._show(await self._list_recordings(caller, _request(given), _filter(given)))
+        await JsonAnswer(_OK, shown)(scope, receive, send)
+
+    def _show(self, page: Page[ListedRecording]) -> bytes:
+        """Return the page in JSON, which is written once for all who are given the same page."""
+        if self._shown[0] is not page:
+            self._shown = page, listed_json(page)
+        return self._shown[1]
 
 
 def _has_body(scope: Any) -> bool:  # noqa: ANN401 - see ASGIApp

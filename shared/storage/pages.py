@@ -5,7 +5,7 @@ another waiting. Whoever watches the same list is given the same page, as it sto
 alone, or begins deep in a list, goes alone.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Generic, TypeVar
 
 import msgspec
@@ -17,7 +17,8 @@ from shared.storage.mongo_errors import StoreUnavailable, translated
 F = TypeVar("F", bound=msgspec.Struct)
 Rows = list[dict[str, Any]]
 
-_TOGETHER = 25  # pages in one query
+_MOST_ASKERS = 100  # answered together: many of a crowd ask for the same page
+_TOGETHER = 25  # pages that differ, in one query
 _PATIENCE = 1.0  # of a query: who has just been given a page often asks for the next, and a query costs more than the pages in it
 
 
@@ -34,7 +35,7 @@ class Pages(Generic[F]):
     def __init__(self, collection: AsyncIOMotorCollection[dict[str, Any]], form: type[F]) -> None:
         self._collection, self._form = collection, form
         self._fields = dict.fromkeys(form.__struct_encode_fields__, 1)
-        self._batches: Batches[PageQuery, tuple[F, ...]] = Batches(self._read, ONE_BY_ONE, _TOGETHER, _PATIENCE)
+        self._batches: Batches[PageQuery, tuple[F, ...]] = Batches(self._read, ONE_BY_ONE, _MOST_ASKERS, _PATIENCE)
 
     async def first(self, where: Mapping[str, Any], limit: int) -> tuple[F, ...]:
         """Return a page as it stood after this was called; who asks for the same at the same moment is given the same object."""
@@ -47,11 +48,14 @@ class Pages(Generic[F]):
                 distinct.append(query)
         try:
             async with translated():
-                found = await (self._read_one(distinct[0]) if len(distinct) == 1 else self._read_several(distinct))
+                found = [page for group in _groups(distinct) for page in await self._read_group(group)]
         except StoreUnavailable as error:
             return [StoreUnavailable(str(error)) for _ in queries]
         pages = [msgspec.convert(rows, tuple[self._form, ...]) for rows in found]  # type: ignore[name-defined]
         return [pages[distinct.index(query)] for query in queries]
+
+    async def _read_group(self, queries: Sequence[PageQuery]) -> list[Rows]:
+        return await (self._read_one(queries[0]) if len(queries) == 1 else self._read_several(queries))
 
     async def _read_one(self, query: PageQuery) -> list[Rows]:
         cursor = self._collection.find(query.where, self._fields, sort=[("_id", -1)], limit=query.limit)
@@ -73,3 +77,9 @@ class Pages(Generic[F]):
             {"$project": self._fields},
             {"$group": {"_id": number, "rows": {"$push": "$$ROOT"}}},
         ]
+
+
+def _groups(queries: Sequence[PageQuery]) -> Iterator[Sequence[PageQuery]]:
+    """Yield the queries, as many at a time as go in one."""
+    for start in range(0, len(queries), _TOGETHER):
+        yield queries[start : start + _TOGETHER]
