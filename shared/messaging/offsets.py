@@ -13,6 +13,7 @@ from shared.telemetry.logs import get_logger
 log = get_logger()
 
 COMMIT_TIMEOUT_S = 5.0
+MOST_DOUBLINGS = 4  # of the pause between two commits, while they fail
 
 Progress = Mapping[Partition, int]
 Confirm = Callable[[], Awaitable[None]]
@@ -32,6 +33,7 @@ class Offsets:
         self._settled: dict[Partition, int] = {}
         self._more = asyncio.Event()
         self._one_at_a_time = asyncio.Lock()
+        self._failures = 0
         self.epoch = 0
 
     def settle(self, progress: Progress) -> None:
@@ -49,7 +51,7 @@ class Offsets:
         """Commit what is settled while there is any, also behind the back of batches under way; until cancelled."""
         while True:
             await self._more.wait()
-            await asyncio.sleep(self._after_s)
+            await asyncio.sleep(self._after_s * 2.0 ** min(self._failures, MOST_DOUBLINGS))
             await self.commit()
 
     async def commit(self) -> None:
@@ -72,6 +74,7 @@ class Offsets:
             except Exception as error:  # noqa: BLE001  # whatever keeps us from committing, consuming goes on
                 self._defer(error)
                 return
+            self._failures = 0
             if epoch == self.epoch:
                 self._settled = {where: offset for where, offset in self._settled.items() if settled.get(where) != offset}
 
@@ -81,5 +84,6 @@ class Offsets:
 
     def _defer(self, error: Exception) -> None:
         self._more.set()
+        self._failures += 1
         foreseen = isinstance(error, KafkaError | TimeoutError | TransientFailure)
         log.warning("consumer.commit_deferred", group=self._group, reason=repr(error)[:200], exc_info=not foreseen)

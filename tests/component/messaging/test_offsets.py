@@ -8,7 +8,7 @@ from aiokafka.errors import CommitFailedError, KafkaError, RebalanceInProgressEr
 
 from shared.domain.errors import TransientFailure
 from shared.messaging.commit import commit_as, member_of
-from shared.messaging.offsets import Offsets, nothing_to_confirm
+from shared.messaging.offsets import MOST_DOUBLINGS, Offsets, nothing_to_confirm
 
 SOON_S = 0.01
 
@@ -68,6 +68,28 @@ async def test_nothing_is_committed_while_it_cannot_be_confirmed_and_all_of_it_o
     assert "commit" not in group.trace
     group.unconfirmed = None
     await until(lambda: group.committed == {"p": 5, "q": 7})
+
+
+async def test_while_commits_fail_they_are_tried_ever_less_often_until_one_is_through(group, monkeypatch):
+    pauses, sleep = [], asyncio.sleep
+
+    async def note(delay_s):
+        pauses.append(delay_s)
+        await sleep(0)
+
+    monkeypatch.setattr(asyncio, "sleep", note)
+    group.refused = KafkaError()
+    group.offsets.settle({"p": 5})
+    await until(lambda: len([pause for pause in pauses if pause >= SOON_S]) > 6)
+    group.refused = None
+    await until(lambda: group.committed == {"p": 5})
+    group.offsets.settle({"p": 6})
+    await until(lambda: group.committed == {"p": 6})
+    longest = SOON_S * 2**MOST_DOUBLINGS
+    waited = [pause for pause in pauses if pause >= SOON_S]
+    assert waited[:5] == [SOON_S * 2**doublings for doublings in range(5)]
+    assert set(waited[5:-1]) == {longest}
+    assert waited[-1] == SOON_S
 
 
 async def test_a_fault_in_the_confirmation_ends_nothing(group):
