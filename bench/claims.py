@@ -11,7 +11,7 @@ Two efficiencies, which answer different questions:
 - at equal capacity, every worker process is held to the same share of a core (`cpu_groups.py`), so small that four of them and
   mongod leave some of the machine idle. n workers are then n times the capacity, and what they fall short of n times the rate is
   what the queue costs. Fewer than the most are given their part of the jobs. Who used the cores is printed beside it: workers
-  that were not held back by their share would tell that something else was the limit, such as a machine with nothing left.
+  that did not use what they are allowed tell that something else was the limit, such as a machine with nothing left.
 - by the wall clock, nothing is capped, and workers that do nothing but work come to the end of the CPU before they come to that
   of any queue: on two cores, of which mongod has its part, the bare loops do as well. Jobs that wait as an engine computes
   (a tenth as many) show how the queue scales where there is CPU left.
@@ -59,9 +59,10 @@ def report(about: str, numbers: Sequence[int], rounds: Sequence[Round]) -> None:
         for kind in KINDS:
             print(f"{about}: {workers} {kind}: {_described([each[kind, workers] for each in rounds])}")
         ours, bare = (Figures([efficiency(each, kind, workers, min(numbers)) for each in rounds]) for kind in ("worker", "bare"))
+        dearer = Figures([each["worker", workers].cpu_ms / each["worker", min(numbers)].cpu_ms for each in rounds])
         print(
             f"{about}: {workers} workers: efficiency {ours:.2f} (goal {GOAL}), bare loops {bare:.2f}, "
-            f"ratio {ours.median / bare.median:.2f}",
+            f"ratio {ours.median / bare.median:.2f}; a job takes a worker {dearer:.2f} of the CPU that it takes the fewest",
             flush=True,
         )
 
@@ -77,12 +78,14 @@ def _described(runs: Sequence[Run]) -> str:
 
     cores = os.cpu_count() or 1
     others = Figures([max(0.0, cores - run.here - run.mongod - run.idle) for run in runs])
-    held = f"; held back in {figures('held').median:.0%} of the periods" if runs[0].held else ""
+    of, held = "", ""
+    if allowed := runs[0].allowed:
+        of, held = f" of {allowed:.2f} allowed", f"; held back in {figures('held').median:.0%} of the periods"
     return (
         f"{figures('rate'):.0f} jobs/s, each did {min(run.least for run in runs)} to {max(run.most for run in runs)}; "
         f"a job: {figures('cpu_ms'):.1f} ms of CPU and {figures('mongod_ms'):.1f} in mongod, "
         f"{figures('statements'):.1f} statements, {figures('lost'):.2f} claims lost; of {cores} cores: workers "
-        f"{figures('here').median:.2f}, mongod {figures('mongod').median:.2f}, others {others.median:.2f}, "
+        f"{figures('here').median:.2f}{of}, mongod {figures('mongod').median:.2f}, others {others.median:.2f}, "
         f"idle {figures('idle').median:.2f}{held}"
     )
 

@@ -41,8 +41,8 @@ class Load(msgspec.Struct, frozen=True, kw_only=True):
 class Run(msgspec.Struct, frozen=True, kw_only=True):
     """Jobs a second, the least and most that one worker did; a job's CPU here and in mongod, its statements, and claims lost.
 
-    `here` and `mongod` are how many cores the workers and mongod used, `idle` how many the machine had left; `held` in which
-    share of the kernel's periods the workers had used up what they are held to.
+    `here` and `mongod` are how many cores the workers and mongod used, `idle` how many the machine had left. `allowed` is what the
+    workers were held to, 0 if they were not, and `held` in which share of the kernel's periods they had used it up.
     """
 
     rate: float
@@ -55,7 +55,8 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     here: float
     mongod: float
     idle: float
-    held: float
+    allowed: float = 0.0
+    held: float = 0.0
 
 
 class Used(msgspec.Struct, frozen=True):
@@ -85,10 +86,11 @@ def measure(server: MongoServer, load: Load) -> Run:
     _assert_each_once(settings, sum(account.done for account in accounts))
     spent = Used(*(now - then for now, then in zip(msgspec.structs.astuple(after), msgspec.structs.astuple(before), strict=True)))
     spent = msgspec.structs.replace(spent, statements=spent.statements - looks)
-    return _run(accounts, done, spent, sum(held) / max(1, len(held)))
+    run = _run(accounts, done, spent)
+    return msgspec.structs.replace(run, allowed=load.workers * (load.share or 0.0), held=sum(held) / max(1, len(held)))
 
 
-def _run(accounts: Sequence[Account], done: int, spent: Used, held: float) -> Run:
+def _run(accounts: Sequence[Account], done: int, spent: Used) -> Run:
     of_each, cpu_s = [account.done for account in accounts], sum(account.cpu_s for account in accounts)
     return Run(
         rate=done / spent.elapsed_s,
@@ -101,7 +103,6 @@ def _run(accounts: Sequence[Account], done: int, spent: Used, held: float) -> Ru
         here=cpu_s / sum(of_each) * done / spent.elapsed_s,
         mongod=spent.mongod_s / spent.elapsed_s,
         idle=spent.idle_s / spent.elapsed_s,
-        held=held,
     )
 
 

@@ -6,6 +6,7 @@ from bench.claims import efficiency, equal_loads, report, wall_loads
 from bench.claims_run import Run
 from bench.cpu_groups import PERIOD_US, Controller, CpuGroup, controller_in
 
+QUOTA_US = PERIOD_US // 4
 PROC = "proc /proc proc rw 0 0\n"
 V1 = PROC + "cgroup /sys/fs/cgroup/cpu,cpuacct cgroup rw,cpu,cpuacct 0 0\ncgroup2 /sys/fs/cgroup/unified cgroup2 rw 0 0\n"
 V2 = PROC + "cgroup2 /sys/fs/cgroup cgroup2 rw,nsdelegate 0 0\n"
@@ -36,13 +37,14 @@ def test_where_no_control_groups_are_mounted_there_is_no_place_for_them():
 @pytest.mark.parametrize(
     ("version", "written"),
     [
-        (1, {"cpu.cfs_period_us": str(PERIOD_US), "cpu.cfs_quota_us": str(PERIOD_US // 4), "cgroup.procs": "77"}),
-        (2, {"cpu.max": f"{PERIOD_US // 4} {PERIOD_US}", "cgroup.procs": "77"}),
+        (1, {"cpu.cfs_period_us": PERIOD_US, "cpu.cfs_quota_us": QUOTA_US, "cpu.cfs_burst_us": QUOTA_US, "cpu.shares": 262144}),
+        (2, {"cpu.max": f"{QUOTA_US} {PERIOD_US}", "cpu.max.burst": QUOTA_US, "cpu.weight": 10000}),
     ],
 )
 def test_a_share_is_written_as_the_version_of_the_interface_wants_it(tmp_path, version, written):
     CpuGroup(Controller(tmp_path, version), "ours", 0.25).hold(77)
-    assert {path.name: path.read_text(encoding="ascii") for path in (tmp_path / "ours").iterdir()} == written
+    found = {path.name: path.read_text(encoding="ascii") for path in (tmp_path / "ours").iterdir()}
+    assert found == {name: str(value) for name, value in written.items()} | {"cgroup.procs": "77"}
 
 
 def test_at_equal_capacity_each_worker_has_the_same_part_of_one_long_queue():
@@ -70,5 +72,6 @@ def test_the_report_names_what_was_measured_and_says_ours_beside_the_peers(capsy
     )
     last = capsys.readouterr().out.splitlines()[-1]
     assert last == (
-        "at equal capacity: 4 workers: efficiency 0.90 (0.90-0.90) (goal 0.9), bare loops 0.75 (0.75-0.75), ratio 1.20"
+        "at equal capacity: 4 workers: efficiency 0.90 (0.90-0.90) (goal 0.9), bare loops 0.75 (0.75-0.75), ratio 1.20; "
+        "a job takes a worker 1.00 (1.00-1.00) of the CPU that it takes the fewest"
     )
