@@ -41,8 +41,8 @@ class Load(msgspec.Struct, frozen=True, kw_only=True):
 class Run(msgspec.Struct, frozen=True, kw_only=True):
     """Jobs a second, the least and most that one worker did; a job's CPU here and in mongod, its statements, and claims lost.
 
-    `here` and `mongod` are how many cores the workers and mongod used, `idle` how many the machine had left. `allowed` is what the
-    workers were held to, 0 if they were not, and `held` in which share of the kernel's periods they had used it up.
+    `here` and `mongod` are how many cores the workers and mongod used, `idle` how many the machine had left. `allowed` is what
+    the workers were held to, 0 if they were not, and `held` in which share of the kernel's periods they had used it up.
     """
 
     rate: float
