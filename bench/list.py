@@ -1,13 +1,15 @@
 """`GET /v1/recordings?limit=50` per second, against a Litestar handler that returns fifty rows it has at hand, in the same run.
 
 `python -m bench.list [--rounds 3] [--requests 500]`. Ours checks the key, counts the request, reads the rows from MongoDB and
-shows them. The rounds of both are interleaved; the CPU time of each process is told too.
+shows them, over 16 and over 64 connections, each with one request under way. The rounds of both are interleaved; the CPU time of
+each process is told too.
 """
 
 import argparse
 import asyncio
 import os
 import tempfile
+from itertools import product
 from pathlib import Path
 
 from bench.figures import Figures
@@ -21,7 +23,7 @@ from deploy.local.stack import Stack
 from shared.domain.clock import now
 from shared.domain.tenant import Mode, Tenant
 
-CONNECTIONS = 16
+CONNECTIONS = (16, 64)
 ROWS = 50
 GOAL = 0.7
 
@@ -34,33 +36,48 @@ def prepare(stack: Stack, recordings: int) -> str:
     return key
 
 
-async def measure(servers: dict[str, Peer], key: str, rounds: int, count: int) -> dict[str, tuple[list[float], list[float]]]:
-    """Return rates and CPU times (microseconds) of each; the first round is thrown away."""
-    figures: dict[str, tuple[list[float], list[float]]] = {name: ([], []) for name in servers}
-    for number in range(rounds + 1):
-        for name, server in servers.items():
-            request = json_request("GET", f"http://{HOST}:{server.port}/v1/recordings?limit={ROWS}", key)
-            before_s = cpu_s(server.pid)
-            rate = await requests_per_second(HOST, server.port, [request] * count, CONNECTIONS)
-            if number:
-                figures[name][0].append(rate)
-                figures[name][1].append((cpu_s(server.pid) - before_s) / count * 1e6)
-    return figures
+class Server:
+    """One of the two, with its rates and CPU times (microseconds) by connections."""
+
+    def __init__(self, process: Peer) -> None:
+        self.process = process
+        self.rates: dict[int, list[float]] = {connections: [] for connections in CONNECTIONS}
+        self.cpu_us: dict[int, list[float]] = {connections: [] for connections in CONNECTIONS}
+
+    async def run(self, key: str, connections: int, count: int) -> None:
+        """Ask for so many pages."""
+        request = json_request("GET", f"http://{HOST}:{self.process.port}/v1/recordings?limit={ROWS}", key)
+        before_s = cpu_s(self.process.pid)
+        self.rates[connections].append(await requests_per_second(HOST, self.process.port, [request] * count, connections))
+        self.cpu_us[connections].append((cpu_s(self.process.pid) - before_s) / count * 1e6)
 
 
-def report(figures: dict[str, tuple[list[float], list[float]]]) -> None:
+async def measure(empty: Server, ours: Server, key: str, rounds: int, count: int) -> None:
+    """Interleave the two; the first round is thrown away."""
+    for _, connections, server in product(range(rounds + 1), CONNECTIONS, (empty, ours)):
+        await server.run(key, connections, count)
+    for server in (empty, ours):
+        for figures in (*server.rates.values(), *server.cpu_us.values()):
+            del figures[0]
+
+
+def report(empty: Server, ours: Server) -> None:
     """Print the rates, the CPU times and the ratios."""
-    (rates, cpu_us), (its_rates, its_cpu_us) = figures["ours"], figures["empty"]
-    ratio = Figures([mine / its for mine, its in zip(rates, its_rates, strict=True)])
-    by_cpu = Figures([its / mine for mine, its in zip(cpu_us, its_cpu_us, strict=True)])
-    print(f"lists of {ROWS} recordings per second, {CONNECTIONS} connections, load of the machine {os.getloadavg()[0]:.1f}")
-    print(f"  empty handler: {Figures(its_rates):.0f}/s; {Figures(its_cpu_us):.0f} us of CPU each")
-    print(f"  ours: {Figures(rates):.0f}/s; {Figures(cpu_us):.0f} us; ratio {ratio:.2f}, by CPU {by_cpu:.2f} (goal {GOAL})")
+    print(f"lists of {ROWS} recordings per second, load of the machine {os.getloadavg()[0]:.1f}")
+    for number in CONNECTIONS:
+        rates, cpu_us, its_rates, its_cpu_us = ours.rates[number], ours.cpu_us[number], empty.rates[number], empty.cpu_us[number]
+        ratio = Figures([mine / its for mine, its in zip(rates, its_rates, strict=True)])
+        by_cpu = Figures([its / mine for mine, its in zip(cpu_us, its_cpu_us, strict=True)])
+        print(f"  {number} connections, empty handler: {Figures(its_rates):.0f}/s; {Figures(its_cpu_us):.0f} us of CPU each")
+        told = f"{Figures(rates):.0f}/s; {Figures(cpu_us):.0f} us"
+        print(f"  {number} connections, ours: {told}; ratio {ratio:.2f}, by CPU {by_cpu:.2f} (goal {GOAL})")
 
 
 async def _measured(stack: Stack, empty: Peer, key: str, arguments: argparse.Namespace) -> None:
     await answering(empty.port)
-    report(await measure({"empty": empty, "ours": api_of(stack)}, key, arguments.rounds, arguments.requests))
+    its, ours = Server(empty), Server(api_of(stack))
+    await measure(its, ours, key, arguments.rounds, arguments.requests)
+    report(its, ours)
 
 
 def main() -> None:
