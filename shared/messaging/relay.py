@@ -122,11 +122,10 @@ class Relay:
                 await asyncio.sleep(min(rest_s, events * _REST_PER_EVENT_S) if self._hurried else rest_s)
 
     async def drain(self, within_s: float) -> None:
-        """Wait until nothing waits, at most `within_s` seconds; what is left then is another service's sweep to find."""
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(within_s):
-                await self._idle.wait()
-                await self._clearing.flush()
+        """Publish what waits and clear what left, each within `within_s` seconds; a sweep of any service finds the rest."""
+        for part in (self._idle.wait, self._clearing.flush):  # what did leave is cleared, whatever still waits
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(part(), within_s)
 
     async def _publish_waiting(self) -> int:
         """Publish what waits now, and return how much that was; what comes meanwhile waits for the next round."""
