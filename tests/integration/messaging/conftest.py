@@ -21,6 +21,7 @@ from shared.settings import KafkaSettings
 QUICK = RetryPolicy(first_delay_s=0.01, most_delay_s=0.05, transient_budget_s=0.3, unforeseen_attempts=3)
 POLICY = ConsumerPolicy(retry=QUICK, rest_s=0.3, rejoin_s=0.1)
 DEADLINE_S = 10.0
+JOIN_DEADLINE_S = 40.0  # a broker that is just being started is waited for: Apache Kafka takes a while
 
 
 def claimed(number: int, recording_id: str = "rec_1") -> UploadClaimed:
@@ -74,7 +75,7 @@ class Kafka:
         consumer = consume(self.broker, group, handlers, msgspec.structs.replace(policy, **changes))
         self._consumers.append(consumer)
         await consumer.start()
-        async with asyncio.timeout(DEADLINE_S):
+        async with asyncio.timeout(JOIN_DEADLINE_S):
             await consumer.joined()
         return consumer
 
