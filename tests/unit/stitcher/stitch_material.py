@@ -90,6 +90,13 @@ def sndfile_read(path: Path) -> tuple[np.ndarray, int]:
     return soundfile.read(str(path), dtype="float32", always_2d=True)
 
 
+def opusfile_read(path: Path) -> tuple[np.ndarray, int]:
+    """Return the samples as libopusfile reads them, which is what `opusdec` stands on."""
+    plain = path.with_suffix(".opusdec.wav")
+    run("opusdec", "--quiet", "--no-dither", "--float", "--rate", RATE, path, plain)
+    return sndfile_read(plain)
+
+
 def lag_ms(samples: np.ndarray, rate: int, at: float, length: float) -> float:
     """How late the sweep of `length` seconds is heard at `at` seconds, by the best match within 40 ms."""
     wanted = signal(length, rate=rate)[:, 0]

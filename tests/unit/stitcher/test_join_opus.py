@@ -13,6 +13,7 @@ from stitch_material import (
     encode,
     evenly,
     lag_ms,
+    opusfile_read,
     program,
     pyav_read,
     run,
@@ -28,6 +29,7 @@ from services.stitcher.join import join_chunks
 from services.stitcher.ports import Joined
 
 SECONDS = 6.0
+READERS = (pyav_read, sndfile_read, *([opusfile_read] if program("opusdec") else []))  # the program is a peer, not a dependency
 
 
 @pytest.fixture
@@ -38,7 +40,7 @@ def work(tmp_path: Path) -> Path:
 
 
 def expect_sound(joined: Joined, seconds: float, *, peak: float = PEAK) -> None:
-    """The whole contract of a joined Opus file, by two readers."""
+    """The whole contract of a joined Opus file, by every reader at hand: libavcodec, libsndfile, libopusfile."""
     assert (joined.content_type, joined.extension, joined.codec) == ("audio/ogg", "ogg", "opus")
     assert (joined.sample_rate_hz, joined.channels) == (48_000, 1)
     assert joined.duration_ms == round(seconds * 1000)
@@ -46,7 +48,7 @@ def expect_sound(joined: Joined, seconds: float, *, peak: float = PEAK) -> None:
     assert joined.size_bytes == len(data)
     assert joined.sha256 == hashlib.sha256(data).hexdigest()
     assert joined.md5 == hashlib.md5(data).hexdigest()
-    for read in (pyav_read, sndfile_read):
+    for read in READERS:
         samples, rate = read(joined.path)
         assert abs(len(samples) / rate - seconds) < 0.001, read
         assert np.abs(samples).max() < peak * 1.1, read
@@ -197,10 +199,13 @@ def test_segments_of_the_ffmpeg_program_are_one_encoders_packets(tmp_path, work)
 
 
 @pytest.mark.skipif(program("ffprobe") is None, reason="the ffprobe program is a peer, not a dependency")
-def test_ffprobe_reads_the_duration(tmp_path, work):
+def test_ffprobe_reads_it_whole(tmp_path, work):
     joined = join_chunks(runs(tmp_path, signal(SECONDS), "opus"), work)
-    told = json.loads(run("ffprobe", "-v", "error", "-of", "json", "-show_format", joined.path))
+    told = json.loads(
+        run("ffprobe", "-v", "error", "-of", "json", "-show_format", "-show_streams", "-count_packets", joined.path)
+    )
     assert abs(float(told["format"]["duration"]) - SECONDS) < 0.02
+    assert int(told["streams"][0]["nb_read_packets"]) == pytest.approx(SECONDS / 0.02, abs=2)  # of 20 ms each
 
 
 @pytest.mark.skipif(program("opusinfo") is None, reason="the opusinfo program is a peer, not a dependency")
