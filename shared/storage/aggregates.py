@@ -13,6 +13,7 @@ from shared.domain.tenant import Tenant
 from shared.domain.transition import VersionConflict
 from shared.events.codec import to_document
 from shared.events.event import Event
+from shared.events.topics import TOPICS
 from shared.storage.documents import Documents, to_builtins
 from shared.storage.kept_forms import first_readable
 
@@ -157,10 +158,12 @@ class Aggregates(Generic[A]):
     async def unpublished(self, older_than: datetime, limit: int) -> list[Unpublished]:
         """Return the outboxes whose oldest event was made before `older_than`.
 
+        Those that begin with an event of a type this release does not know wait for one that does.
         The index is walked from the oldest event on. To ask for that order would make MongoDB read and sort the whole
         backlog at each look, for an index into arrays gives no order by itself.
         """
-        found = await self._documents.project({"outbox.occurred_at": {"$lte": older_than}}, ["outbox"], None, limit)
+        waiting = {"outbox.occurred_at": {"$lte": older_than}, "outbox.0.type": {"$in": list(TOPICS)}}
+        found = await self._documents.project(waiting, ["outbox"], None, limit)
         outboxes = [Unpublished(document["_id"], first_readable(document["outbox"], self.name)) for document in found]
         return [outbox for outbox in outboxes if outbox.events]
 

@@ -9,7 +9,7 @@ from bson import Timestamp
 from pymongo import ASCENDING, IndexModel
 
 from shared.domain.tenant import Tenant
-from shared.events.codec import from_document, to_document
+from shared.events.codec import to_document
 from shared.events.event import Event
 from shared.events.topics import TOPICS
 from shared.storage.documents import Documents
@@ -17,6 +17,7 @@ from shared.storage.kept_forms import readable
 from shared.storage.mongo import Mongo
 
 _AS_KEPT = (("kept_at", ASCENDING), ("_id", ASCENDING))
+_OF_KNOWN_TYPE = {"event.type": {"$in": list(TOPICS)}}  # what a newer release kept is for that release to tell of
 
 
 class KeptEvent(msgspec.Struct, frozen=True, kw_only=True, rename={"id": "_id"}):
@@ -68,9 +69,8 @@ class Events:
 
     async def not_fanned_out(self, older_than: datetime, limit: int) -> list[Event]:
         """Return events of which the webhook stage has not heard, oldest first."""
-        found = await self._documents.find(
-            {"to_fan_out": True, "occurred_at": {"$lte": older_than}}, (("occurred_at", ASCENDING), ("_id", ASCENDING)), limit
-        )
+        due = {"to_fan_out": True, "occurred_at": {"$lte": older_than}, **_OF_KNOWN_TYPE}
+        found = await self._documents.find(due, (("occurred_at", ASCENDING), ("_id", ASCENDING)), limit)
         return readable([kept.event for kept in found], self._documents.name)
 
     async def fanned_out(self, event_ids: Sequence[str]) -> None:
@@ -80,19 +80,21 @@ class Events:
     async def of_recording(self, recording_id: str, limit: int) -> list[Event]:
         """Return a recording's events in the order in which they were kept."""
         found = await self._documents.find({"recording_id": recording_id}, _AS_KEPT, limit)
-        return [from_document(kept.event) for kept in found]
+        return readable([kept.event for kept in found], self._documents.name)
 
     async def kept_since(self, tenant: Tenant, recording_id: str, position: int, limit: int) -> list[Kept]:
         """Return a recording's events after `position` in the order in which they were kept; 0: from the first."""
-        where = _of(tenant) | {"recording_id": recording_id}
+        where: dict[str, Any] = {**_of(tenant), "recording_id": recording_id, **_OF_KNOWN_TYPE}
         if position:
             where["kept_at"] = {"$gt": Timestamp(position >> 32, position & 0xFFFFFFFF)}
-        return [_kept(found) for found in await self._documents.find(where, _AS_KEPT, limit)]
+        found = await self._documents.find(where, _AS_KEPT, limit)
+        return [Kept(event, _position(one)) for one in found for event in readable([one.event], self._documents.name)]
 
     async def position_of(self, tenant: Tenant, recording_id: str, event_id: str) -> int:
         """Return the position of one of a recording's events; 0 when it is not among them (any more)."""
-        found = await self._documents.find_one(_of(tenant) | {"_id": event_id, "recording_id": recording_id})
-        return 0 if found is None else _kept(found).position
+        asked = {**_of(tenant), "_id": event_id, "recording_id": recording_id, **_OF_KNOWN_TYPE}
+        found = await self._documents.find_one(asked)
+        return 0 if found is None or not readable([found.event], self._documents.name) else _position(found)
 
     async def erase_texts(self, tenant: Tenant, recording_id: str) -> None:
         """Take out of a recording's events what people wrote on it, its name and metadata; the facts stay for their time."""
@@ -116,6 +118,6 @@ def _of(tenant: Tenant) -> dict[str, Any]:
     return {"event.project_id": tenant.project_id, "event.mode": tenant.mode.value}
 
 
-def _kept(found: KeptEvent) -> Kept:
+def _position(found: KeptEvent) -> int:
     stamp = found.kept_at
-    return Kept(from_document(found.event), 0 if stamp is None else stamp.time << 32 | stamp.inc)
+    return 0 if stamp is None else stamp.time << 32 | stamp.inc

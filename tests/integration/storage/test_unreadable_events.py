@@ -7,13 +7,15 @@ import pytest
 from shared.domain.clock import now
 from shared.domain.ids import new_id
 from shared.domain.recording import Recording, RecordingStatus
-from shared.domain.tenant import Mode
+from shared.domain.tenant import Mode, Tenant
 from shared.events.codec import to_document
 from shared.events.recording import RecordingCreated, recording_event, recording_uploaded
 from shared.storage.events import Events
 from shared.storage.mongo import Mongo
 from shared.storage.recordings import Recordings
 from shared.telemetry.logs import captured_lines
+
+TENANT = Tenant("proj_1", Mode.LIVE)
 
 
 def later():
@@ -69,10 +71,40 @@ async def test_an_outbox_that_begins_with_it_waits_and_the_others_do_not(mongo, 
     assert [one["event_id"] for one in kept["outbox"]] == [event["event_id"]]
 
 
-async def test_among_the_events_to_be_fanned_out_it_is_passed_over_and_stays(mongo, made):
+@pytest.fixture(params=[{"event.type": "recording.dreamt_of"}, {"event.occurred_at": "some day"}])
+def spoilt(request):
+    """Return what makes an event one that cannot be read: a type of a newer release, or a hand that changed it."""
+    return {"$set": request.param}
+
+
+async def test_among_the_events_to_be_fanned_out_it_is_passed_over_and_stays(mongo, made, spoilt):
     events, collection = Events(mongo), mongo.database["events"]
     facts = [recording_event(RecordingCreated, recording) for recording in made[1]]
     await events.keep(facts)
-    await collection.update_one({"_id": facts[0].event_id}, {"$set": {"event.type": "recording.dreamt_of"}})
+    await collection.update_one({"_id": facts[0].event_id}, spoilt)
     assert await events.not_fanned_out(later(), 10) == facts[1:]
     assert (await collection.find_one({"_id": facts[0].event_id}))["to_fan_out"]
+
+
+async def test_however_many_there_are_of_a_newer_release_they_leave_room_for_the_others(mongo, made):
+    events, collection = Events(mongo), mongo.database["events"]
+    recordings, (first, second) = made
+    facts = [recording_event(RecordingCreated, recording) for recording in (first, second)]
+    await events.keep(facts)
+    await collection.update_one({"_id": facts[0].event_id}, {"$set": {"event.type": "recording.dreamt_of"}})
+    newer = of_a_newer_release(facts[0])
+    await mongo.database["recordings"].update_one({"_id": first.id}, {"$set": {"outbox": [newer]}})
+    assert await events.not_fanned_out(later(), 1) == facts[1:]
+    assert [outbox.aggregate_id for outbox in await recordings.unpublished(later(), 1)] == [second.id]
+
+
+async def test_a_stream_of_a_recording_passes_over_it(mongo, made, spoilt):
+    events, collection = Events(mongo), mongo.database["events"]
+    recording = made[1][0]
+    facts = [recording_event(RecordingCreated, recording), recording_uploaded(recording.changed(), 1)]
+    for fact in facts:
+        await events.keep([fact])
+    await collection.update_one({"_id": facts[0].event_id}, spoilt)
+    assert [kept.event for kept in await events.kept_since(TENANT, recording.id, 0, 10)] == facts[1:]
+    assert await events.position_of(TENANT, recording.id, facts[0].event_id) == 0
+    assert await events.position_of(TENANT, recording.id, facts[1].event_id) > 0
