@@ -1,7 +1,7 @@
 """All benchmarks, one after the other, and what came out: `python -m bench [--only NAME …] [options of that one benchmark]`.
 
-Each runs in processes of its own and prints as it goes; the closing summary repeats every ratio. A benchmark that fails does not
-keep the others from running; the exit status is then 1.
+Each runs in processes of its own and prints as it goes; the closing summary repeats every ratio and says what was not measured. A
+benchmark that fails does not keep the others from running; the exit status is then 1.
 """
 
 import argparse
@@ -25,7 +25,9 @@ BENCHES = {
     "speech_memory": ("--minutes", "2", "6", "--piece", "30"),
     "objects": ("--rounds", "3"),
 }
-"""Every benchmark, with options by which all together take some minutes on two cores."""
+"""Every benchmark, with options by which all together take about half an hour on two cores."""
+
+_TELLING = ("ratio", "efficiency", "not measured", "skipped")
 
 
 class Outcome(msgspec.Struct, frozen=True):
@@ -37,11 +39,11 @@ class Outcome(msgspec.Struct, frozen=True):
     lines: tuple[str, ...]
 
     def summary(self) -> list[str]:
-        """Return a head, and every line with a ratio."""
+        """Return a head, every line with a ratio, and what was not measured."""
         ending = (
             f"{self.seconds:.0f} s" if self.status == 0 else f"FAILED with exit status {self.status} after {self.seconds:.0f} s"
         )
-        return [f"{self.name}: {ending}", *(f"  {line.strip()}" for line in self.lines if "ratio" in line)]
+        return [f"{self.name}: {ending}", *(f"  {line.strip()}" for line in self.lines if any(word in line for word in _TELLING))]
 
 
 def run(name: str, options: Sequence[str]) -> Outcome:

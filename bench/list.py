@@ -1,7 +1,8 @@
 """`GET /v1/recordings?limit=50` per second, against a Litestar handler that returns fifty rows it has at hand, in the same run.
 
 `python -m bench.list [--rounds 3] [--requests 500]`. Ours checks the key, counts the request, reads the rows from MongoDB and
-shows them, over 16 and over 64 connections, each with one request under way. The rounds of both are interleaved; the CPU time of
+shows them, over 16 and over 64 connections, each with one request under way; all ask for the same page, and those who ask at the
+same moment share one look at it, as everybody who watches a list does. The rounds of both are interleaved; the CPU time of
 each process is told too.
 """
 

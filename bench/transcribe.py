@@ -32,6 +32,7 @@ from services.transcriber.providers.whisper import WhisperProvider, WhisperSetti
 from services.transcriber.voice_models import VoiceSource, resolve_voice_models
 from shared.workers import Entry, ProcessPool, Report, Work
 
+GOAL = 1.05
 PARTS = ("one", "two", "speakers")
 TICKS = os.sysconf("SC_CLK_TCK")
 
@@ -115,7 +116,7 @@ async def compare(settings: WhisperSettings, path: Path, rounds: int) -> None:
         ours_s, raw_s = (statistics.median(getattr(pair[side], name) for pair in pairs) for side in (0, 1))
         print(
             f"transcribe {name}: worker {ours_s:.2f} s, {peer} {raw_s:.2f} s, "
-            f"ratio {statistics.median(ratios):.3f} ({min(ratios):.3f} to {max(ratios):.3f}, {rounds} rounds)"
+            f"ratio {statistics.median(ratios):.3f} ({min(ratios):.3f} to {max(ratios):.3f}, {rounds} rounds; goal {GOAL})"
         )
 
 
