@@ -83,7 +83,7 @@ def kafka_settings(kafka_servers: str) -> KafkaSettings:
 
 @pytest.fixture
 def fresh_broker(servers: PrivateServers) -> str:
-    """An empty broker of the test's own, as `host:port`: the topics' real names are free in it (the one in memory starts in 0.1 s)."""
+    """An empty broker of the test's own, as `host:port`: the topics' real names are free in it."""
     return servers.kafka().servers
 
 

@@ -2,6 +2,7 @@
 
 import ast
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -17,7 +18,7 @@ BY_CLASS = {topic.event.__name__: topic.name for topic in TOPICS.values()}
 HANDLERS = {
     "stitcher": stitcher.handlers(lambda: None, lambda: None),
     "transcriber": transcriber.handlers(None, lambda: None),
-    "webhooks": webhooks.handlers(None),
+    "webhooks": webhooks.handlers(SimpleNamespace(draft=None)),
 }
 
 

@@ -53,6 +53,7 @@ async def held_up(customer, inside, replicas, sentence):
     """Two recordings of a sentence that are being transcribed, for as long as many polls take; their ids."""
     workers = [worker for replica in replicas for worker in children(replica.child.pid)]
     assert len(workers) == len(replicas)
+    await until(lambda: all(lines(replica, "consumer.assigned") for replica in replicas))
     for worker in workers:
         os.kill(worker, signal.SIGSTOP)
     try:

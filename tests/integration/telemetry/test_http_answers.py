@@ -151,7 +151,7 @@ async def test_what_a_request_was_kept_in_is_freed_with_its_answer_without_a_sea
         gc.disable()
         try:
             await exchange(port, requests + last_request("GET", path))
-            kept = [one for one in gc.get_objects() if isinstance(one, RequestResponseCycle | RequestBody | Answer)]
+            kept = [one for one in gc.get_objects() if type(one) in (RequestResponseCycle, RequestBody, Answer)]
         finally:
             gc.enable()
     assert len(kept) <= 3  # those of the newest request, while its connection closes
