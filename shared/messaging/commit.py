@@ -23,6 +23,8 @@ REFUSED = (CommitFailedError, IllegalGenerationError, IllegalStateError, Rebalan
 """What tells that the partitions are, or will soon be, somebody else's."""
 
 Member = tuple[str, int]
+NOBODY: Member = ("", -1)
+"""Who we are while no partitions are assigned to us."""
 
 
 def member_of(client: Any) -> Member:  # noqa: ANN401  # aiokafka's consumer, which has no type of its own
@@ -33,7 +35,7 @@ def member_of(client: Any) -> Member:  # noqa: ANN401  # aiokafka's consumer, wh
 
 async def commit_as(member: Member, client: Any, offsets: Mapping[Partition, int]) -> None:  # noqa: ANN401  # see above
     """Commit offsets as this member; one of `REFUSED`: it is no more; any other `KafkaError`: that may be tried again."""
-    if member != member_of(client) or not offsets.keys() <= client.assignment():
+    if member == NOBODY or member != member_of(client) or not offsets.keys() <= client.assignment():
         raise CommitFailedError("not the member any more that read the messages")
     coordinator = client._coordinator  # noqa: SLF001  # its `commit_offsets` would repeat itself
     with_metadata = {partition: OffsetAndMetadata(offset, "") for partition, offset in offsets.items()}

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 
@@ -14,7 +15,7 @@ from faststream.kafka.schemas import Topic
 from shared.domain.errors import TransientFailure
 from shared.messaging.batch import Batch, Partition
 from shared.messaging.broker import settings_of
-from shared.messaging.commit import Member, commit_as, member_of
+from shared.messaging.commit import NOBODY, Member, commit_as, member_of
 from shared.messaging.dead_letter import Record
 from shared.messaging.offsets import Confirm, Offsets, Progress
 from shared.messaging.policy import ConsumerPolicy
@@ -25,6 +26,7 @@ from shared.telemetry.logs import get_logger
 log = get_logger()
 
 JOIN_TIMEOUT_S = 60.0
+REBALANCE_S = 30.0  # the slowest one that nobody has to worry about
 LAST_COMMIT_S = 2.0
 LEAVE_TIMEOUT_S = 5.0
 POLL_MS = 1_000
@@ -62,7 +64,8 @@ class Membership(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka s
         self._idle = asyncio.Event()
         self._idle.set()
         self._offsets = Offsets(group, confirm, self._commit, policy.commit_after_s)
-        self._member: Member = ("", -1)
+        self._member: Member = NOBODY
+        self._nobody_since = 0.0
         self._partitions = PartitionWatch()
         self._watch: asyncio.Task[None] | None = None
         self._committing: asyncio.Task[None] | None = None
@@ -70,6 +73,7 @@ class Membership(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka s
     async def join(self) -> None:
         """Make the topics that are missing and join the group; raise a `TransientFailure` when that does not work."""
         await ensure_topics(self._broker)
+        self._become_nobody()
         try:
             async with asyncio.timeout(JOIN_TIMEOUT_S):
                 await self._subscriber.start()
@@ -135,13 +139,19 @@ class Membership(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka s
             self._idle.set()
 
     async def on_partitions_revoked(self, revoked: set[Partition]) -> None:
-        """Commit what is settled before the group goes on without us, the batch under way too if it ends in time."""
-        if revoked:
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(self._drain_s):
-                    await self._offsets.commit()
-                    await self._idle.wait()
-                    await self._offsets.commit()
+        """Commit what is settled before the group goes on without us, the batch under way too if it ends in time.
+
+        From then on we are nobody until partitions are assigned again: nothing is committed, and no silence is suspicious.
+        """
+        try:
+            if revoked:
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(self._drain_s):
+                        await self._offsets.commit()
+                        await self._idle.wait()
+                        await self._offsets.commit()
+        finally:
+            self._become_nobody()
 
     async def on_partitions_assigned(self, assigned: set[Partition]) -> None:
         """Forget what the last assignment left undone: all that was not committed will be delivered again."""
@@ -149,6 +159,9 @@ class Membership(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka s
         self._offsets.forget()
         self._partitions.forget()
         log.info("consumer.assigned", group=self._group, partitions=len(assigned))
+
+    def _become_nobody(self) -> None:
+        self._member, self._nobody_since = NOBODY, time.monotonic()
 
     @property
     def _client(self) -> Any:  # noqa: ANN401  # aiokafka's consumer, which has no type of its own
@@ -182,6 +195,9 @@ class Membership(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka s
                 log.debug("consumer.watch", group=self._group, reason=repr(error)[:200])
 
     async def _look(self) -> None:
+        if self._member == NOBODY and time.monotonic() < self._nobody_since + REBALANCE_S:
+            self._partitions.forget()
+            return
         client = self._client
         watched = client.assignment() - client.paused()
         positions = {partition: await client.position(partition) for partition in watched}

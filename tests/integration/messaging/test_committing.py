@@ -174,3 +174,31 @@ async def test_a_member_that_the_broker_has_forgotten_commits_nothing(kafka, sta
     consumer._membership._client._coordinator.reset_generation()
     await consumer._membership._offsets.commit()
     await store.inbox.until(lambda: store.inbox.ids == ["evt_rec_1_1"] * 2)
+
+
+async def test_between_two_assignments_nothing_is_committed_and_no_silence_is_suspicious(kafka, start, event):
+    store = Store()
+    consumer = await start("between", store, commit_after_s=30.0)
+    await kafka.publisher.publish([event(1)])
+    await store.inbox.has("evt_rec_1_1")
+    membership = consumer._membership
+    assigned = membership._client.assignment()
+    await membership.on_partitions_revoked(assigned)
+    assert await committed(consumer) == 1
+    await kafka.publisher.publish([event(2)])
+    await store.inbox.has("evt_rec_1_2")  # of a batch that outlasted the wait for it
+    await until(lambda: settled(membership))
+    for _ in range(5):
+        await membership._look()
+    await membership._offsets.commit()
+    assert await committed(consumer) == 1
+    await membership.on_partitions_assigned(assigned)
+    await kafka.publisher.publish([event(3)])
+    await store.inbox.has("evt_rec_1_3")
+    await until(lambda: settled(membership))
+    await membership._offsets.commit()
+    assert await committed(consumer) == 3
+
+
+async def settled(membership):
+    return membership._offsets._settled and membership._idle.is_set()
