@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from services.webhooks.marks import FannedOutMarks
 from services.webhooks.ports import NewDeliveries
 from shared.domain.delivery import Delivery
+from shared.domain.errors import TransientFailure
 from shared.events.event import Event
 from shared.events.recording import RecordingDeleted
 
@@ -36,19 +37,27 @@ class Drafts:
     async def confirm(self) -> None:
         """Return once all that was added is stored for good, and the text of recordings deleted by it erased.
 
-        When that fails everything stays for the next time; what is there already is not stored twice.
+        What fails stays for the next time, and only that; what is there already is not stored twice. Whatever it was that
+        failed, a `TransientFailure` is raised: it says nothing of the event that is at hand.
         """
         async with self._one_at_a_time:
-            if not self._events:
-                return
             deliveries, events = self._deliveries, self._events
             self._deliveries, self._events = {}, {}
             try:
-                await self._store.add_new(list(deliveries.values()))
-                for event in events.values():
-                    if isinstance(event, RecordingDeleted):
+                if events:
+                    await self._store.add_new(list(deliveries.values()))
+                deliveries = {}
+                for event in sorted(events.values(), key=_erases):  # an erasure that fails keeps back none but those after it
+                    if _erases(event):
                         await self._store.erase_texts(event.tenant, event.recording_id)
-            except BaseException:
-                self._deliveries, self._events = self._deliveries | deliveries, events | self._events
+                    self._marks.add([events.pop(event.event_id).event_id])
+            except TransientFailure:
                 raise
-            self._marks.add(events)
+            except Exception as error:
+                raise TransientFailure(f"deliveries could not be confirmed: {error!r}") from error
+            finally:
+                self._deliveries, self._events = self._deliveries | deliveries, events | self._events
+
+
+def _erases(event: Event) -> bool:
+    return isinstance(event, RecordingDeleted)

@@ -59,7 +59,8 @@ class FanOut:
     async def many(self, events: Sequence[Event]) -> None:
         """Do the same for many events, together."""
         with stage_seconds.labels("fan_out").time():
-            await self._draft(events)
+            for start in range(0, len(events), MOST_TOGETHER):
+                await self._draft(events[start : start + MOST_TOGETHER])
             await self.confirm()
 
     async def draft(self, event: Event) -> None:

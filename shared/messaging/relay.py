@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import random
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Protocol
@@ -134,7 +134,7 @@ class Relay:
         for start in range(0, len(everything), _BATCH):
             batch = everything[start : start + _BATCH]
             try:
-                await self._publish(batch)
+                await self._publish_what_can_be(batch)
             except TransientFailure as failure:
                 log.warning("relay.deferred", error=type(failure).__name__, reason=str(failure)[:200], events=len(batch))
         if not self._waiting:
@@ -150,17 +150,41 @@ class Relay:
                 log.warning("relay.sweep_deferred", error=type(failure).__name__, reason=str(failure)[:200])
 
     async def sweep(self, older_than: datetime) -> int:
-        """Publish what outboxes have held since `older_than`; return how many events that were."""
-        published = 0
+        """Publish what outboxes have held since `older_than`; return how many events that were.
+
+        What cannot be published now does not keep it from the outboxes of other collections: what they hold is kept before.
+        """
+        published, failures = 0, list[TransientFailure]()
         for outbox in self._outboxes.values():
             found = await outbox.unpublished(older_than, _BATCH)
             left_behind = [Placed(outbox.name, item.aggregate_id, event) for item in found for event in item.events]
-            for start in range(0, len(left_behind), _BATCH):
-                await self._publish(left_behind[start : start + _BATCH])
-            published += len(left_behind)
+            try:
+                for start in range(0, len(left_behind), _BATCH):
+                    await self._publish_what_can_be(left_behind[start : start + _BATCH])
+                published += len(left_behind)
+            except TransientFailure as failure:
+                failures.append(failure)
         if published:
             log.info("relay.swept", events=published)
+        if failures:
+            raise failures[0]
         return published
+
+    async def _publish_what_can_be(self, batch: Sequence[Placed]) -> None:
+        """Publish the batch; an event that cannot be, for a reason nobody foresaw, keeps back only those of its document."""
+        of_each = defaultdict[str, list[Placed]](list)
+        for placed in batch:
+            of_each[placed.aggregate_id].append(placed)
+        try:
+            await self._publish(batch)
+        except TransientFailure:
+            raise
+        except Exception:
+            if len(of_each) == 1:
+                log.exception("relay.not_published", aggregate_id=batch[0].aggregate_id, events=len(batch))
+                return
+            for of_one in of_each.values():
+                await self._publish_what_can_be(of_one)
 
     async def _publish(self, batch: Sequence[Placed]) -> None:
         events = [waiting.event for waiting in batch]

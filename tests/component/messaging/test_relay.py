@@ -226,3 +226,51 @@ async def test_many_events_and_those_that_nobody_is_in_a_hurry_for_are_kept_befo
     running.cancel()
     assert len(world.kept) == len(world.published) == events
     assert not any(recordings.outbox.values())
+
+
+class Unforeseen(World):
+    """A reflector that cannot cope with one recording."""
+
+    poisoned = ""
+
+    async def reflect_all(self, events):
+        if any(event.recording_id == self.poisoned for event in events):
+            raise ValueError("a document this release cannot read")
+        return await super().reflect_all(events)
+
+
+async def test_what_cannot_be_published_for_a_reason_nobody_foresaw_keeps_back_nothing_else():
+    recordings, world = FakeAggregates(), Unforeseen()
+    relay = Relay([recordings], world, world, world, sweep_s=0.05)
+    events = []
+    for _ in range(5):
+        transcription = queued_transcription(new_id("txn"), a_recording(), TranscriptionRequest())
+        events.append(transcription_event(TranscriptionQueued, transcription))
+        await recordings.add(transcription, events[-1])
+    world.poisoned = events[2].recording_id
+    running = asyncio.create_task(relay.run())
+    await until(lambda: len({event.event_id for event in world.published}) == 4)
+    nudged = a_recording()
+    created = recording_event(RecordingCreated, nudged)
+    await recordings.add(nudged, created)
+    relay.nudge("recordings", nudged.id, [created])
+    await until(lambda: created in world.published)
+    await until(lambda: [waiting for waiting in recordings.outbox.values() if waiting] == [[events[2]]])
+    assert not running.done()
+    world.poisoned = ""
+    await until(lambda: not any(recordings.outbox.values()))
+    running.cancel()
+
+
+async def test_while_nothing_can_be_published_what_every_collection_holds_is_kept():
+    recordings, transcriptions, world = FakeAggregates(), FakeAggregates("transcriptions"), World()
+    relay = Relay([recordings, transcriptions], world, world, world)
+    recording = a_recording()
+    transcription = queued_transcription(new_id("txn"), recording, TranscriptionRequest())
+    events = [recording_event(RecordingCreated, recording), transcription_event(TranscriptionQueued, transcription)]
+    await recordings.add(recording, events[0])
+    await transcriptions.add(transcription, events[1])
+    world.broken.add("publish")
+    with pytest.raises(TransientFailure):
+        await relay.sweep(now() + timedelta(seconds=1))
+    assert world.shown == events

@@ -232,3 +232,29 @@ async def test_once_drained_a_draft_that_was_under_way_is_left_to_the_end_of_its
     assert drafting.attempted == []
     assert drafting.slots.free == 1_000
     assert [delivery.worker for delivery in drafting.deliveries.rows.values()] == ["one"]
+
+
+async def test_an_erasure_that_cannot_be_keeps_back_no_other_event_and_is_nobody_elses_fault(drafting):
+    async def cannot(_tenant, _recording_id):
+        raise ValueError("a fault nobody foresaw")
+
+    erasing, drafting.deliveries.erase_texts = drafting.deliveries.erase_texts, cannot
+    upload, deletion = an_upload(), recording_event(RecordingDeleted, a_recording())
+    await drafted(drafting, deletion, upload)
+    for _ in range(2):
+        with pytest.raises(TransientFailure, match="nobody foresaw"):
+            await drafting.fan_out.confirm()
+    await drafting.marks.flush()
+    assert drafting.events.marked == ids([upload])
+    drafting.deliveries.erase_texts = erasing
+    await drafting.fan_out.confirm()
+    await drafting.marks.flush()
+    assert drafting.events.marked == ids([upload, deletion])
+    assert drafting.deliveries.erased == [deletion.recording_id]
+
+
+async def test_however_many_are_fanned_out_in_one_call_few_are_held_at_a_time(drafting):
+    events = [an_upload() for _ in range(3 * MOST_TOGETHER)]
+    await drafting.fan_out.many(events)
+    assert [len(write) for write in drafting.deliveries.drafts] == [MOST_TOGETHER] * 3
+    assert told(drafting.deliveries.for_good) == sorted(ids(events))
