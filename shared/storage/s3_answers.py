@@ -52,17 +52,21 @@ def listing(body: bytes) -> tuple[list[StoredObject], str | None] | None:
     root = _parse(body)
     if root is None or _name(root) != "ListBucketResult":
         return None
-    encoded = False
+    encoded = truncated = False
     token: str | None = None
     found: list[dict[str, str]] = []
     for element in root:
         match _name(element):
             case "EncodingType":
                 encoded = element.text == "url"
+            case "IsTruncated":
+                truncated = element.text == "true"
             case "NextContinuationToken":
                 token = element.text
             case "Contents":
                 found.append({_name(field): field.text or "" for field in element})
+    if truncated and token is None:
+        return None  # there is more, and no way to it
     return [_stored(fields, encoded=encoded) for fields in found], token
 
 

@@ -103,3 +103,9 @@ async def test_a_refused_listing_says_why(server, store):
     server.faults = [answers(b"<Error><Code>AccessDenied</Code><Message>No</Message></Error>", "403 Forbidden")]
     with pytest.raises(ObjectStoreRefused, match="GET bucket: 403 AccessDenied No"):
         await store.list("p/r/chunks/")
+
+
+async def test_a_listing_that_says_there_is_more_but_not_where_is_none(server, store):
+    server.always = answers(page(1, 3).replace(b"<EncodingType>", b"<IsTruncated>true</IsTruncated><EncodingType>"))
+    with pytest.raises(ObjectStoreUnavailable, match="not a listing"):
+        await store.list("p/r/chunks/")
