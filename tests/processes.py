@@ -1,6 +1,8 @@
 """Find every process that a command started, however it detached itself: they share a mark in their environment."""
 
+import os
 import secrets
+import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -32,6 +34,18 @@ def listening(mark: dict[str, str]) -> set[int]:
             own.update(str(descriptor.readlink()) for descriptor in (folder / "fd").iterdir())
     rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
     return {int(row[1].partition(":")[2], 16) for row in rows if row[3] == LISTEN and f"socket:[{row[9]}]" in own}
+
+
+def suspend(pid: int) -> None:
+    """Stop a process with SIGSTOP; return once each of its threads stands still: on busy cores some run on for a while."""
+    os.kill(pid, signal.SIGSTOP)
+    assert eventually(lambda: all(map(_stands_still, Path(f"/proc/{pid}/task").iterdir())))
+
+
+def _stands_still(thread: Path) -> bool:
+    with suppress(OSError):  # it has just ended
+        return (thread / "stat").read_text(encoding="utf-8", errors="replace").rpartition(") ")[2].startswith("T")
+    return True
 
 
 def _folders(mark: dict[str, str]) -> Iterator[Path]:

@@ -16,6 +16,7 @@ from tests.e2e.audio import tone, wav
 from tests.e2e.killing import assert_understood_once, children, everything_told_once, killed, spoken, started
 from tests.e2e.watching import DEADLINE_S, LOOK_S, Listener, becomes, completed, until
 from tests.fakes.speech_providers import SPOKEN
+from tests.processes import suspend
 
 WITHIN_SECONDS = 6.0  # a worker is told of a cancellation at the next renewal of its lease
 
@@ -40,7 +41,7 @@ async def test_a_replica_that_stood_still_loses_its_job_to_another_and_writes_no
     still = [first, *children(first)]
     recording_id = await spoken(customer, sentence)
     for process in still:
-        os.kill(process, signal.SIGSTOP)
+        suspend(process)
     try:
         async with fragile.another("transcriber"):
             await assert_understood_once(inside, listener, customer, recording_id, sentence[1])

@@ -12,6 +12,7 @@ from deploy.local.demo.speech import ogg_opus
 from tests.e2e.evidence import Evidence
 from tests.e2e.killing import children, everything_told_once
 from tests.e2e.watching import Listener, becomes, completed, until
+from tests.processes import suspend
 from tests.speech import word_error_rate
 from tests.stack import RunningStack
 
@@ -55,7 +56,7 @@ async def held_up(customer, inside, replicas, sentence):
     assert len(workers) == len(replicas)
     await until(lambda: all(lines(replica, "consumer.assigned") for replica in replicas))
     for worker in workers:
-        os.kill(worker, signal.SIGSTOP)
+        suspend(worker)
     try:
         recording_ids = [await customer.stream([ogg_opus(sentence[0])]) for _ in replicas]
         for one in recording_ids:

@@ -13,6 +13,7 @@ from deploy.local.servers.seaweedfs import SeaweedServer
 from shared.settings import S3Settings
 from shared.storage.objects import ObjectStore, ObjectStoreUnavailable
 from tests.integration.storage.faulty_wire import FaultyWire, faulty_wire
+from tests.processes import suspend
 from tests.servers import PrivateServers, settings_of
 
 
@@ -75,7 +76,7 @@ async def test_an_outage_is_reported_and_then_over(server: SeaweedServer, store:
 async def test_a_short_absence_is_waited_for(server: SeaweedServer, store: ObjectStore) -> None:
     await store.put("p/3", b"x", 1, "audio/ogg")
     assert server.child.pid is not None
-    os.kill(server.child.pid, signal.SIGSTOP)
+    suspend(server.child.pid)
     try:
         reading = asyncio.create_task(store.read("p/3", 0, 1))
         began = time.monotonic()
