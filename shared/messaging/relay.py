@@ -172,14 +172,14 @@ class Relay:
 
     async def _publish_what_can_be(self, batch: Sequence[Placed]) -> None:
         """Publish the batch; an event that cannot be, for a reason nobody foresaw, keeps back only those of its document."""
-        of_each = defaultdict[str, list[Placed]](list)
-        for placed in batch:
-            of_each[placed.aggregate_id].append(placed)
         try:
             await self._publish(batch)
         except TransientFailure:
             raise
         except Exception:
+            of_each = defaultdict[str, list[Placed]](list)
+            for placed in batch:
+                of_each[placed.aggregate_id].append(placed)
             if len(of_each) == 1:
                 log.exception("relay.not_published", aggregate_id=batch[0].aggregate_id, events=len(batch))
                 return
