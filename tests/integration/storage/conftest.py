@@ -1,10 +1,36 @@
-"""Collections over a real MongoDB and over their fakes."""
+"""Collections over a real MongoDB and over their fakes, and a client of a store that answers by script."""
 
 import pytest
 
 from shared.storage.mongo import Mongo
+from shared.storage.objects import ObjectStore
 from shared.storage.recordings import Recordings
 from tests.fakes.ingest import FakeRecordings
+from tests.integration.storage.scripted_store import scripted_store
+
+
+@pytest.fixture
+async def mongo(mongo_settings):
+    """An empty database."""
+    mongo = Mongo(mongo_settings)
+    yield mongo
+    mongo.close()
+
+
+@pytest.fixture
+async def server():
+    """A store that answers by script."""
+    async with scripted_store() as server:
+        yield server
+
+
+@pytest.fixture
+async def store(server):
+    """Our client of it."""
+    store = ObjectStore(server.settings)
+    await store.start()
+    yield store
+    await store.stop()
 
 
 @pytest.fixture(params=["mongodb", "fake"])

@@ -27,14 +27,6 @@ TENANT = Tenant("proj_1")
 PROJECT = ConfigSubject(ConfigLevel.PROJECT, "proj_1", TENANT)
 
 
-@pytest.fixture
-async def mongo(mongo_settings):
-    """An empty database."""
-    mongo = Mongo(mongo_settings)
-    yield mongo
-    mongo.close()
-
-
 @pytest.fixture(params=["fake", "mongo"])
 async def configs(request, mongo):
     if request.param == "fake":

@@ -10,19 +10,10 @@ from shared.domain.clock import now
 from shared.platform import Platform
 from shared.settings import KafkaSettings
 from shared.storage.events import Events
-from shared.storage.mongo import Mongo
 from shared.storage.webhook_deliveries import WebhookDeliveries
 
 KEPT = {"events": Events, "webhook_deliveries": WebhookDeliveries}
 DAY_S = 86_400
-
-
-@pytest.fixture
-async def mongo(mongo_settings):
-    """An empty database."""
-    mongo = Mongo(mongo_settings)
-    yield mongo
-    mongo.close()
 
 
 async def expiry_of(mongo, name):

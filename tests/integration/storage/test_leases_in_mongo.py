@@ -17,7 +17,6 @@ from shared.domain.transition import VersionConflict
 from shared.events.recording import recording_uploaded
 from shared.events.transcription import TranscriptionQueued, transcription_event
 from shared.storage.effective_configs import EffectiveConfigs
-from shared.storage.mongo import Mongo
 from shared.storage.recordings import Recordings
 from shared.storage.transcriptions import Transcriptions
 from shared.workers.leases import Leases
@@ -49,14 +48,6 @@ class RenewedMeanwhile(Recordings):
         for before, _ in changes:
             assert await self.renew(before, before.job.token, self.until)
         return await super().save_all(changes)
-
-
-@pytest.fixture
-async def mongo(mongo_settings):
-    """An empty database."""
-    mongo = Mongo(mongo_settings)
-    yield mongo
-    mongo.close()
 
 
 def a_recording(**fields):

@@ -5,20 +5,12 @@ import pytest
 from shared.domain.tenant import Mode, Tenant
 from shared.domain.transcription import ProviderName
 from shared.sealing import KeyNotGiven
-from shared.storage.mongo import Mongo
 from shared.storage.provider_keys import ProviderKeys
 from tests.fakes.provider_keys import FakeProviderKeys
 from tests.fakes.sealing import OTHER_SEALING_KEY, a_sealing
 
 SECRET = "dg-0123456789abcdefABCD"
 LIVE, TEST, OTHER = Tenant("proj_1"), Tenant("proj_1", Mode.TEST), Tenant("proj_2")
-
-
-@pytest.fixture
-async def mongo(mongo_settings):
-    mongo = Mongo(mongo_settings)
-    yield mongo
-    mongo.close()
 
 
 @pytest.fixture(params=["real", "fake"])

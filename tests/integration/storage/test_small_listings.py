@@ -2,8 +2,7 @@
 
 import pytest
 
-from shared.storage.objects import ObjectStore, ObjectStoreRefused, ObjectStoreUnavailable
-from tests.integration.storage.scripted_store import scripted_store
+from shared.storage.objects import ObjectStoreRefused, ObjectStoreUnavailable
 
 ENTRY = "<Contents><Key>p/r/chunks/{:06}</Key><LastModified>2026-01-02T03:04:05.000Z</LastModified><Size>7</Size></Contents>"
 
@@ -51,20 +50,6 @@ async def never_ends(server, stream, head):
     for _ in range(100):
         stream[1].write(bytes(1024 * 1024))
         await stream[1].drain()
-
-
-@pytest.fixture
-async def server():
-    async with scripted_store() as server:
-        yield server
-
-
-@pytest.fixture
-async def store(server):
-    store = ObjectStore(server.settings)
-    await store.start()
-    yield store
-    await store.stop()
 
 
 async def numbers(store):

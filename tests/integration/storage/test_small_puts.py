@@ -19,20 +19,6 @@ HEAD = request_head("PUT /bucket/key", {"Host": "store", "Content-Length": str(l
 
 
 @pytest.fixture
-async def server():
-    async with scripted_store() as server:
-        yield server
-
-
-@pytest.fixture
-async def store(server):
-    store = ObjectStore(server.settings)
-    await store.start()
-    yield store
-    await store.stop()
-
-
-@pytest.fixture
 def wires(server):
     wires = Wires(server.settings.s3_endpoint, LIMITS)
     yield wires

@@ -11,7 +11,6 @@ from shared.domain.tenant import Mode, Tenant
 from shared.events.codec import to_document
 from shared.events.recording import RecordingCreated, recording_event, recording_uploaded
 from shared.storage.events import Events
-from shared.storage.mongo import Mongo
 from shared.storage.recordings import Recordings
 from shared.telemetry.logs import captured_lines
 
@@ -24,13 +23,6 @@ def later():
 
 def of_a_newer_release(event):
     return to_document(event) | {"type": "recording.dreamt_of", "event_id": new_id("evt")}
-
-
-@pytest.fixture
-async def mongo(mongo_settings):
-    mongo = Mongo(mongo_settings)
-    yield mongo
-    mongo.close()
 
 
 @pytest.fixture
