@@ -56,7 +56,7 @@ def _folders(mark: dict[str, str]) -> Iterator[Path]:
                 yield folder
 
 
-def eventually(fact: Callable[[], bool], deadline_s: float = 10.0) -> bool:
+def eventually(fact: Callable[[], bool], deadline_s: float = 30.0) -> bool:
     """Look until the fact holds or the time is over; return whether it holds."""
     deadline = time.monotonic() + deadline_s
     while not fact() and time.monotonic() < deadline:

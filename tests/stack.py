@@ -13,7 +13,7 @@ from deploy.local.stack import SERVICE_DEADLINE_S, Stack
 from tests.servers import BROKER, STORE
 
 QUICK = {
-    "EARWITNESS_WEBHOOKS_SCHEDULE_S": "0,0.3,0.6,1.2,2.4,4.8",  # the pauses before attempts
+    "EARWITNESS_WEBHOOKS_SCHEDULE_S": "0,0.3,0.6,1.2,2.4" + 30 * ",4.8",  # pauses before attempts; none is the last in a test
     "EARWITNESS_WEBHOOKS_TIMEOUT_S": "5",
     "EARWITNESS_WEBHOOKS_LEASE_S": "7",
     "EARWITNESS_STITCH_LEASE_S": "4",
@@ -31,6 +31,12 @@ UNLIMITED = {
     "EARWITNESS_FAILURES_PER_MINUTE": "1000000",
 }
 """Rates that no test meets by being fast."""
+
+
+def whole_lines(log: Path) -> str:
+    """What a process wrote so far, without a line that it is just writing."""
+    text = log.read_text(encoding="utf-8", errors="replace")
+    return text[: text.rfind("\n") + 1]
 
 
 class RunningStack:
@@ -93,15 +99,15 @@ class RunningStack:
         """Run a second replica of a service, until the end of the block."""
         first = self.stack.services[name]
         replica = first.replica(first.folder.with_name(f"{name}-2"))
-        await asyncio.to_thread(replica.start)
+        await asyncio.to_thread(replica.start, SERVICE_DEADLINE_S)
         try:
             yield replica
         finally:
             await asyncio.to_thread(replica.stop)
 
     def log_of(self, name: str) -> str:
-        """What a member wrote."""
-        return self.stack.members[name].child.log.read_text(encoding="utf-8", errors="replace")
+        """What a member wrote, in whole lines."""
+        return whole_lines(self.stack.members[name].child.log)
 
     def close(self) -> None:
         self.stack.finish()

@@ -8,7 +8,7 @@ import msgspec
 
 from deploy.local.processes import end
 from deploy.local.servers.seaweedfs import remove_dead_sockets
-from deploy.local.state import FOLDER, StateFile
+from deploy.local.state import FOLDER, StateFile, StateUnreadable
 from deploy.local.stopping import as_interrupt
 
 _SERVICE_GRACE_S = 30.0  # a little over the services' own time to drain
@@ -33,8 +33,15 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m deploy.local.down", description=__doc__)
     parser.add_argument("--folder", type=Path, default=FOLDER, help="where `up` keeps its state")
     file = StateFile(parser.parse_args().folder.resolve())
-    with as_interrupt(), file.lock():
-        stopped = down(file)
+    try:
+        with as_interrupt(), file.lock():
+            stopped = down(file)
+    except KeyboardInterrupt:
+        print("\ninterrupted; `make down` again stops the rest", file=sys.stderr)
+        return 130
+    except (StateUnreadable, OSError) as error:
+        print(f"make down: {error}", file=sys.stderr)
+        return 1
     print(f"stopped {stopped} processes; the data stays in {file.folder}" if stopped else "nothing was running")
     return 0
 

@@ -14,7 +14,7 @@ from deploy.local.processes import Mark, is_running
 FOLDER = Path(__file__).parents[2] / ".local"
 
 
-class State(msgspec.Struct, frozen=True, kw_only=True):
+class State(msgspec.Struct, frozen=True):
     """A stack: its plan, its processes in the order they are stopped in (empty when it is down), and the key to it."""
 
     plan: Plan
@@ -22,11 +22,16 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
     servers: list[Mark] = []
     project_id: str = ""
     api_key: str = ""
+    whole: bool = True  # not when the `up` that wrote it was on its way
 
     @property
     def running(self) -> list[Mark]:
         """What of it runs at this moment."""
         return [noted for noted in (*self.services, *self.servers) if is_running(noted)]
+
+
+class StateUnreadable(Exception):
+    """The file is not as we write it; the message names it."""
 
 
 class StateFile:
@@ -37,11 +42,13 @@ class StateFile:
         self._path = folder / "stack.json"
 
     def read(self) -> State | None:
-        """Return what was remembered; None when nothing was."""
+        """Return what was remembered; None when nothing was. Raises `StateUnreadable`."""
         try:
             return msgspec.json.decode(self._path.read_bytes(), type=State)
         except FileNotFoundError:
             return None
+        except msgspec.DecodeError as error:
+            raise StateUnreadable(f"{self._path} cannot be read: {error}") from error
 
     def write(self, state: State) -> None:
         """Remember, all or nothing."""

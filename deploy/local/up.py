@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+import threading
 from pathlib import Path
 from typing import get_args
 
@@ -12,7 +13,7 @@ from deploy.local.plan import Broker, Store, new_plan, renewed
 from deploy.local.processes import Mark, end, mark
 from deploy.local.servers.server import ServerDidNotStart, ServerUnavailable
 from deploy.local.stack import Stack
-from deploy.local.state import FOLDER, State, StateFile
+from deploy.local.state import FOLDER, State, StateFile, StateUnreadable
 from deploy.local.stopping import as_interrupt
 
 _GRACE_S = 30.0
@@ -28,11 +29,22 @@ def up(file: StateFile, broker: Broker, store: Store) -> State:
         end(before.servers, _GRACE_S)
     plan = renewed(before.plan, broker, store) if before else new_plan(broker, store)
     stack = Stack(plan, file.folder, tethered=False)
+    project_id, key = (before.project_id, before.api_key) if before else ("", "")
+    spawning = threading.Lock()
+
+    def note() -> None:
+        """Let `down` find it even if this process is killed before it is done."""
+        with spawning:
+            services, servers = marks(stack)
+            file.write(State(plan, services, servers, project_id, key, whole=False))
+
+    for member in stack.members.values():
+        member.spawned = note
     try:
         stack.start()
-        known = (before.project_id, before.api_key) if before and before.api_key else None
-        project_id, key = known or new_project(stack.api_url, plan.admin_token, "local")
-        state = State(plan=plan, project_id=project_id, api_key=key, **marks(stack))
+        if not key:
+            project_id, key = new_project(stack.api_url, plan.admin_token, "local")
+        state = State(plan, *marks(stack), project_id, key)
         file.write(state)
     except BaseException:
         stack.stop()
@@ -43,15 +55,15 @@ def up(file: StateFile, broker: Broker, store: Store) -> State:
 def is_whole(state: State, broker: Broker, store: Store) -> bool:
     """Whether everything of it runs, on these servers."""
     members = len(state.services) + len(state.servers)
-    return members > 0 and len(state.running) == members and (state.plan.broker, state.plan.s3) == (broker, store)
+    return state.whole and members > 0 and len(state.running) == members and (state.plan.broker, state.plan.s3) == (broker, store)
 
 
-def marks(stack: Stack) -> dict[str, list[Mark]]:
-    """Note every process of a stack."""
+def marks(stack: Stack) -> tuple[list[Mark], list[Mark]]:
+    """Note every process of a stack: the services, and the servers."""
     running = {name: member.child.pid for name, member in stack.members.items()}
     noted = {name: mark(name, pid) for name, pid in running.items() if pid is not None}
     services = [noted.pop(name) for name in stack.services if name in noted]
-    return {"services": services, "servers": list(noted.values())}
+    return services, list(noted.values())
 
 
 def main() -> int:
@@ -71,7 +83,7 @@ def main() -> int:
     except KeyboardInterrupt:
         print("\nstopped; nothing was left running", file=sys.stderr)
         return 130
-    except (ServerUnavailable, ServerDidNotStart, ChoreFailed) as error:
+    except (ServerUnavailable, ServerDidNotStart, ChoreFailed, StateUnreadable, OSError) as error:
         print(f"make up: {error}", file=sys.stderr)
         return 1
     return 0

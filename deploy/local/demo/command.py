@@ -1,8 +1,8 @@
 """`make demo`: everything set up, shown at work on real speech, and stopped again."""
 
 import argparse
+import secrets
 import shutil
-import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -67,12 +67,12 @@ def main() -> int:
     parser.add_argument("--s3", choices=get_args(Store), default="seaweedfs")
     given = parser.parse_args()
     console, began = Console(soft_wrap=True), time.monotonic()
-    FOLDER.mkdir(parents=True, exist_ok=True)
-    folder = Path(tempfile.mkdtemp(prefix="demo-", dir=FOLDER))
+    folder = FOLDER / f"demo-{secrets.token_hex(4)}"
     stack = Stack(new_plan(given.broker, given.s3), folder, extra=_SETTINGS)
     try:
         with as_interrupt():
             try:
+                folder.mkdir(mode=0o700, parents=True)
                 run(stack, folder, console)
             finally:
                 stack.finish()

@@ -4,7 +4,7 @@ import shutil
 import threading
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 
@@ -35,6 +35,8 @@ class Server(ABC):
         self.folder = folder
         self.data = folder / "data"
         self.child = Child(self.name, folder / f"{self.name}.log", tethered=tethered)
+        self.spawned: Callable[[], None] = lambda: None
+        """Called as soon as there is a process of it, before it answers; from several threads when several start at once."""
 
     def prepare(self, given_up: threading.Event) -> None:  # noqa: B027  # most need nothing
         """Fetch what the program needs, once; `ServerUnavailable` when this machine lacks the means. Ends soon when given up."""
@@ -60,7 +62,7 @@ class Server(ABC):
         given_up = given_up or threading.Event()
         self.prepare(given_up)
         self.data.mkdir(parents=True, exist_ok=True)
-        self.child.start(self.command(), self.environment())
+        self.child.start(self.command(), self.environment(), self.spawned)
         try:
             self._await_answer(time.monotonic() + deadline_s, given_up)
         except BaseException:

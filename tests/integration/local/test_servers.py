@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from deploy.local.servers.child import Child
 from deploy.local.servers.mongo import MongoServer
 from deploy.local.servers.ports import free_port, is_free
 from deploy.local.servers.seaweedfs import SeaweedServer
@@ -115,6 +116,38 @@ def test_a_parent_killed_by_kill_9_leaves_no_server(tmp_path):
     parent.wait()
     parent.stdout.close()
     assert eventually(lambda: marked(mark) == [])
+
+
+def test_a_program_that_is_to_outlive_its_parent_never_runs_when_the_parent_is_killed_before_it_was_noted(tmp_path):
+    script = textwrap.dedent("""
+        import os, signal, sys
+        from pathlib import Path
+        from deploy.local.servers.child import Child
+        child = Child("touch", Path(sys.argv[1], "log"), tethered=False)
+        child.start(["touch", sys.argv[2]], spawned=lambda: os.kill(os.getpid(), signal.SIGKILL))
+    """)
+    mark, made = new_mark(), tmp_path / "made"
+    arguments = [sys.executable, "-c", script, str(tmp_path), str(made)]
+    assert subprocess.run(arguments, cwd=ROOT, env=_environment(mark), check=False).returncode == -signal.SIGKILL
+    assert eventually(lambda: marked(mark) == [])
+    assert not made.exists()
+
+
+def test_a_program_that_could_not_be_noted_is_ended_and_one_that_was_runs(tmp_path):
+    child, made = Child("touch", tmp_path / "log", tethered=False), tmp_path / "made"
+
+    def refused() -> None:
+        raise OSError("no space left on device")
+
+    with pytest.raises(OSError, match="no space"):
+        child.start(["touch", str(made)], spawned=refused)
+    assert child.pid is None
+    assert not made.exists()
+    seen: list[int | None] = []
+    child.start(["touch", str(made)], spawned=lambda: seen.append(child.pid))
+    assert seen[0] is not None
+    assert child.wait() == 0
+    assert made.exists()
 
 
 def _environment(mark: dict[str, str]) -> dict[str, str]:

@@ -67,6 +67,35 @@ def test_an_interrupted_up_leaves_nothing(tmp_path, moment):
     assert marked(tag) == []
 
 
+@pytest.mark.parametrize("sign", ["mongod", "services.stitcher"])
+def test_what_a_killed_up_left_behind_is_found_by_down(tmp_path, sign):
+    tag = new_mark()
+    arguments = [sys.executable, "-m", "deploy.local.up", "--folder", str(tmp_path)]
+    up = subprocess.Popen(arguments, cwd=ROOT, env={**os.environ, **tag}, stdout=subprocess.DEVNULL)
+    try:  # one that is still held back ends with `up`
+        assert eventually(lambda: any(sign in line and "held.py" not in line for line in marked(tag)), deadline_s=60)
+    finally:
+        up.kill()
+        up.wait()
+    assert "stopped" in run("down", tmp_path, tag)
+    assert eventually(lambda: marked(tag) == [])
+
+
+@pytest.mark.parametrize("command", ["up", "down"])
+@pytest.mark.parametrize("trouble", ["a file that cannot be read", "a folder that cannot be written"])
+def test_what_is_wrong_with_the_folder_is_said_in_a_line(tmp_path, command, trouble):
+    if trouble == "a file that cannot be read":
+        (tmp_path / "stack.json").write_text("{broken")
+        folder = tmp_path
+    else:
+        folder = Path("/dev/null/local")
+    arguments = [sys.executable, "-m", f"deploy.local.{command}", "--folder", str(folder)]
+    done = subprocess.run(arguments, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"make {command}: ")
+    assert len(done.stderr.splitlines()) == 1
+
+
 def test_a_process_that_has_another_process_id_by_now_is_left_alone():
     bystander = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
     try:
