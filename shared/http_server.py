@@ -7,18 +7,20 @@ handful of clients hold a service; the protocol here closes them.
 import asyncio
 import socket
 import time
+from typing import Any
 
 import uvicorn
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from shared.http_answer import Answer
 from shared.http_body import RequestBody
+from shared.http_parser import RequestParser
 from shared.telemetry.health import ASGIApp, error_body
 
 HEAD_TIMEOUT_S = 20.0  # for a whole request head, from the connection or from the head's first byte
-BODY_IDLE_TIMEOUT_S = 60.0  # between two pieces of a body that the service is ready to read
+BODY_IDLE_TIMEOUT_S = 60.0  # between two pieces of a body that the service is ready to read, or to pass over
 ANSWER_IDLE_TIMEOUT_S = 60.0  # of an answer that waits to be read
-HEAD_LIMIT_BYTES = 64 * 1024
+HEAD_LIMIT_BYTES = 64 * 1024  # of a head, and of what a body in chunks may have in one place beside its content
 BODY_BUFFER_BYTES = 128 * 1024  # of a body that is not asked for yet; a usual chunk fits, so its connection is never paused
 KEEP_ALIVE_S = 75
 BACKLOG = 2048
@@ -29,28 +31,41 @@ class GuardedHttp(HttpToolsProtocol):
     """HTTP/1.1 over httptools that notices a client which sends too slowly or too much head, or does not read."""
 
     _head_since: float | None = None  # None while no head is being received
-    _head_bytes = 0
+    _head_bytes = 0  # since the last head or piece of a body
     _in_message = False
     _heard_at = 0.0
     _body: RequestBody  # of the newest request
+    _running: RequestResponseCycle | None = None  # the request that is being answered; newer ones wait behind it
+    _refusal: bytes | None = None  # of what came behind requests that are still to be answered; more is not read
     _unread_since: float | None = None  # None while the client takes what is sent
+    parser: RequestParser  # type: ignore[assignment]  # it does for uvicorn what httptools would
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
         """Begin to wait for the first head."""
         self._head_since = self._heard_at = time.monotonic()
+        self.parser = RequestParser(self)
         super().connection_made(transport)
 
     def data_received(self, data: bytes) -> None:
-        """Parse what came, and refuse a head that has grown too large."""
+        """Parse what came, and refuse a head, or what stands around the pieces of a body, that has grown too large."""
+        if self._refusal is not None:
+            return
         self._heard_at = time.monotonic()
         if not self._in_message and self._head_since is None:
             self._head_since = self._heard_at
+        self._head_bytes += len(data)
         super().data_received(data)
-        if self._head_since is not None and not self.transport.is_closing():
-            self._head_bytes += len(data)
-            if self._head_bytes > HEAD_LIMIT_BYTES:
-                limit = f"a request's head may be {HEAD_LIMIT_BYTES} bytes at most"
-                self._refuse(431, "Request Header Fields Too Large", "headers_too_large", limit)
+        if self._head_bytes > HEAD_LIMIT_BYTES and not self.transport.is_closing():
+            limit = f"a request's head, and its trailer, may be {HEAD_LIMIT_BYTES} bytes at most"
+            self._refuse(431, "Request Header Fields Too Large", "headers_too_large", limit)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Let the request that is being answered know: uvicorn tells the newest one only."""
+        running = self._running
+        if running is not None and not running.response_complete:
+            running.disconnected = True
+            running.message_event.set()
+        super().connection_lost(exc)
 
     def on_message_begin(self) -> None:
         """Begin to wait for the rest of this head."""
@@ -58,8 +73,15 @@ class GuardedHttp(HttpToolsProtocol):
         self._head_since = self._heard_at
         super().on_message_begin()
 
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Keep a header without the blanks that HTTP allows behind it; a trailer is passed over, lest it pass for a header."""
+        if self._head_since is not None:
+            super().on_header(name, value.rstrip(b" \t"))
+
     def on_headers_complete(self) -> None:
         """Stop waiting for the head; have the application be handed the body as it comes, and its answer go out in one piece."""
+        if self.parser.will_repeat:
+            return
         self._head_since = None
         self._head_bytes = 0
         super().on_headers_complete()
@@ -69,6 +91,7 @@ class GuardedHttp(HttpToolsProtocol):
 
     def on_body(self, body: bytes) -> None:
         """Keep a piece for the application, and read no further while too much waits."""
+        self._head_bytes = 0
         if not self.cycle.response_complete:
             self._body.add(body)
             if self._body.waiting_bytes > BODY_BUFFER_BYTES:
@@ -76,6 +99,8 @@ class GuardedHttp(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         """Wait for nothing until the next head begins."""
+        if self.parser.will_repeat:
+            return
         self._in_message = False
         super().on_message_complete()
 
@@ -96,7 +121,7 @@ class GuardedHttp(HttpToolsProtocol):
         if self._head_since is not None:
             return now - self._head_since > HEAD_TIMEOUT_S
         cycle = self.cycle
-        if cycle is None or cycle.response_complete or not cycle.more_body or cycle.waiting_for_100_continue:
+        if cycle is None or not self._in_message or cycle.waiting_for_100_continue:
             return False
         if self.flow.read_paused:  # it is us who keep the client waiting
             self._heard_at = now
@@ -110,14 +135,28 @@ class GuardedHttp(HttpToolsProtocol):
         """Answer what is not HTTP in the API's error envelope."""
         self._refuse(400, "Bad Request", "invalid_request", msg)
 
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:  # noqa: ANN401 - as uvicorn has it
+        self._running = cycle
+        super()._start_asgi_task(cycle, app)
+
     def _refuse(self, status: int, phrase: str, code: str, message: str | None = None) -> None:
-        body, request_id = error_body(code, message or phrase)
-        head = (
-            f"HTTP/1.1 {status} {phrase}\r\ncontent-type: application/json\r\ncontent-length: {len(body)}\r\n"
-            f"x-request-id: {request_id}\r\nconnection: close\r\n\r\n"
-        )
-        self.transport.write(head.encode() + body)
+        """Answer with the refusal and close; once earlier requests are answered, or without an answer where one has begun."""
+        cycle, in_head = self.cycle, self._head_since is not None
+        if cycle is not None and in_head and not cycle.response_complete:
+            self._refusal = _refusal(status, phrase, code, message or phrase)
+            self._head_since, self._head_bytes, self._in_message = None, 0, False
+            return
+        if cycle is None or in_head or (cycle is self._running and not cycle.response_started):
+            self.transport.write(_refusal(status, phrase, code, message or phrase))
         self.transport.close()
+
+    def on_response_complete(self) -> None:
+        """Go on with the next request, or with the refusal of what came behind the last."""
+        super().on_response_complete()
+        last = self._running is None or self._running.response_complete
+        if self._refusal is not None and last and not self.transport.is_closing():
+            self.transport.write(self._refusal)
+            self.transport.close()
 
 
 class HttpServer(uvicorn.Server):
@@ -188,6 +227,15 @@ class HttpServer(uvicorn.Server):
     async def _wait_tasks_to_complete(self) -> None:
         await super()._wait_tasks_to_complete()
         self._all_finished = True  # not reached when uvicorn's time limit cancels the wait
+
+
+def _refusal(status: int, phrase: str, code: str, message: str) -> bytes:
+    body, request_id = error_body(code, message)
+    head = (
+        f"HTTP/1.1 {status} {phrase}\r\ncontent-type: application/json\r\ncontent-length: {len(body)}\r\n"
+        f"x-request-id: {request_id}\r\nconnection: close\r\n\r\n"
+    )
+    return head.encode() + body
 
 
 def _bind(host: str, port: int) -> socket.socket:

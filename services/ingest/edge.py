@@ -58,7 +58,7 @@ class _Exchange:
         routed_as = _ROUTED_AS.get(self._method)
         self._scope = scope if routed_as is None else {**scope, "method": routed_as}
         place(self._scope, context)
-        self._status = 0
+        self._status, self._ended = 0, False
         self._began = time.perf_counter()
 
     async def run(self, app: ASGIApp, receive: Any) -> None:  # noqa: ANN401 - see ASGIApp
@@ -75,7 +75,10 @@ class _Exchange:
             self._status = message["status"]
             message["headers"] = (*message["headers"], *self._headers())
         elif self._method == "HEAD":
-            message = {**message, "body": b""}
+            if self._ended:
+                return  # a stream, until it notices that nobody listens
+            self._ended = True
+            message = {"type": message["type"], "body": b""}
         await self._forward(message)
 
     def _headers(self) -> tuple[tuple[bytes, bytes], ...]:

@@ -2,8 +2,9 @@
 
 import math
 import re
-from collections.abc import Iterable, Mapping, Sized
+from collections.abc import Collection, Iterable, Mapping
 from datetime import UTC, datetime
+from itertools import chain
 from typing import Any
 
 import msgspec
@@ -17,6 +18,7 @@ MAX_METADATA_DEPTH = 8
 MAX_CHUNK_NUMBER = 999_999
 MAX_INTEGER = 2**63 - 1
 MAX_HEADERS = 100
+MAX_HEADER_BYTES = 64 * 1024
 MAX_PATH = 8 * 1024
 MAX_QUERY_BYTES = 8 * 1024
 
@@ -26,10 +28,12 @@ _RESERVED = re.compile(r"\$").match
 _RELAY_SEQ = re.compile("0|[1-9][0-9]{0,5}")
 
 
-def check_head(path: str, query: bytes, headers: Sized) -> None:
-    """Refuse a request whose first lines are out of all proportion; how many bytes they may be is the server's matter."""
+def check_head(path: str, query: bytes, headers: Collection[tuple[bytes, bytes]]) -> None:
+    """Refuse a request whose first lines are out of all proportion; the server itself ends one that is and does not end."""
     if len(headers) > MAX_HEADERS:
         raise HeadersTooLarge(f"a request may have {MAX_HEADERS} headers at most")
+    if sum(map(len, chain.from_iterable(headers))) > MAX_HEADER_BYTES:
+        raise HeadersTooLarge(f"the headers of a request may be {MAX_HEADER_BYTES} bytes together at most")
     if len(path) > MAX_PATH:
         raise UrlTooLong(f"a path may be {MAX_PATH} characters at most")
     if len(query) > MAX_QUERY_BYTES:
@@ -74,11 +78,11 @@ def checked_time(moment: datetime | None, param: str) -> datetime | None:
 
 
 def _fault(value: object, depth: int) -> str | None:
-    """Say what is wrong with `value`, which stands at this depth, or with anything in it."""
-    if depth > MAX_METADATA_DEPTH:
-        return f"may be nested {MAX_METADATA_DEPTH} levels deep at most"
+    """Say what is wrong with `value`, or with anything in it; objects and arrays are levels, and this would be the `depth`th."""
     if isinstance(value, str):
         return None
+    if depth > MAX_METADATA_DEPTH and isinstance(value, dict | list):
+        return f"may be nested {MAX_METADATA_DEPTH} levels deep at most"
     if isinstance(value, dict):
         if any(map(_RESERVED, value)):
             return "may not hold keys that begin with $"

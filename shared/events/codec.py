@@ -19,7 +19,10 @@ def encode(event: Event) -> bytes:
 
 def decode(message: bytes) -> AnyEvent:
     """Read a Kafka message; raise `msgspec.DecodeError` (or its `ValidationError`) when it is no event of ours."""
-    return _decoder.decode(message)
+    try:
+        return _decoder.decode(message)
+    except (UnicodeDecodeError, RecursionError) as error:  # msgspec lets both through
+        raise msgspec.DecodeError(f"{type(error).__name__}: {error}") from error
 
 
 def to_document(event: Event) -> dict[str, Any]:

@@ -72,7 +72,10 @@ TOPICS: Mapping[str, Topic] = {
 """Every topic by name."""
 
 PUBLIC_EVENT_TYPES: tuple[str, ...] = tuple(topic.name for topic in TOPICS.values() if topic.public)
-"""The event types a webhook endpoint may subscribe to (contract A21)."""
+"""The event types that are sent to webhook endpoints (contract A21)."""
+
+SUBSCRIBABLE: tuple[str, ...] = (*PUBLIC_EVENT_TYPES, "summary.started", "summary.completed", "summary.failed")
+"""What a webhook endpoint may ask for: also what clients know from the contract's list (12.2) and nothing here makes."""
 
 
 def topics_read_by(group: str) -> tuple[str, ...]:

@@ -7,6 +7,7 @@ from typing import Any
 
 from aiokafka.errors import KafkaError  # type: ignore[import-untyped]  # aiokafka ships no types
 from faststream.kafka import KafkaBroker
+from faststream.kafka.publisher.producer import AioKafkaFastProducerImpl
 
 from shared.domain.errors import TransientFailure
 from shared.messaging.client_logs import damp_client_logs
@@ -45,6 +46,18 @@ class _PromptBroker(KafkaBroker):
         stopping.cancel()
 
 
+class _TidyProducer(AioKafkaFastProducerImpl):
+    """Closes a client that could not be started; FastStream's own forgets it open, and an error is logged for each."""
+
+    async def connect(self, producer: Any, *args: Any, **options: Any) -> None:  # noqa: ANN401  # aiokafka's
+        """Start `producer`, or close it and raise what kept it from starting."""
+        try:
+            await super().connect(producer, *args, **options)
+        except BaseException:  # among them the end of the time that it had
+            await producer.stop()
+            raise
+
+
 def kafka_broker(settings: KafkaSettings, client_id: str) -> KafkaBroker:
     """Return the broker, not connected: whoever needs it first calls `connect`.
 
@@ -66,6 +79,7 @@ def kafka_broker(settings: KafkaSettings, client_id: str) -> KafkaBroker:
         apply_types=False,
         logger=logging.getLogger("earwitness.faststream"),  # its own would not come out as our JSON lines
     )
+    broker.config.broker_config.producer = _TidyProducer(parser=None, decoder=None)
     broker.context.set_global(_SETTINGS, settings)
     broker.context.set_global(_OPENING, asyncio.Lock())
     return broker

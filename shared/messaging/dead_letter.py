@@ -1,8 +1,10 @@
 """Dead letters: messages that no retry can help, kept whole with where they came from and what went wrong."""
 
+import contextlib
 import time
 import traceback
 from collections import deque
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -54,23 +56,33 @@ class DeadLetters:
     async def bury(self, record: Record, error: BaseException, attempts: int) -> None:
         """Publish `record` to the dead-letter topic, same key and value; once this returns its offset may move on.
 
-        Raise `BrokerUnavailable` when Kafka does not acknowledge it. A value too large to be sent beside its headers is left
-        out; the headers say so, and where it still stands.
+        Raise `BrokerUnavailable` when Kafka does not acknowledge it. What is too large to be sent again is left out, the value
+        first, then key and headers of its own; the headers say so, and where it still stands.
         """
-        headers = headers_of(record, error, attempts, self._group)
-        letter = Message(DEAD_LETTER_TOPIC, record.key, record.value, headers)
-        try:
-            await deliver(self._broker, [letter])
-        except MessageSizeTooLargeError:
-            await deliver(self._broker, [msgspec.structs.replace(letter, value=b"", headers={**headers, "x-value": "left out"})])
+        *larger, last = _letters(record, headers_of(record, error, attempts, self._group))
+        await self._deliver(larger, last)
         self._buried_at.append(time.monotonic())
         dead_letters_total.labels(record.topic).inc()
 
+    async def _deliver(self, larger: Sequence[Message], last: Message) -> None:
+        for letter in larger:
+            with contextlib.suppress(MessageSizeTooLargeError):
+                return await deliver(self._broker, [letter])
+        return await deliver(self._broker, [last])
+
+
+def _letters(record: Record, found: dict[str, str]) -> Iterator[Message]:
+    """Yield the letter whole, then ever less of it, for when it is too large: the last is not, whatever `record` is."""
+    own = {name: (value or b"").decode(errors="backslashreplace") for name, value in record.headers}  # Kafka knows null ones
+    yield Message(DEAD_LETTER_TOPIC, record.key, record.value, own | found)
+    found = found | {"x-value": "left out"}
+    yield Message(DEAD_LETTER_TOPIC, record.key, b"", own | found)
+    yield Message(DEAD_LETTER_TOPIC, None, b"", found)
+
 
 def headers_of(record: Record, error: BaseException, attempts: int, service: str) -> dict[str, str]:
-    """Say where `record` stands, what befell it and who gave it up, beside the headers it came with."""
+    """Say where `record` stands, what befell it and who gave it up."""
     return {
-        **{name: value.decode(errors="backslashreplace") for name, value in record.headers},
         "x-original-topic": record.topic,
         "x-original-partition": str(record.partition),
         "x-original-offset": str(record.offset),

@@ -11,7 +11,7 @@ import msgspec
 from aiokafka.errors import MessageSizeTooLargeError  # type: ignore[import-untyped]  # no types
 
 MAX_MESSAGE_BYTES = 1024 * 1024
-_OVERHEAD_BYTES = 4096  # what a message's headers and framing may take
+_OVERHEAD_BYTES = 4096  # what a message's framing may take, and the usual headers
 
 _WORD = 0xFFFFFFFF
 _MIX = 0x5BD1E995
@@ -95,7 +95,7 @@ def _headers(message: Message) -> list[tuple[str, bytes]]:
     known = [("content-type", b"")]
     if event_id := message.headers.get("event_id"):
         known.append(("correlation_id", event_id.encode()))
-    return [*known, *((name, value.encode()) for name, value in message.headers.items())]
+    return [*known, *((name, value.encode(errors="backslashreplace")) for name, value in message.headers.items())]
 
 
 def _note(acknowledgement: Acknowledgement) -> None:
@@ -105,6 +105,7 @@ def _note(acknowledgement: Acknowledgement) -> None:
 
 
 def _check_size(message: Message) -> None:
-    size = len(message.key or b"") + len(message.value or b"") + _OVERHEAD_BYTES
+    headers = sum(len(name) + len(value) for name, value in message.headers.items())
+    size = len(message.key or b"") + len(message.value or b"") + headers + _OVERHEAD_BYTES
     if size > MAX_MESSAGE_BYTES:
         raise MessageSizeTooLargeError(f"a message of {size} bytes for {message.topic}: {MAX_MESSAGE_BYTES} are taken at most")

@@ -95,7 +95,7 @@ class Pipeline:
             return Outcome.HANDED_BACK  # the consumer is about to stop; what is not yet given up must stay
         try:
             event = self._read(record)
-        except (msgspec.DecodeError, Misrouted) as error:
+        except Exception as error:  # noqa: BLE001  # whatever reading it raises, nobody can read it
             return await self._give_up(record, error, line)
         line |= {"event_id": event.event_id, "recording_id": event.recording_id, "trace_id": event.trace_id}
         with traced(event.trace_id), bind(event_id=event.event_id, recording_id=event.recording_id):
@@ -145,8 +145,8 @@ class Pipeline:
         line |= describe(error, stack=not isinstance(error, PermanentFailure | msgspec.DecodeError | Misrouted))
         try:
             await self._dead_letters.bury(record, error, line.get("attempt", 0))
-        except TransientFailure as unburied:
-            line["unburied"] = str(unburied)
+        except Exception as unburied:  # noqa: BLE001  # one message may hold up its partition, never its consumer
+            line["unburied"] = f"{type(unburied).__name__}: {unburied}"
             return Outcome.HANDED_BACK
         return Outcome.DEAD_LETTER
 

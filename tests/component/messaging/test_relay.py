@@ -61,7 +61,7 @@ def a_recording():
     )
 
 
-async def until(fact, within_s=5.0):
+async def until(fact, within_s=20.0):
     async with asyncio.timeout(within_s):
         while not fact():
             await asyncio.sleep(0.005)

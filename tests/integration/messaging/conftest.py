@@ -20,7 +20,7 @@ from shared.settings import KafkaSettings
 
 QUICK = RetryPolicy(first_delay_s=0.01, most_delay_s=0.05, transient_budget_s=0.3, unforeseen_attempts=3)
 POLICY = ConsumerPolicy(retry=QUICK, rest_s=0.3, rejoin_s=0.1)
-DEADLINE_S = 10.0
+DEADLINE_S = 30.0
 JOIN_DEADLINE_S = 40.0  # a broker that is just being started is waited for: Apache Kafka takes a while
 
 

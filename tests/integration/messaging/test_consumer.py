@@ -13,6 +13,7 @@ from shared.messaging.consumer import TooManyDeadLetters
 from shared.messaging.dead_letter import DeadLetterLimit
 from shared.messaging.outgoing import Message
 from shared.messaging.publisher import deliver
+from tests.integration.messaging.conftest import DEADLINE_S
 
 
 async def test_events_of_one_recording_stay_in_order_while_others_run_beside_them(kafka, inbox, event):
@@ -164,7 +165,7 @@ async def test_past_the_dead_letter_rate_the_consumer_stops_and_leaves_the_rest_
     failing = await kafka.consume("flood", {UploadClaimed: on_upload_claimed}, dead_letters=limit)
     await kafka.publisher.publish([event(number) for number in range(20)])
     with pytest.raises(TooManyDeadLetters):
-        await asyncio.wait_for(failing.failed, 10)
+        await asyncio.wait_for(failing.failed, DEADLINE_S)
 
     await kafka.dead_letters(6)
     await kafka.consume("flood", {UploadClaimed: inbox})

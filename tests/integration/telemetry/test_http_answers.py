@@ -14,7 +14,7 @@ from shared.http_answer import Answer
 from shared.http_body import RequestBody
 from shared.http_server import HttpServer
 
-DEADLINE_S = 10
+DEADLINE_S = 60
 HOST = "127.0.0.1"
 TEXT = (b"content-type", b"text/plain")
 LARGE = b"0123456789" * 100_000

@@ -1,75 +1,13 @@
 """The HTTP server against clients that are slow, greedy or wrong, over raw sockets."""
 
 import asyncio
-from collections.abc import AsyncIterator
 
 import msgspec
 import pytest
 
 from shared import http_server
 from shared.http_server import HEAD_LIMIT_BYTES, HttpServer
-
-DEADLINE_S = 10
-
-
-async def echo_length(scope, receive, send) -> None:
-    """Answer with the number of bytes in the body; `/early` answers before reading it."""
-    if scope["type"] == "lifespan":
-        for phase in ("startup", "shutdown"):
-            await receive()
-            await send({"type": f"lifespan.{phase}.complete"})
-        return
-    length = 0
-    message = {"more_body": scope["path"] != "/early"}
-    while message.get("more_body"):
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            return
-        length += len(message["body"])
-    body = str(length).encode()
-    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", str(len(body)).encode())]})
-    await send({"type": "http.response.body", "body": body})
-
-
-class Client:
-    """A raw connection."""
-
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.reader, self.writer = reader, writer
-
-    async def send(self, data: bytes) -> None:
-        self.writer.write(data)
-        await self.writer.drain()
-
-    async def answer(self) -> tuple[bytes, bytes]:
-        """Read one answer: its head and its body."""
-        async with asyncio.timeout(DEADLINE_S):
-            head = await self.reader.readuntil(b"\r\n\r\n")
-            length = int(head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0])
-            return head, await self.reader.readexactly(length)
-
-    async def closed(self) -> bytes:
-        """Read to the end of the connection, which has to come."""
-        async with asyncio.timeout(DEADLINE_S):
-            try:
-                return await self.reader.read()
-            except ConnectionResetError:
-                return b""
-
-
-@pytest.fixture
-async def server() -> AsyncIterator[HttpServer]:
-    server = HttpServer(echo_length, "127.0.0.1", 0)
-    await server.start()
-    yield server
-    assert await server.drain(5)
-
-
-@pytest.fixture
-async def client(server) -> AsyncIterator[Client]:
-    client = Client(*await asyncio.open_connection("127.0.0.1", server.port))
-    yield client
-    client.writer.close()
+from tests.integration.telemetry.raw_http import DEADLINE_S, Client, echo_length
 
 
 async def test_requests_follow_each_other_on_one_connection(client):
@@ -81,6 +19,35 @@ async def test_requests_follow_each_other_on_one_connection(client):
 async def test_pipelined_requests_are_all_answered(client):
     await client.send(b"PUT / HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabc" * 5)
     assert [(await client.answer())[1] for _ in range(5)] == [b"3"] * 5
+
+
+OFFERS = [
+    b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAARAAAAAAAIAAAAA\r\n",  # Java's own client
+    b"Upgrade: websocket\r\nConnection: keep-alive, Upgrade\r\n",
+    b"Upgrade: TLS/1.0\r\nConnection: upgrade\r\nExpect: nothing\r\n",
+]
+BODIES = [b"Content-Length: 5\r\n\r\nhello", b"Transfer-Encoding: chunked\r\n\r\n3\r\nhel\r\n2\r\nlo\r\n0\r\n\r\n"]
+
+
+@pytest.mark.parametrize("body", BODIES)
+@pytest.mark.parametrize("offer", OFFERS)
+async def test_a_request_that_offers_another_protocol_is_served_with_its_body_as_if_it_had_not(client, offer, body):
+    request = b"POST /x HTTP/1.1\r\nHost: x\r\n" + offer + body
+    for piece in (request[:20], request[20 : request.index(b"\r\n\r\n") + 4], request[request.index(b"\r\n\r\n") + 4 :]):
+        await client.send(piece)
+        await asyncio.sleep(0.01)
+    head, answer = await client.answer()
+    assert (head[:13], answer) == (b"HTTP/1.1 200 ", b"5")
+    await client.send(request * 3 + b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+    assert [(await client.answer())[1] for _ in range(4)] == [b"5", b"5", b"5", b"0"]
+
+
+async def test_a_request_that_offers_another_protocol_may_be_the_last_of_its_connection(client):
+    offer = b"Connection: close, Upgrade\r\nUpgrade: h2c\r\n"
+    await client.send(b"PUT / HTTP/1.1\r\nHost: x\r\n" + offer + BODIES[0])
+    head, answer = await client.answer()
+    assert (b"connection: close" in head, answer) == (True, b"5")
+    assert await client.closed() == b""
 
 
 async def test_a_head_that_never_ends_is_refused_when_it_is_too_large(client):
@@ -131,12 +98,12 @@ async def test_a_body_that_stops_coming_closes_the_connection(client, monkeypatc
 
 
 async def test_a_slow_body_that_keeps_coming_is_waited_for(client, server, monkeypatch):
-    monkeypatch.setattr(http_server, "BODY_IDLE_TIMEOUT_S", 0.5)
-    monkeypatch.setattr(http_server, "HEAD_TIMEOUT_S", 0.05)
+    monkeypatch.setattr(http_server, "BODY_IDLE_TIMEOUT_S", 1.5)
     await client.send(b"PUT / HTTP/1.1\r\nHost: x\r\nContent-Length: 20\r\n\r\n")
-    for _ in range(20):
+    for _ in range(20):  # longer than it may be silent
         await client.send(b"a")
         await asyncio.sleep(0.1)
+        monkeypatch.setattr(http_server, "HEAD_TIMEOUT_S", 0.05)
     assert (await client.answer())[1] == b"20"
 
 
@@ -217,7 +184,7 @@ async def endless(scope, receive, send) -> None:
 
 @pytest.mark.parametrize("reads", [False, True])
 async def test_a_client_that_does_not_read_its_answer_is_left(monkeypatch, reads):
-    monkeypatch.setattr(http_server, "ANSWER_IDLE_TIMEOUT_S", 0.5)
+    monkeypatch.setattr(http_server, "ANSWER_IDLE_TIMEOUT_S", 1.5)
     left = asyncio.Event()
 
     async def app(scope, receive, send):

@@ -13,7 +13,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 ROOT = Path(__file__).parents[3]
 PROGRAM = Path(__file__).with_name("tiny_service.py")
-DEADLINE_S = 20
+DEADLINE_S = 60
 
 
 class Tiny:

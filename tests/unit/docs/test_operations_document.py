@@ -43,7 +43,8 @@ TABLES = {
 TEST_SETTINGS = {
     f"EARWITNESS_TESTS_{name}" for name in ("SERVERS", "BROKER", "S3", "EXAMPLES", "KAFKA_IMAGE", "MONGO_IMAGE", "MINIO_IMAGE")
 }
-LIVE_KEYS = {f"EARWITNESS_TESTS_{name.upper()}_KEY" for name in ON_THE_NETWORK}
+LIVE_KEYS = {f"EARWITNESS_TESTS_{name.upper()}_{what}" for name in ON_THE_NETWORK for what in ("KEY", "URL")}
+LIVE_KEYS.add("EARWITNESS_TESTS_CONVERSATION_URL")
 PER_CORE = {"stitch_slots", "transcribe_slots"}
 LOGGED = re.compile(r"^(debug|info|warning|error|exception)$")
 
@@ -73,6 +74,14 @@ def test_the_metrics_table_is_that_of_the_code():
         for metric in known
     ]
     assert [row[:3] for row in rows_under(DOCUMENT, "Metrics")] == expected
+
+
+def test_the_metrics_table_names_every_queue():
+    code = "".join(path.read_text(encoding="utf-8") for path in ROOT.glob("services/*/app.py"))
+    depth = next(row for row in rows_under(DOCUMENT, "Metrics") if row[0] == "`earwitness_queue_depth`")
+    named = set(re.findall("`([a-z_]+)`", depth[3]))
+    assert named == set(re.findall(r'register_queue\("(\w+)"', code))
+    assert len(named) == code.count("register_queue(")
 
 
 def test_the_metrics_table_says_which_metrics_nobody_counts_yet():

@@ -1,0 +1,102 @@
+"""Messages in forms that only others send, on a real broker: each is given up, whole or told of, and consuming goes on."""
+
+import asyncio
+from contextlib import asynccontextmanager
+
+import pytest
+from aiokafka import AIOKafkaProducer
+
+from shared.events.codec import encode
+from shared.events.recording import UploadClaimed
+from shared.messaging.dead_letter import DeadLetters
+from tests.integration.messaging.conftest import claimed
+
+TOPIC = "upload.claimed"
+GOOD = encode(claimed(0))
+NEARLY_ALL_OF_A_MEGABYTE = 1_046_000
+
+
+@asynccontextmanager
+async def foreign(kafka):
+    """A producer that is not ours: it sends whatever Kafka takes."""
+    producer = AIOKafkaProducer(bootstrap_servers=kafka.settings.kafka_servers[0])
+    await producer.start()
+    try:
+        yield producer
+    finally:
+        await producer.stop()
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        GOOD.replace(b'"rec_1"', b'"rec_\xff"'),
+        b'{"type":"\xed\xa0\x80"}',
+        GOOD[:-1] + b',"new":' + b"[" * 100_000,
+        GOOD[:-1] + b',"version":' + b"9" * 5000 + b"}",
+    ],
+    ids=["a broken character", "half a character", "nested without end", "a number without end"],
+)
+async def test_a_value_that_breaks_the_reader_is_poison_like_any_other(kafka, inbox, event, value):
+    await kafka.consume("stitcher", {UploadClaimed: inbox})
+    async with foreign(kafka) as producer:
+        await producer.send_and_wait(TOPIC, value, key=b"rec_1")
+    await kafka.publisher.publish([event(1)])
+    ((record, headers),) = await kafka.dead_letters(1)
+    assert record.value == value
+    assert headers["x-error-type"] == "msgspec.DecodeError" or headers["x-error-type"].endswith("ValidationError")
+    await inbox.has("evt_rec_1_1")
+
+
+async def test_headers_in_any_form_are_kept_as_text(kafka, inbox, event):
+    await kafka.consume("stitcher", {UploadClaimed: inbox})
+    async with foreign(kafka) as producer:
+        strange = [("nothing", None), ("empty", b""), ("bytes", b"a\xff"), ("event_id", None), ("x-service", b"theirs")]
+        await producer.send_and_wait(TOPIC, b"poison", key=b"\xff\xfe", headers=strange)
+    await kafka.publisher.publish([event(1)])
+    ((record, headers),) = await kafka.dead_letters(1)
+    assert (record.key, record.value) == (b"\xff\xfe", b"poison")
+    assert (headers["nothing"], headers["empty"], headers["bytes"], headers["event_id"]) == ("", "", "a\\xff", "")
+    assert headers["x-service"] == "stitcher"
+    await inbox.has("evt_rec_1_1")
+
+
+@pytest.mark.parametrize(
+    ("sent", "kept"),
+    [
+        ((b"p" * NEARLY_ALL_OF_A_MEGABYTE, b"mine"), (b"rec_1", b"", "mine")),
+        ((b"poison", b"h" * NEARLY_ALL_OF_A_MEGABYTE), (None, b"", None)),
+    ],
+    ids=["value", "headers"],
+)
+async def test_what_is_too_large_to_be_sent_again_is_left_out_and_told_of(kafka, inbox, event, sent, kept):
+    value, own = sent
+    await kafka.consume("stitcher", {UploadClaimed: inbox})
+    async with foreign(kafka) as producer:
+        await producer.send_and_wait(TOPIC, value, key=b"rec_1", headers=[("own", own)])
+    await kafka.publisher.publish([event(1)])
+    ((record, headers),) = await kafka.dead_letters(1)
+    assert (record.key, record.value, headers.get("own")) == kept
+    assert (headers["x-value"], headers["x-original-topic"], headers["x-original-offset"]) == ("left out", TOPIC, "0")
+    await inbox.has("evt_rec_1_1")
+
+
+async def test_a_message_that_cannot_be_buried_holds_up_nothing_but_what_stands_behind_it(kafka, inbox, event, monkeypatch):
+    mended, bury = asyncio.Event(), DeadLetters.bury
+
+    async def once_mended(self, record, error, attempts):
+        if not mended.is_set():
+            raise AttributeError("a defect")
+        await bury(self, record, error, attempts)
+
+    monkeypatch.setattr(DeadLetters, "bury", once_mended)
+    await kafka.consume("stitcher", {UploadClaimed: inbox})
+    async with foreign(kafka) as producer:
+        await producer.send_and_wait(TOPIC, b"poison", key=b"rec_1")
+    others = [event(1, f"rec_{number}") for number in range(2, 12)]  # enough to meet every partition
+    await kafka.publisher.publish([event(1), *others])
+    await inbox.has(*(other.event_id for other in others))
+    assert "evt_rec_1_1" not in inbox.ids
+    mended.set()
+    await inbox.has("evt_rec_1_1")
+    assert len(await kafka.dead_letters(1)) == 1
