@@ -10,7 +10,7 @@ from pymongo import IndexModel, ReturnDocument, UpdateOne
 from pymongo.errors import BulkWriteError, OperationFailure
 from pymongo.write_concern import WriteConcern
 
-from shared.batches import ONE_BY_ONE
+from shared.storage.forms import in_form, plain
 from shared.storage.inserts import Inserts
 from shared.storage.lookups import Lookups
 from shared.storage.mongo_errors import DUPLICATE_KEY, StoreUnavailable, translated
@@ -39,7 +39,7 @@ class Documents(Generic[T]):
         """See documents as `form`; `fields` is what is asked for of each, or (all 0) what is not; None: all of it."""
         self.name = collection.name
         self._collection, self._wanted = collection, fields
-        self._inserts, self._lookups = Inserts(collection), Lookups(collection, fields)
+        self._inserts, self._lookups = Inserts(collection), Lookups(collection, form, fields)
         self._hasty = collection.with_options(write_concern=WriteConcern(w=1))
         self._form = form
 
@@ -68,8 +68,7 @@ class Documents(Generic[T]):
 
     async def get(self, document_id: str) -> T | None:
         """Return the document with this id; cheaper than `find_one` where many are asked for at once."""
-        found = await self._lookups.find(document_id)
-        return None if found is None else msgspec.convert(found, self._form)
+        return await self._lookups.find(document_id)
 
     async def find_all(self, document_ids: Collection[str]) -> list[T]:
         """Return those of these documents that are there, in no order."""
@@ -79,7 +78,7 @@ class Documents(Generic[T]):
         """Return the first document that matches, or None."""
         async with translated():
             found = await self._collection.find_one(where, self._wanted, sort=sort)
-        return None if found is None else msgspec.convert(found, self._form)
+        return None if found is None else in_form(found, self._form)
 
     async def find_first(self, wheres: Sequence[Filter], sort: Sort, skip: int = 0) -> T | None:
         """Return the first document, after `skip` others, that matches the first of `wheres`, else the next; in one query."""
@@ -89,20 +88,21 @@ class Documents(Generic[T]):
         fields = [{"$project": self._wanted}] if self._wanted else []
         async with translated():
             found = await self._collection.aggregate([*first, *unions, {"$limit": 1}, *fields]).to_list(1)
-        return msgspec.convert(found[0], self._form) if found else None
+        return in_form(found[0], self._form) if found else None
 
     async def find(self, where: Filter, sort: Sort | None, limit: int, skip: int = 0) -> list[T]:
         """Return at most `limit` documents in the order of `sort`."""
         async with translated():
             cursor = self._collection.find(where, self._wanted, sort=sort, limit=limit, skip=skip)
             found = await cursor.to_list(limit)
-        return [msgspec.convert(document, self._form) for document in found]
+        return [in_form(document, self._form) for document in found]
 
     async def project(self, where: Filter, fields: Sequence[str], sort: Sort | None, limit: int) -> list[dict[str, Any]]:
         """Return only `fields` (and `_id`) of at most `limit` documents, as they stand."""
         async with translated():
             cursor = self._collection.find(where, dict.fromkeys(fields, 1), sort=sort, limit=limit)
-            return await cursor.to_list(limit)
+            found = await cursor.to_list(limit)
+        return [plain(document) for document in found]
 
     async def insert(self, document: T, **extra: Any) -> None:  # noqa: ANN401 - fields that the Struct does not show
         """Store a new document; raise `AlreadyExists` when a unique key is taken."""
@@ -156,7 +156,7 @@ class Documents(Generic[T]):
             found = await (self._hasty if hasty else self._collection).find_one_and_update(
                 where, change, self._wanted, sort=sort, upsert=upsert, return_document=ReturnDocument.AFTER
             )
-        return None if found is None else msgspec.convert(found, self._form)
+        return None if found is None else in_form(found, self._form)
 
     async def delete(self, where: Filter) -> bool:
         """Delete one document; return whether there was one."""
@@ -178,10 +178,8 @@ class View(Generic[V]):
     """Some fields of a collection's documents, by id or another unique field."""
 
     def __init__(self, collection: AsyncIOMotorCollection[dict[str, Any]], form: type[V], key: str = "_id") -> None:
-        self._lookups = Lookups(collection, dict.fromkeys(form.__struct_encode_fields__, 1), key, ONE_BY_ONE, _PATIENCE)
-        self._form = form
+        self._lookups = Lookups(collection, form, dict.fromkeys(form.__struct_encode_fields__, 1), key, _PATIENCE)
 
     async def get(self, value: str) -> V | None:
         """Return the fields of the document with this value; cheaper than `find_one` where many are asked for at once."""
-        found = await self._lookups.find(value)
-        return None if found is None else msgspec.convert(found, self._form)
+        return await self._lookups.find(value)

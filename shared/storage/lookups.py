@@ -1,42 +1,53 @@
 """Lookups by a unique field that come at the same moment go to MongoDB in one query; each reads what stood there after it."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Generic, TypeVar
 
+import msgspec
 from motor.motor_asyncio import AsyncIOMotorCollection
 
-from shared.batches import AT_ONCE, Batches
+from shared.batches import AT_ONCE, ONE_BY_ONE, Batches
+from shared.storage.forms import in_form
 from shared.storage.mongo_errors import StoreUnavailable, translated
 
-Found = dict[str, Any] | None
+T = TypeVar("T", bound=msgspec.Struct)
 
 
-class Lookups:
+class Lookups(Generic[T]):
     """The lookups in one collection by `key`; of whole documents, or of the fields in `projection`, which `key` is one of."""
 
     def __init__(
         self,
         collection: AsyncIOMotorCollection[dict[str, Any]],
+        form: type[T],
         projection: Mapping[str, int] | None = None,
         key: str = "_id",
-        at_once: int = AT_ONCE,
-        patience: float = 0.0,
+        patience: float | None = None,
     ) -> None:
-        self._collection, self._projection, self._key = collection, projection, key
-        self._batches = Batches(self._read, at_once, patience=patience)
+        """See documents as `form`; with `patience` (see `Batches`) there is one query after the other."""
+        self._collection, self._form, self._projection, self._key = collection, form, projection, key
+        self._batches = Batches(self._read, AT_ONCE if patience is None else ONE_BY_ONE, patience=patience or 0.0)
 
-    async def find(self, value: str) -> Found:
+    async def find(self, value: str) -> T | None:
         """Return the document with this value, if there is one; callers of the same moment may be given the same object."""
         return await self._batches(value)
 
-    async def _read(self, values: Sequence[str]) -> list[Found | Exception]:
+    async def _read(self, values: Sequence[str]) -> list[T | Exception | None]:
         wanted = list(dict.fromkeys(values))
         try:
             async with translated():
                 if len(wanted) == 1:
-                    return [await self._collection.find_one({self._key: wanted[0]}, self._projection)] * len(values)
-                found = await self._collection.find({self._key: {"$in": wanted}}, self._projection).to_list(len(wanted))
+                    one = await self._collection.find_one({self._key: wanted[0]}, self._projection)
+                    found = [] if one is None else [one]
+                else:
+                    found = await self._collection.find({self._key: {"$in": wanted}}, self._projection).to_list(len(wanted))
         except StoreUnavailable as error:
             return [StoreUnavailable(str(error)) for _ in values]
-        by_value = {document[self._key]: document for document in found}
+        by_value = {document[self._key]: self._seen(document) for document in found}
         return [by_value.get(value) for value in values]
+
+    def _seen(self, document: dict[str, Any]) -> T | Exception:
+        try:
+            return in_form(document, self._form)
+        except msgspec.ValidationError as error:
+            return error

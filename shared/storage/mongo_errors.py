@@ -3,15 +3,32 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from pymongo.errors import ConnectionFailure, DuplicateKeyError, ExecutionTimeout, PyMongoError, WriteConcernError
+from pymongo.errors import (
+    ConnectionFailure,
+    DocumentTooLarge,
+    DuplicateKeyError,
+    ExecutionTimeout,
+    OperationFailure,
+    PyMongoError,
+    WriteConcernError,
+)
 
-from shared.domain.errors import AlreadyExists, TransientFailure
+from shared.domain.errors import AlreadyExists, FailureReason, PermanentFailure, TransientFailure
 
 DUPLICATE_KEY = 11000
+_ILLEGAL_OPERATION = 20
+_TOO_LARGE = frozenset({10334, 17419, 17420})  # BSONObjectTooLarge; what an update, or an upsert, would make is
 
 
 class StoreUnavailable(TransientFailure):
     """MongoDB did not answer, or could not confirm a write; whether the write happened is unknown."""
+
+
+class TooLargeToKeep(PermanentFailure):
+    """A document is larger than MongoDB takes, now and ever."""
+
+    def __init__(self, said: str) -> None:
+        super().__init__(FailureReason.PROCESSING_ERROR, f"the result is too large to be kept: {said}")
 
 
 @asynccontextmanager
@@ -23,7 +40,22 @@ async def translated() -> AsyncIterator[None]:
         raise AlreadyExists(str(error.details and error.details.get("keyValue"))) from error
     except (ConnectionFailure, ExecutionTimeout, WriteConcernError) as error:
         raise StoreUnavailable(str(error)) from error
+    except DocumentTooLarge as error:
+        raise TooLargeToKeep(str(error)) from error
     except PyMongoError as error:
+        if isinstance(error, OperationFailure) and error.code in _TOO_LARGE:
+            raise TooLargeToKeep(str(error)[:200]) from error
+        if isinstance(error, OperationFailure) and _numbered_in_vain(error):
+            raise StoreUnavailable(str(error)) from error
         if error.has_error_label("RetryableWriteError") or error.has_error_label("TransientTransactionError"):
             raise StoreUnavailable(str(error)) from error
         raise
+
+
+def _numbered_in_vain(error: OperationFailure) -> bool:
+    """Say whether a standalone server refused a write only for the number by which the driver would repeat it.
+
+    The driver does not number writes there, but forgets that when it tries again after a new connection was refused.
+    """
+    said = str((error.details or {}).get("errmsg", ""))
+    return error.code == _ILLEGAL_OPERATION and said.startswith("Transaction numbers")

@@ -30,11 +30,16 @@ _FILTERS = {"device_id": "device", "end_user_id": "user", "status": "status"}
 
 
 def _listings() -> Iterator[IndexModel]:
-    """Yield an index for every combination of filters that a list may have, which gives what matches newest first."""
+    """Yield an index for every combination of filters that a list may have, which gives what matches newest first.
+
+    Those by device hold only what a device recorded.
+    """
+    some = {"partialFilterExpression": {"device_id": {"$gt": ""}}}
     for fields in (chosen for count in range(4) for chosen in combinations(_FILTERS, count)):
         keys = [(field, ASCENDING) for field in ("deleted_at", *fields)]
-        name = "_by_".join(("list", *(_FILTERS[field] for field in fields)))
-        yield IndexModel([*_TENANT, *keys, ("_id", DESCENDING)], name=name)
+        of, held = ("recorded", some) if "device_id" in fields else ("list", {})
+        name = "_by_".join((of, *(_FILTERS[field] for field in fields)))
+        yield IndexModel([*_TENANT, *keys, ("_id", DESCENDING)], name=name, **held)
 
 
 INDEXES = (

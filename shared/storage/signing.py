@@ -71,6 +71,7 @@ class Signer:
         self._region = region
         self._day = ""
         self._hash = KeyedHash(b"")
+        self._granted: tuple[object, str] = None, ""
 
     def headers(self, host: str, target: Target, payload_hash: str, now: datetime) -> dict[str, str]:
         """Return the headers that authorize `target` at `now` (UTC); those of its own it carries besides."""
@@ -95,8 +96,16 @@ class Signer:
         moment = _timestamp(now)
         headers = sorted({**grant.headers, "host": endpoint.host}.items())
         names = ";".join(name for name, _ in headers)
-        canonical_query = query_string(
-            {
+        canonical_query = self._granting(grant, names, moment)
+        lines = "".join(f"{name}:{value}\n" for name, value in headers)
+        canonical = f"{grant.method}\n{grant.path}\n{canonical_query}\n{lines}\n{names}\n{UNSIGNED_PAYLOAD}"
+        return f"{endpoint.origin}{grant.path}?{canonical_query}&X-Amz-Signature={self._signature(canonical, moment)}"
+
+    def _granting(self, grant: Grant, names: str, moment: str) -> str:
+        """Return the query of the URL, but for its signature; of many that are made at once it is made once."""
+        made_of = (dict(grant.query), grant.expires_s, names, moment)
+        if made_of != self._granted[0]:
+            terms = {
                 **grant.query,
                 "X-Amz-Algorithm": _ALGORITHM,
                 "X-Amz-Credential": f"{self._access_key}/{self._scope(moment)}",
@@ -104,10 +113,8 @@ class Signer:
                 "X-Amz-Expires": str(grant.expires_s),
                 "X-Amz-SignedHeaders": names,
             }
-        )
-        lines = "".join(f"{name}:{value}\n" for name, value in headers)
-        canonical = f"{grant.method}\n{grant.path}\n{canonical_query}\n{lines}\n{names}\n{UNSIGNED_PAYLOAD}"
-        return f"{endpoint.origin}{grant.path}?{canonical_query}&X-Amz-Signature={self._signature(canonical, moment)}"
+            self._granted = made_of, query_string(terms)
+        return self._granted[1]
 
     def _scope(self, moment: str) -> str:
         return f"{moment[:8]}/{self._region}/s3/aws4_request"

@@ -1,5 +1,11 @@
-"""The `transcripts` collection: text, segments and words, apart from the transcription because they are large."""
+"""The `transcripts` collection: text, segments and words, apart from the transcription because they are large.
 
+No document of MongoDB's is larger than 16 MB, which is some fifteen hours of words. The segments of a long transcript are
+therefore packed, which leaves room for some sixty; what is longer still raises `TooLargeToKeep`.
+"""
+
+import asyncio
+import zlib
 from collections.abc import Sequence
 from typing import Any
 
@@ -8,14 +14,21 @@ from pymongo import ASCENDING, IndexModel
 
 from shared.domain.errors import AlreadyExists
 from shared.domain.tenant import Tenant
-from shared.domain.transcript import Transcript
+from shared.domain.transcript import Segment, Transcript
 from shared.domain.transcription import Transcription
 from shared.storage.documents import Documents, to_builtins
 from shared.storage.mongo import Mongo
 
+_MOST_WORDS = 30_000  # about 4 MB, three hours of fast speech
+_QUICKLY = 1
+_SEGMENTS = msgspec.json.Decoder(tuple[Segment, ...])
+
 
 class StoredTranscript(msgspec.Struct, frozen=True, kw_only=True, rename={"id": "_id"}):
-    """A transcript under its transcription's id, written by the claim with `token`."""
+    """A transcript under its transcription's id, written by the claim with `token`.
+
+    `packed` are the segments of a long one, which are then not in it: their JSON, compressed.
+    """
 
     id: str
     project_id: str
@@ -23,6 +36,7 @@ class StoredTranscript(msgspec.Struct, frozen=True, kw_only=True, rename={"id": 
     recording_id: str
     token: int
     transcript: Transcript
+    packed: bytes | None = None
 
 
 class Transcripts:
@@ -38,13 +52,17 @@ class Transcripts:
     async def put(self, transcription: Transcription, transcript: Transcript) -> bool:
         """Store the transcript; return False when a newer claim has stored its own."""
         token = transcription.job.token
+        shown, packed = transcript, None
+        if transcript.word_count > _MOST_WORDS:
+            shown, packed = msgspec.structs.replace(transcript, segments=()), await asyncio.to_thread(_packed, transcript)
         stored = StoredTranscript(
             id=transcription.id,
             project_id=transcription.project_id,
             mode=transcription.mode,
             recording_id=transcription.recording_id,
             token=token,
-            transcript=transcript,
+            transcript=shown,
+            packed=packed,
         )
         where: dict[str, Any] = {"_id": transcription.id, "token": {"$lte": token}}
         document = to_builtins(stored)
@@ -59,7 +77,12 @@ class Transcripts:
         stored = await self._documents.find_one(
             {"_id": transcription_id, "project_id": tenant.project_id, "mode": tenant.mode.value}
         )
-        return None if stored is None else stored.transcript
+        if stored is None:
+            return None
+        if stored.packed is None:
+            return stored.transcript
+        segments = await asyncio.to_thread(_unpacked, stored.packed)
+        return msgspec.structs.replace(stored.transcript, segments=segments)
 
     async def texts(self, tenant: Tenant, transcription_ids: Sequence[str]) -> dict[str, str]:
         """Return the texts alone, by id, of those that are there and the tenant's."""
@@ -72,3 +95,11 @@ class Transcripts:
         """Remove the transcripts of a recording for good."""
         where = {"recording_id": recording_id, "project_id": tenant.project_id, "mode": tenant.mode.value}
         await self._documents.delete_many(where)
+
+
+def _packed(transcript: Transcript) -> bytes:
+    return zlib.compress(msgspec.json.encode(transcript.segments), _QUICKLY)
+
+
+def _unpacked(packed: bytes) -> tuple[Segment, ...]:
+    return _SEGMENTS.decode(zlib.decompress(packed))

@@ -145,12 +145,15 @@ class WebhookDeliveries:
     async def erase_texts(self, tenant: Tenant, recording_id: str) -> None:
         """Erase what deliveries hold of a deleted recording, all but the news of its deletion.
 
-        What was still to be sent is cancelled; what receivers answered, which may repeat it, goes too.
+        What was still to be sent is cancelled; what receivers answered, which may repeat it, goes too. A delivery loses its text
+        with the write after which nobody sends it, and whoever has read it before can neither record nor replay it.
         """
         where = _of(tenant) | {"recording_id": recording_id, "event_type": {"$ne": _DELETION}}
+        ended = {"status": {"$ne": _PENDING}, "body": {"$ne": b""}}
+        erased = {"body": b"", "attempts.$[].response": ""}
         cancelled = {"status": DeliveryStatus.CANCELLED.value, "next_attempt_at": None, "worker": None, "updated_at": now()}
-        await self._documents.update_many(where | _WAITING, {"$set": cancelled, "$inc": {"token": 1}})
-        await self._documents.update_many(where, {"$set": {"body": b"", "attempts.$[].response": ""}})
+        await self._documents.update_many(where | _WAITING, {"$set": cancelled | erased, "$inc": {"token": 1}})
+        await self._documents.update_many(where | ended, {"$set": erased, "$inc": {"token": 1}})
 
     async def queue_state(self, limit: int = 10_000) -> tuple[int, float]:
         """Return how many deliveries are due, counted up to `limit`, and for how long the oldest has been, in seconds."""

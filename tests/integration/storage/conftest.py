@@ -10,14 +10,6 @@ from tests.integration.storage.scripted_store import scripted_store
 
 
 @pytest.fixture
-async def mongo(mongo_settings):
-    """An empty database."""
-    mongo = Mongo(mongo_settings)
-    yield mongo
-    mongo.close()
-
-
-@pytest.fixture
 async def server():
     """A store that answers by script."""
     async with scripted_store() as server:

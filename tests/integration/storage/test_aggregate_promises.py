@@ -13,6 +13,7 @@ from shared.domain.job import Job, JobKind, JobStatus, Lane
 from shared.domain.recording import Recording, RecordingStatus
 from shared.domain.tenant import Mode, Tenant
 from shared.domain.transition import TransitionRefused, VersionConflict
+from shared.events.codec import decode, encode
 from shared.events.recording import RecordingCreated, recording_event, recording_uploaded
 
 TENANT = Tenant("proj_1", Mode.LIVE)
@@ -46,6 +47,18 @@ async def added(recordings, **fields):
 async def test_what_is_added_is_read_as_it_was(recordings):
     recording = await added(recordings, job=a_job(), started_at=now())
     assert await recordings.get(TENANT, recording.id) == recording
+
+
+async def test_what_was_read_can_be_told_of_and_stored_again(recordings):
+    """Large integers of a client's own come from the driver as a kind of its own, which nothing else takes."""
+    await added(recordings)
+    (before,) = await recordings.page(TENANT, {}, 10)
+    (same,) = await recordings.those_of(TENANT, await recordings.page_of_versions(TENANT, {}, 10))
+    assert msgspec.json.decode(msgspec.json.encode([before, same]), type=list[Recording]) == [before, before]
+    after = before.changed(status=RecordingStatus.UPLOADED)
+    await recordings.save(before, after, recording_uploaded(after, 3))
+    (waiting,) = await recordings.unpublished(now() + timedelta(seconds=1), 10)
+    assert [decode(encode(event)) for event in waiting.events] == list(waiting.events)
 
 
 @pytest.mark.parametrize("tenant", [Tenant("proj_2"), Tenant("proj_1", Mode.TEST)])

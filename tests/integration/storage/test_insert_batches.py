@@ -2,21 +2,11 @@
 
 import asyncio
 
-import pytest
 from motor.motor_asyncio import AsyncIOMotorClient
 
 from shared.domain.errors import AlreadyExists
 from shared.storage.inserts import Inserts
-from shared.storage.mongo import Mongo
 from shared.storage.mongo_errors import StoreUnavailable
-
-
-@pytest.fixture
-async def mongo(mongo_settings):
-    """An empty database."""
-    mongo = Mongo(mongo_settings)
-    yield mongo
-    mongo.close()
 
 
 class Counted:

@@ -104,3 +104,23 @@ def test_dots_inside_a_name_are_fine(key: str) -> None:
 @pytest.mark.parametrize("key", ["a", "proj_1/rec_2/chunks/000001/01J", "a-b/c.d~e", "a\n", "a/b\n", "a/ü", "a b/c"])
 def test_only_what_needs_it_is_encoded(key: str) -> None:
     assert object_path("b", key) == f"/b/{quote(key, safe='/')}"
+
+
+def test_urls_made_in_any_order_are_those_that_each_would_be_alone() -> None:
+    grants = [
+        Grant("PUT", "/b/1", 3600),
+        Grant("PUT", "/b/2", 3600),
+        Grant("PUT", "/b/2", 60),
+        Grant("PUT", "/b/2", 60, headers={"content-length": "5"}),
+        Grant("PUT", "/b/2", 60, headers={"content-length": "6"}),
+        Grant("GET", "/b/2", 60, query={"response-content-type": "audio/ogg"}),
+        Grant("GET", "/b/2", 60, query={"response-content-type": "audio/wav"}),
+        Grant("GET", "/b/2", 60),
+    ]
+    moments = [datetime(2026, 1, 1, 10, tzinfo=UTC), datetime(2026, 1, 1, 10, 0, 1, tzinfo=UTC), datetime(2026, 1, 2, tzinfo=UTC)]
+    endpoint, keys = Endpoint("http://127.0.0.1:9000"), ("key", "secret", "us-east-1")
+    asked = [(grant, moment) for moment in moments for grant in (*grants, *reversed(grants))]
+    signer = Signer(*keys)
+    made = [signer.presign(endpoint, grant, moment) for grant, moment in asked]
+    assert made == [Signer(*keys).presign(endpoint, grant, moment) for grant, moment in asked]
+    assert len(set(made)) == len(grants) * len(moments)

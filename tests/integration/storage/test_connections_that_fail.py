@@ -1,0 +1,76 @@
+"""Connections to a standalone MongoDB that are refused at a bad moment: whoever writes is told of an outage, of nothing else."""
+
+import asyncio
+import contextlib
+from urllib.parse import urlsplit
+
+import msgspec
+
+from shared.storage.documents import Documents
+from shared.storage.mongo import Mongo
+from shared.storage.mongo_errors import StoreUnavailable
+
+WRITERS = 8
+
+
+class Thing(msgspec.Struct, frozen=True, rename={"id": "_id"}):
+    """A document."""
+
+    id: str
+    value: int
+
+
+class Gate:
+    """A way to the server; the next `refuse` connections are closed before a byte has passed."""
+
+    def __init__(self, port):
+        self._port, self._server, self._ways = port, None, set()
+        self.refuse, self.refused = 0, 0
+
+    async def __aenter__(self):
+        self._server = await asyncio.start_server(self._let_in, "127.0.0.1", 0)
+        return self
+
+    async def __aexit__(self, *_):
+        self._server.close()
+        for way in self._ways:
+            way.cancel()
+        await asyncio.gather(*self._ways, return_exceptions=True)
+
+    @property
+    def url(self):
+        return f"mongodb://127.0.0.1:{self._server.sockets[0].getsockname()[1]}/?directConnection=true"
+
+    async def _let_in(self, reader, writer):
+        self._ways.add(asyncio.current_task())
+        with contextlib.suppress(OSError), contextlib.closing(writer):
+            if self.refuse:
+                self.refuse, self.refused = self.refuse - 1, self.refused + 1
+                return
+            there, back = await asyncio.open_connection("127.0.0.1", self._port)
+            with contextlib.closing(back):
+                await asyncio.wait(
+                    {asyncio.create_task(_pass_on(reader, back)), asyncio.create_task(_pass_on(there, writer))},
+                    return_when=asyncio.FIRST_COMPLETED,
+                )
+
+
+async def _pass_on(reader, writer):
+    with contextlib.suppress(OSError):
+        while data := await reader.read(65_536):
+            writer.write(data)
+            await writer.drain()
+
+
+async def test_a_write_whose_new_connection_is_refused_is_done_or_fails_as_in_an_outage(mongo_settings):
+    port = urlsplit(mongo_settings.mongo_url).port
+    async with Gate(port) as gate:
+        mongo = Mongo(msgspec.structs.replace(mongo_settings, mongo_url=gate.url))
+        things = Documents(mongo.database["things"], Thing)
+        await things.insert(Thing("one", 0))
+        gate.refuse = 1
+        changes = [things.change({"_id": "one"}, {"$inc": {"value": 1}}) for _ in range(WRITERS)]  # one connection is open
+        results = await asyncio.gather(*changes, return_exceptions=True)
+        await asyncio.to_thread(mongo.close)  # it waits for answers that come through the gate
+    assert gate.refused == 1
+    assert {type(result) for result in results} <= {Thing, StoreUnavailable}, results
