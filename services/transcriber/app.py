@@ -7,7 +7,7 @@ from functools import partial
 from services.transcriber.concurrency import ProjectLimits
 from services.transcriber.consumer import handlers
 from services.transcriber.decide import DecideTranscription
-from services.transcriber.failover import FailOver
+from services.transcriber.failover import FailingOver, FailOver
 from services.transcriber.find_models import with_models
 from services.transcriber.forget_orders import ForgetOrders
 from services.transcriber.job_rules import TranscriptionJobRules
@@ -35,7 +35,7 @@ from shared.storage.transcripts import Transcripts
 from shared.telemetry.health import operations_app
 from shared.telemetry.metrics import register_queue
 from shared.workers.job_runner import JobLimits, JobRunner
-from shared.workers.leases import Leases, LimitOf, unlimited
+from shared.workers.leases import Leases
 
 _RECONCILE_S = 5.0
 _FORGET_S = 2.0
@@ -65,7 +65,7 @@ class Transcriber:
 
     def _here(self, settings: TranscriberSettings, configs: EffectiveConfigs) -> JobRunner[Transcription]:
         """The runner of what is computed in worker processes, one slot a process."""
-        leases = self._leases(Lane.HERE, ProjectLimits(configs))
+        leases = self._leases(Lane.HERE, configs)
         transcribe = TranscribeRecording(
             recordings=self._platform.recordings,
             store=self._store,
@@ -75,18 +75,19 @@ class Transcriber:
             spool=self._spool.folder,
         )
         limits = JobLimits(slots=settings.speech.transcribe_slots, lease_s=settings.speech.transcribe_lease_s)
-        return JobRunner(leases, transcribe, name="transcribe", worker=socket.gethostname(), limits=limits)
+        queue = FailingOver(leases, FailOver(configs, leases))
+        return JobRunner(queue, transcribe, name="transcribe", worker=socket.gethostname(), limits=limits)
 
     def _elsewhere(self, settings: TranscriberSettings, configs: EffectiveConfigs) -> JobRunner[Transcription]:
         """The runner of steps at providers on the network, which wait more than they compute."""
-        leases, cloud = self._leases(Lane.ELSEWHERE), settings.cloud
+        leases, cloud = self._leases(Lane.ELSEWHERE, configs), settings.cloud
         callback_url, fetch_s = cloud.providers_callback_url, cloud.providers_fetch_audio_s
         step = TranscribeRemotely(
             recordings=self._platform.recordings,
             book=OrderBook(self._orders, self._store, self._spool.folder, callback_url=callback_url, fetch_s=fetch_s),
             results=self._results(settings, leases),
             claims=leases,
-            failover=FailOver(configs, leases, leases),
+            failover=FailOver(configs, leases),
             providers=self._clouds.providers,
             keys=self._keys,
             rules=RemoteRules(
@@ -109,9 +110,9 @@ class Transcriber:
             keep_copies=settings.cloud.providers_keep_copies,
         )
 
-    def _leases(self, lane: Lane, limit_of: LimitOf = unlimited) -> Leases[Transcription]:
-        platform = self._platform
-        return Leases(platform.transcriptions, platform.relay, TranscriptionJobRules(), lane=lane, limit_of=limit_of)
+    def _leases(self, lane: Lane, configs: EffectiveConfigs) -> Leases[Transcription]:
+        platform, limits = self._platform, ProjectLimits(configs)
+        return Leases(platform.transcriptions, platform.relay, TranscriptionJobRules(), lane=lane, limit_of=limits)
 
     def _results(self, settings: TranscriberSettings, leases: Leases[Transcription]) -> StoreResult:
         return StoreResult(Transcripts(self._platform.mongo), leases, settings.cloud.hour_prices())

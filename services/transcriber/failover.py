@@ -1,49 +1,89 @@
 """What happens when a provider fails: the next one of the project's list is tried, each once."""
 
+import contextlib
+from datetime import datetime
+
 import msgspec
 
-from services.transcriber.ports import Claims, ProcessingConfigs, RemoteQueue
-from shared.domain.job import Job
+from services.transcriber.ports import Claims, ProcessingConfigs
+from shared.domain.clock import now
+from shared.domain.errors import FailureReason
+from shared.domain.job import Failure, Job
 from shared.domain.languages import LANGUAGES
 from shared.domain.transcription import ProviderName, Transcription, lane_of
 from shared.telemetry.logs import get_logger
+from shared.workers.lease_queue import LeaseLost, LeaseQueue
 
 log = get_logger()
+
+_NOT_THE_AUDIO = frozenset({FailureReason.PROVIDER_NOT_CONFIGURED, FailureReason.PROCESSING_ERROR})
 
 
 class FailOver:
     """Turns transcriptions to their next provider."""
 
-    def __init__(self, configs: ProcessingConfigs, claims: Claims, queue: RemoteQueue) -> None:
-        self._configs, self._claims, self._queue = configs, claims, queue
+    def __init__(self, configs: ProcessingConfigs, claims: Claims) -> None:
+        self._configs, self._claims = configs, claims
 
-    async def turn(self, claimed: Transcription, reason: str) -> bool:
+    async def turn(self, claimed: Transcription, reason: FailureReason, message: str) -> bool:
         """Return the job to the queue for the next provider; False, and nothing is changed, when every one was tried.
 
-        A language that the next provider does not take in this form is left to its detection.
+        So it is when the audio is at fault, which is so everywhere. What the job cost one provider in attempts does not count for
+        the next. A language that the next one does not take in this form is left to its detection.
         """
+        if reason not in _NOT_THE_AUDIO:
+            return False
         tried = (*claimed.tried, claimed.provider)
         listed = (await self._configs.processing(claimed.tenant)).failover_providers
         following = next((provider for provider in listed if provider not in tried), None)
         if following is None:
             return False
-        log.warning("provider.replaced", provider=claimed.provider, following=following, reason=reason[:200])
+        log.warning("provider.replaced", provider=claimed.provider, following=following, reason=message[:200])
         language = _accepted(following, claimed.requested_language)
         await self._claims.finish(
             claimed,
             lambda present: (
                 present.changed(
-                    provider=following, tried=tried, requested_language=language, remote=None, job=_moved(present.job, following)
+                    provider=following,
+                    tried=tried,
+                    requested_language=language,
+                    remote=None,
+                    job=_moved(present.job, following, now()),
                 ),
                 (),
             ),
         )
-        await self._queue.hand_back(claimed, 0.0, counted=False)
         return True
 
 
-def _moved(job: Job, provider: ProviderName) -> Job:
-    return msgspec.structs.replace(job, lane=lane_of(provider))
+class FailingOver:
+    """A queue whose jobs, where they fail though the audio is not at fault, go to the next provider of their project's list."""
+
+    def __init__(self, queue: LeaseQueue[Transcription], failover: FailOver) -> None:
+        self._queue, self._failover = queue, failover
+
+    async def claim(self, worker: str, lease_s: float) -> Transcription | None:
+        """Claim as the queue does."""
+        return await self._queue.claim(worker, lease_s)
+
+    async def renew(self, claimed: Transcription, until: datetime) -> bool:
+        """Renew as the queue does."""
+        return await self._queue.renew(claimed, until)
+
+    async def hand_back(self, claimed: Transcription, after_s: float, *, counted: bool, died: bool = False) -> None:
+        """Hand back as the queue does."""
+        await self._queue.hand_back(claimed, after_s, counted=counted, died=died)
+
+    async def fail(self, claimed: Transcription, failure: Failure) -> None:
+        """Turn the job to the next provider, else end it as failed; does nothing when the lease is lost."""
+        with contextlib.suppress(LeaseLost):
+            if not await self._failover.turn(claimed, failure.reason, failure.message):
+                await self._queue.fail(claimed, failure)
+
+
+def _moved(job: Job, provider: ProviderName, at: datetime) -> Job:
+    waiting = job.handed_back(at, 0.0, counted=False)
+    return msgspec.structs.replace(waiting, lane=lane_of(provider), attempts=0, deaths=0)
 
 
 def _accepted(provider: ProviderName, language: str | None) -> str | None:

@@ -131,13 +131,6 @@ class ResultStore(Protocol):
         """Store the text, then complete the transcription; raises `LeaseLost` when a newer claim holds it."""
 
 
-class RemoteQueue(Protocol):
-    """The queue to which a transcription returns while a provider works on it."""
-
-    async def hand_back(self, claimed: Transcription, after_s: float, *, counted: bool) -> None:
-        """Return the job to the queue, claimable `after_s` seconds from now."""
-
-
 class AudioLocator(AudioStore, Protocol):
     """The object store, as providers on the network may read it too, and where their answers wait to be read."""
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import math
 import time
 from collections.abc import AsyncIterator, Callable
 from datetime import timedelta
@@ -9,7 +10,7 @@ from datetime import timedelta
 from services.transcriber.ports import OnProgress, PartialStore, Progress, ProgressStore
 from services.transcriber.redact import redacted
 from shared.domain.clock import now
-from shared.domain.errors import TransientFailure
+from shared.domain.errors import PermanentFailure, TransientFailure
 from shared.domain.transcript import Segment, Transcript, transcript_of
 from shared.domain.transcription import Transcription, TranscriptionProgress
 
@@ -40,9 +41,10 @@ class ShowProgress:
         while True:
             await notes.news.wait()
             notes.news.clear()
-            with contextlib.suppress(TransientFailure):
-                await self._store.report(notes.claimed, notes.progress())
-                if (text := notes.text_due()) is not None:
+            progress, text = notes.progress(), notes.text_due()  # of one moment: no text is shown beside the progress before it
+            with contextlib.suppress(TransientFailure, PermanentFailure):
+                await self._store.report(notes.claimed, progress)
+                if text is not None:
                     await self._partials.put(notes.claimed, text)
             await asyncio.sleep(_EVERY_S)
 
@@ -68,7 +70,7 @@ class _Notes:
         """Return it as it is shown."""
         fraction, passed_s = self._latest.fraction, self._clock() - self._began
         ends_at = now() + timedelta(seconds=passed_s * (1 - fraction) / fraction) if fraction >= _FORESEEABLE else None
-        percent = min(int(fraction * 100), 99)  # all of it is when the text is there
+        percent = min(math.ceil(fraction * 100), 99)  # none only before anything was heard, all only when the text is there
         return TranscriptionProgress(percent=percent, stage=self._latest.stage, estimated_completion_at=ends_at, updated_at=now())
 
     def text_due(self) -> Transcript | None:

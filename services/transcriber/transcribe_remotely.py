@@ -23,7 +23,6 @@ from shared.telemetry.logs import get_logger
 log = get_logger()
 
 _ORDERED = "ordered"  # how far a provider is, it does not tell
-_NOT_THE_AUDIO = frozenset({FailureReason.PROVIDER_NOT_CONFIGURED, FailureReason.PROCESSING_ERROR})
 
 
 class TranscribeRemotely:
@@ -55,7 +54,7 @@ class TranscribeRemotely:
         except ProviderUnavailable as failure:
             await self._bear(transcription, failure)
         except PermanentFailure as failure:
-            if failure.reason not in _NOT_THE_AUDIO or not await self._failover.turn(transcription, str(failure)):
+            if not await self._failover.turn(transcription, failure.reason, str(failure)):
                 raise
         else:
             if transcript is None:
@@ -157,7 +156,7 @@ class TranscribeRemotely:
         failures = before.failures + 1
         log.warning("provider.failed", provider=transcription.provider, failures=failures, reason=str(failure)[:200])
         if failures >= self._rules.most_failures:
-            if await self._failover.turn(transcription, str(failure)):
+            if await self._failover.turn(transcription, FailureReason.PROCESSING_ERROR, str(failure)):
                 return
             raise PermanentFailure(
                 FailureReason.PROCESSING_ERROR, f"{transcription.provider} failed again and again"

@@ -26,7 +26,7 @@ def test_deepgrams_answer_is_what_its_sdk_reads():
 def test_assemblyais_job_is_what_its_sdk_reads():
     server = FakeAssemblyAI()
     server.jobs["job"] = {"asked": {"audio_url": "https://store.example/a", "speaker_labels": True}, "looks": 2}
-    done = server._job("job", "completed") | server._heard(server.jobs["job"]["asked"])
+    done = server._job("job", "completed") | server.heard(server.jobs["job"]["asked"])
     read = assemblyai.types.TranscriptResponse.model_validate(done)
     assert (read.status, read.text) == (assemblyai.types.TranscriptStatus.completed, " ".join(WORDS))
     assert [word.text for word in read.words] == WORDS

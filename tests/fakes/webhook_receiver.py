@@ -71,7 +71,7 @@ class Receiver:
     def of(self, event_id):
         return [heard for heard in self.heard if heard.header("webhook-id") == event_id]
 
-    async def received(self, count, within_s=20.0):
+    async def received(self, count, within_s=60.0):
         """Return what was heard once that is `count` requests or more."""
         async with asyncio.timeout(within_s):
             while len(self.heard) < count:
@@ -93,7 +93,7 @@ class Receiver:
             self.running -= 1
 
 
-async def eventually(fact, within_s=20.0):
+async def eventually(fact, within_s=60.0):
     """Return what `fact` (plain or a coroutine function) answers once that is true."""
     async with asyncio.timeout(within_s):
         while True:

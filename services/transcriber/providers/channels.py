@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from services.transcriber.providers.decode import by_channel
 from services.transcriber.samples import RATE
+from shared.domain.magic import READERS
 
 MOST = 8  # channels that are told apart; a file with more is no conversation
 LOOKED_AT_S = 600.0
@@ -23,7 +24,7 @@ def separate_channels(path: Path) -> tuple[int, ...]:
     cannot be read has none: whoever decodes it says what is wrong.
     """
     try:
-        with av.open(str(path), metadata_errors="ignore") as container:
+        with av.open(str(path), options=READERS, metadata_errors="ignore") as container:
             stream = next(iter(container.streams.audio), None)
             if stream is None or not 1 < stream.layout.nb_channels <= MOST:
                 return ()

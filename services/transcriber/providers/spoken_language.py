@@ -10,7 +10,7 @@ class SpokenLanguage:
     SURE = 0.5
 
     def __init__(self, given: str | None) -> None:
-        self.known = given
+        self.given = self.known = given
         self._speech_s: dict[str, float] = {}
 
     def heard(self, language: str, probability: float, speech_s: float) -> None:

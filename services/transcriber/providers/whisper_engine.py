@@ -53,7 +53,8 @@ class WhisperEngine:
         recording = _Recording(self._whisper, self._cutter, request)
         segments = recording.by_channel(channels, report) if channels else recording.mixed(self._diarizer, report)
         duration_ms = round(recording.samples * 1000 / RATE)
-        return transcript_of(segments, language=recording.language.decided(), duration_ms=duration_ms)
+        language = recording.language.decided() if segments else recording.language.given
+        return transcript_of(segments, language=language, duration_ms=duration_ms)
 
 
 class _Recording:
@@ -69,6 +70,7 @@ class _Recording:
         """What is said, and where it was asked for and can be had, by whom: the voices are told apart."""
         listening = diarizer.listen(self._request.num_speakers) if diarizer and self._request.diarization else None
         meter = Meter(report, self._total_s, aside=DIARIZING_SHARE if listening else 0.0)
+        meter.begins("transcribing")
         segments: list[Segment] = []
         for piece in self._pieces(None):
             segments.extend(meter.hearing(self._segments(piece)))
@@ -84,6 +86,7 @@ class _Recording:
     def by_channel(self, channels: tuple[int, ...], report: Report) -> list[Segment]:
         """What is said in each channel, sentence by sentence; a channel is a speaker, numbered as in the file."""
         meter = Meter(report, self._total_s, passes=len(channels))
+        meter.begins("transcribing")
         spoken: list[Segment] = []
         for channel in channels:
             segments: list[Segment] = []

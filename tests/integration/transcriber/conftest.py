@@ -3,9 +3,27 @@ import pytest
 from shared.storage.mongo import Mongo
 from tests.fakes.speech_providers import FakeAssemblyAI, FakeDeepgram, FakeElevenLabs
 from tests.integration.transcriber.remote_scene import Scene
+from tests.integration.transcriber.speech_services import everywhere, hidden, running
 from tests.speech import real_conversation, real_speech, voice_models, whisper_model
 
 __all__ = ["real_conversation", "real_speech", "voice_models", "whisper_model"]
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item, call):
+    """Keep the keys of live services out of what is said of a test."""
+    report = yield
+    if report.longrepr is not None and (said := str(report.longrepr)) != hidden(said):
+        report.longrepr = hidden(said)
+    report.sections = [(name, hidden(text)) for name, text in report.sections]
+    return report
+
+
+@pytest.fixture(params=everywhere())
+async def service(request, real_conversation, real_speech):
+    """A speech service, at our own server and live."""
+    async with running(*request.param, (real_conversation, real_speech)) as service:
+        yield service
 
 
 @pytest.fixture

@@ -1,6 +1,8 @@
-"""Workers of what is transcribed elsewhere: a real MongoDB, providers as fake servers, a store of one file or a real one."""
+"""Workers of what is transcribed elsewhere: a real MongoDB, providers (ours or live), a store of one file or a real one."""
 
 import asyncio
+from datetime import timedelta
+from typing import NamedTuple
 
 from services.transcriber.cloud_settings import CloudSettings
 from services.transcriber.failover import FailOver
@@ -29,11 +31,20 @@ from shared.storage.recordings import Recordings
 from shared.storage.transcriptions import Transcriptions
 from shared.storage.transcripts import Transcripts
 from shared.workers.job_runner import JobLimits, JobRunner
-from shared.workers.leases import Leases
+from shared.workers.leases import Leases, unlimited
 from tests.fakes.sealing import a_sealing
-from tests.fakes.speech_providers import KEY
 
-AUDIO = b"OggS" + bytes(1000)
+
+class Audio(NamedTuple):
+    """What is transcribed, in the form in which it is stored."""
+
+    content: bytes
+    content_type: str
+    key: str
+    duration_ms: int
+
+
+AUDIO = Audio(b"OggS" + bytes(1000), "audio/ogg", "k.ogg", 5500)
 SAID = "Hello, who speaks? Good morning."
 
 
@@ -45,8 +56,8 @@ class Silent:
 class OneFile:
     """The object store, holding one file, whose readers it counts, and answers."""
 
-    def __init__(self):
-        self.downloads, self.answers = 0, {}
+    def __init__(self, content=AUDIO.content):
+        self.content, self.downloads, self.answers = content, 0, {}
 
     async def put(self, key, body, _size_bytes, _content_type):
         self.answers[key] = body
@@ -55,7 +66,7 @@ class OneFile:
         if "/answers/" in key and key not in self.answers:
             raise ObjectMissing(key)
         self.downloads += key not in self.answers
-        path.write_bytes(self.answers.get(key, AUDIO))
+        path.write_bytes(self.answers.get(key, self.content))
 
     async def delete(self, keys):
         for key in keys:
@@ -65,21 +76,32 @@ class OneFile:
         return f"https://store.example/{key}?response-content-disposition={filename}"
 
 
+def settings_for(servers, *, deepgram_key):
+    """The installation's settings: where the servers are, and a key for each, for Deepgram only where it is said so."""
+    urls = {f"{name}_url": server.url for name, server in servers.items()}
+    keys = {f"{name}_api_key": server.key for name, server in servers.items() if deepgram_key or name != "deepgram"}
+    return CloudSettings(**keys, **urls)
+
+
 class Scene:
     """A worker with its stores; `another` is a second one on the same stores, as after a crash."""
 
     def __init__(self, mongo, spool, servers, **given):
         store, callback_url, fetch_s = (given.pop(name, None) for name in ("store", "callback_url", "fetch_s"))
+        self.audio, self.patience_s = given.pop("audio", AUDIO), given.pop("patience_s", 60.0)
+        limit_of, slots = given.pop("limit_of", unlimited), given.pop("slots", 1)
+        self.limits = JobLimits(slots=slots, poll_s=0.01)
         keep_copies, rules = given.pop("keep_copies", False), given
         self.mongo, self.spool, self.servers = mongo, spool, servers
         self.recordings, self.transcriptions, self.transcripts = Recordings(mongo), Transcriptions(mongo), Transcripts(mongo)
         self.relay = Relay((self.recordings, self.transcriptions), Events(mongo), Silent(), self.recordings)
-        self.leases = Leases(self.transcriptions, self.relay, TranscriptionJobRules(), lane=Lane.ELSEWHERE)
-        self.keys, self.files, self.orders = ProviderKeys(mongo, a_sealing()), store or OneFile(), ProviderOrders(mongo)
-        urls = {f"{name}_url": server.url for name, server in servers.items()}
-        deepgram_key = KEY if callback_url or given.pop("deepgram_key", False) else None
-        keys = {"assemblyai_api_key": KEY, "elevenlabs_api_key": KEY, "deepgram_api_key": deepgram_key}
-        self.settings = CloudSettings(**keys, **urls)
+        self.leases = Leases(self.transcriptions, self.relay, TranscriptionJobRules(), lane=Lane.ELSEWHERE, limit_of=limit_of)
+        self.keys, self.files, self.orders = (
+            ProviderKeys(mongo, a_sealing()),
+            store or OneFile(self.audio.content),
+            ProviderOrders(mongo),
+        )
+        self.settings = settings_for(servers, deepgram_key=given.pop("deepgram_key", False) or callback_url is not None)
         self.clouds, self.config = clouds(self.settings), ProcessingConfig()
         results = StoreResult(self.transcripts, self.leases, {})
         defaults = {"first_pause_s": 0.0, "longest_pause_s": 0.01, "most_failures": 4}
@@ -89,7 +111,7 @@ class Scene:
             book=OrderBook(self.orders, self.files, spool, callback_url=callback_url, fetch_s=fetch_s),
             results=results,
             claims=self.leases,
-            failover=FailOver(self, self.leases, self.leases),
+            failover=FailOver(self, self.leases),
             providers=self.clouds.providers,
             keys=keyring,
             rules=RemoteRules(**(defaults | rules)),
@@ -113,15 +135,20 @@ class Scene:
         """The row of the transcription's order, as MongoDB has it."""
         return await self.mongo.database["provider_orders"].find_one({"transcription_id": transcription.id})
 
-    async def queued(self, provider, *, project_id=None):
+    async def due_now(self):
+        """What is looked at later is looked at now, as if the time had passed."""
+        past = now() - timedelta(seconds=1)
+        await self.mongo.database["provider_orders"].update_many({"due_at": {"$type": "date"}}, {"$set": {"due_at": past}})
+
+    async def queued(self, provider, *, project_id=None, language=None):
         at = now()
         media = Media(
             id=new_id("med"),
             type=MediaType.AUDIO,
-            content_type="audio/ogg",
-            object_key="k.ogg",
+            content_type=self.audio.content_type,
+            object_key=self.audio.key,
             status=MediaStatus.UPLOADED,
-            file_size_bytes=len(AUDIO),
+            file_size_bytes=len(self.audio.content),
             created_at=at,
         )
         recording = await self.recordings.add(
@@ -131,12 +158,12 @@ class Scene:
                 mode=Mode.LIVE,
                 status=RecordingStatus.UPLOADED,
                 media=(media,),
-                duration_ms=5500,
+                duration_ms=self.audio.duration_ms,
                 created_at=at,
                 updated_at=at,
             )
         )
-        queued = queued_transcription(new_id("txn"), recording, TranscriptionRequest(provider=provider))
+        queued = queued_transcription(new_id("txn"), recording, TranscriptionRequest(provider=provider, language=language))
         return await self.transcriptions.add(queued)
 
     async def processing(self, _tenant):
@@ -145,7 +172,7 @@ class Scene:
     async def step(self):
         """Claim the job and do one step of it."""
         claimed = None
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(self.patience_s):
             while claimed is None:
                 claimed = await self.leases.claim("worker", 30)
         await self.transcribe(claimed)
@@ -156,10 +183,10 @@ class Scene:
 
     async def ended(self, transcription):
         """Run a worker until the transcription has ended."""
-        runner = JobRunner(self.leases, self.transcribe, name="transcribe", worker="w", limits=JobLimits(slots=1, poll_s=0.01))
+        runner = JobRunner(self.leases, self.transcribe, name="transcribe", worker="w", limits=self.limits)
         running = asyncio.create_task(runner.run())
         try:
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(self.patience_s):
                 while (present := await self.present(transcription)).active:
                     await asyncio.sleep(0.01)
         finally:

@@ -1,310 +1,194 @@
-"""The adapters against servers that behave like the providers' documented APIs."""
+"""What every speech service must do with real speech: one suite, at servers that behave like the services and at the live ones.
 
-import asyncio
-import contextlib
-import json
+Each test runs twice for each provider: `local` always, `live` where `EARWITNESS_TESTS_<PROVIDER>_KEY` is set, else it is skipped
+and says so. What needs a service that misbehaves as told, or that tells what it was asked, can only be local: that is in
+`test_cloud_exchanges.py` and, around a whole worker, in `test_remote_transcription.py` and `test_lost_answers.py`.
+"""
 
 import pytest
 
-from services.transcriber.cloud_ports import AudioSource, Heard, Placed, ProviderUnavailable, SpeechOrder
-from services.transcriber.providers.cloud.assemblyai import AssemblyAI
-from services.transcriber.providers.cloud.deepgram import Deepgram
-from services.transcriber.providers.cloud.elevenlabs import ElevenLabs
-from services.transcriber.providers.cloud.http import ProviderHttp
-from shared.domain.errors import FailureReason, PermanentFailure
-from shared.domain.transcript import Transcript, is_ordered
-from tests.fakes.speech_providers import (
-    KEY,
-    FakeAssemblyAI,
-    FakeDeepgram,
-    FakeElevenLabs,
-    cut_off,
-    malformed,
-    not_json,
-    silent,
-    status,
-)
+from services.transcriber.cloud_ports import Heard
+from shared.domain.errors import FailureReason
+from shared.domain.languages import LANGUAGES
+from shared.domain.transcript import is_ordered
+from shared.domain.transcription import ProviderName
+from tests.integration.transcriber.cloud_client import ENGLISH, Client, failure_of, side_by_side, silence
+from tests.integration.transcriber.speech_services import CONVERSATION_URL, only
+from tests.speech import word_error_rate
 
-AUDIO = b"OggS" + bytes(range(256)) * 1000
-URL = "https://store.example/proj/rec/audio.ogg?response-content-disposition=txn_1.ogg&X-Amz-Signature=abc"
-SENTENCES = ["Hello, who speaks?", "Good morning."]
-PROVIDERS = {
-    "deepgram": (FakeDeepgram, Deepgram),
-    "assemblyai": (FakeAssemblyAI, AssemblyAI),
-    "elevenlabs": (FakeElevenLabs, ElevenLabs),
-}
-
-
-def an_order(**fields):
-    async def pieces():
-        for start in range(0, len(AUDIO), 50_000):
-            yield AUDIO[start : start + 50_000]
-
-    by_url = fields.pop("url", None)
-    audio = AudioSource(content_type="audio/ogg", filename="txn_1.ogg", size_bytes=len(AUDIO), open=pieces, url=by_url)
-    return SpeechOrder(**({"reference": "txn_1", "api_key": KEY, "audio": audio, "duration_ms": 5500} | fields))
-
-
-class Scene:
-    def __init__(self, name, server):
-        self.server = server
-        self.http = ProviderHttp(name, server.url, silence_s=1.0)
-        self.provider = PROVIDERS[name][1](self.http)
-
-    async def transcript(self, order):
-        """Place the order and ask until it is done, as the queue would."""
-        outcome = await self.provider.place(order)
-        for _ in range(10):
-            if isinstance(outcome, Transcript | Heard):
-                return outcome.transcript if isinstance(outcome, Heard) else outcome
-            outcome = (await self.provider.collect(order, outcome.job_id)) or outcome
-        raise AssertionError("the job does not end")
-
-
-@contextlib.asynccontextmanager
-async def played(name):
-    """Yield the scene of one provider."""
-    async with PROVIDERS[name][0]().running() as server:
-        scene = Scene(name, server)
-        yield scene
-        await scene.http.close()
-
-
-@pytest.fixture(params=PROVIDERS)
-async def scene(request):
-    async with played(request.param) as scene:
-        yield scene
+CLOSE = 0.25
+"""The share of words that a service may hear otherwise, on the telephone and of people who talk into each other's words."""
+NO_AUDIO = b"This is a letter, and whoever sends it for a recording is mistaken. " * 200
+WRONG = "not-a-key-of-anybody"
+UNHEARABLE = {FailureReason.AUDIO_CORRUPT, FailureReason.UNSUPPORTED_FORMAT}
 
 
 @pytest.fixture
-async def deepgram():
-    async with played("deepgram") as scene:
-        yield scene
+async def client(service):
+    made = Client(service)
+    yield made
+    await made.close()
 
 
 @pytest.fixture
-async def assemblyai():
-    async with played("assemblyai") as scene:
-        yield scene
+async def another(service):
+    """A second one, as after a restart: it knows nothing of what the first did."""
+    made = Client(service)
+    yield made
+    await made.close()
 
 
 @pytest.fixture
-async def elevenlabs():
-    async with played("elevenlabs") as scene:
-        yield scene
+def conversation(real_conversation):
+    return real_conversation.path.read_bytes()
 
 
-@pytest.mark.parametrize("url", [None, URL], ids=["bytes", "url"])
-async def test_each_answer_becomes_the_one_form_of_a_transcript(scene, url):
-    transcript = await scene.transcript(an_order(url=url))
-    assert [segment.text for segment in transcript.segments] == SENTENCES
-    assert [segment.speaker for segment in transcript.segments] == ["SPEAKER_0", "SPEAKER_1"]
-    assert [word.word for segment in transcript.segments for word in segment.words] == [
-        "Hello,",
-        "who",
-        "speaks?",
-        "Good",
-        "morning.",
-    ]
-    assert transcript.text == " ".join(SENTENCES)
-    assert (transcript.word_count, transcript.duration_ms) == (5, 5500)
-    assert 0.9 < transcript.confidence <= 1
-    assert transcript.language in {"en", "eng"}
+def words_of(transcript):
+    return [word for segment in transcript.segments for word in segment.words]
+
+
+def speakers_of(transcript):
+    return list(dict.fromkeys(word.speaker for word in words_of(transcript)))
+
+
+def assert_promised(transcript):
+    """What the one form of a transcript promises, whoever answered."""
+    words = words_of(transcript)
     assert is_ordered(transcript.segments)
-    assert (transcript.segments[1].start, transcript.segments[1].end) == (4.0, 4.9)
+    assert transcript.word_count == len(words)
+    assert transcript.text == " ".join(segment.text for segment in transcript.segments)
+    assert all(0 <= word.start < word.end <= transcript.duration_ms / 1000 + 0.1 for word in words)
+    assert all(0 <= word.confidence <= 1 for word in words)
+    assert all(word.word == word.word.strip() != "" for word in words)
+    assert all({word.speaker for word in segment.words} == {segment.speaker} for segment in transcript.segments)
+    assert 0 < transcript.confidence <= 1
 
 
-async def test_without_diarization_nobody_is_named(scene):
-    transcript = await scene.transcript(an_order(diarization=False))
-    assert all(segment.speaker is None for segment in transcript.segments)
-    assert all(word.speaker is None for segment in transcript.segments for word in segment.words)
+async def test_real_speech_becomes_the_one_form_of_a_transcript_with_its_speakers(client, real_conversation, conversation):
+    transcript = await client.heard(client.order(conversation))
+    assert_promised(transcript)
+    assert word_error_rate(real_conversation.text, transcript.text) < CLOSE
+    assert speakers_of(transcript) == ["SPEAKER_0", "SPEAKER_1"]
+    assert abs(transcript.duration_ms - 30_000) <= 1000
 
 
-async def test_deepgram_is_asked_as_its_reference_says(deepgram):
-    await deepgram.transcript(an_order(language="en-US"))
-    asked = deepgram.server.asked[0]
-    assert (asked.method, asked.path) == ("POST", "/v1/listen")
-    assert asked.query == {
-        "model": "nova-2",
-        "language": "en-US",
-        "diarize": "true",
-        "punctuate": "true",
-        "smart_format": "true",
-        "tag": "txn_1",
+async def test_the_language_is_detected_and_told_in_the_providers_form(client, conversation):
+    transcript = await client.heard(client.order(conversation))
+    assert transcript.language in {"en", "eng"} | {ENGLISH[client.service.name]}
+    assert LANGUAGES[ProviderName(client.service.name)].accept(transcript.language) is not None
+
+
+async def test_what_is_said_is_punctuated(client, conversation):
+    text = (await client.heard(client.order(conversation))).text
+    assert text[0].isupper()
+    assert sum(text.count(mark) for mark in ".,?!") >= 5
+
+
+async def test_the_answer_is_one_that_the_providers_own_sdk_reads(client, conversation):
+    transcript = await client.heard(client.order(conversation))
+    read = client.read_by_sdk()
+    heard = read.results.channels[0].alternatives[0] if client.service.name == "deepgram" else read
+    spoken = [word for word in heard.words if getattr(word, "type", "word") == "word"]
+    assert len(spoken) == transcript.word_count
+    assert word_error_rate(getattr(heard, "text", None) or heard.transcript, transcript.text) == 0
+
+
+async def test_without_diarization_nobody_is_named(client, real_conversation, conversation):
+    transcript = await client.heard(client.order(conversation, diarization=False))
+    assert_promised(transcript)
+    assert word_error_rate(real_conversation.text, transcript.text) < CLOSE
+    assert speakers_of(transcript) == [None]
+
+
+async def test_what_is_known_of_the_speech_is_taken(client, real_conversation, conversation):
+    known = {"language": ENGLISH[client.service.name], "num_speakers": 2, "vocabulary": ("New Jersey", "Yankee")}
+    transcript = await client.heard(client.order(conversation, **known))
+    assert_promised(transcript)
+    assert word_error_rate(real_conversation.text, transcript.text) < CLOSE
+    assert len(speakers_of(transcript)) == 2
+    assert transcript.language.startswith("en")
+
+
+async def test_who_speaks_on_a_channel_of_their_own_is_told_by_it(client, real_speech, real_conversation):
+    both = side_by_side(real_speech.path, real_conversation.path)
+    transcript = await client.heard(client.order(both, multichannel=True))
+    assert_promised(transcript)
+    said = {
+        speaker: " ".join(word.word for word in words_of(transcript) if word.speaker == speaker)
+        for speaker in speakers_of(transcript)
     }
-    assert (asked.headers["Content-Type"], asked.headers["Content-Length"]) == ("audio/ogg", str(len(AUDIO)))
-    assert asked.body == AUDIO
-    await deepgram.transcript(an_order(url=URL, diarization=False))
-    asked = deepgram.server.asked[1]
-    assert asked.json == {"url": URL}
-    assert asked.query["detect_language"] == "true"
-    assert not {"language", "diarize"} & set(asked.query)
+    assert list(said) == ["SPEAKER_0", "SPEAKER_1"]
+    assert word_error_rate(real_speech.text, said["SPEAKER_0"]) < CLOSE
+    assert word_error_rate(real_conversation.text, said["SPEAKER_1"]) < CLOSE
 
 
-async def test_deepgrams_answer_to_a_callback_is_read_as_its_own_answer_would_be(deepgram):
-    order = an_order(callback_url="https://api.example/v1/callbacks/deepgram/txn_1")
-    placed = await deepgram.provider.place(order)
-    assert isinstance(placed, Placed)
-    assert deepgram.server.asked[0].query["callback"] == order.callback_url
-    assert await deepgram.provider.collect(order, placed.job_id) is None
-    body = json.dumps(deepgram.server.answer({"diarize": "true"})).encode()
-    assert deepgram.provider.read(body, order).transcript.text == " ".join(SENTENCES)
+async def test_audio_may_be_fetched_by_its_url(client, real_conversation):
+    if client.service.audio_url is None:
+        pytest.skip(f"no URL: {CONVERSATION_URL} does not say where the live service can fetch the conversation")
+    transcript = await client.heard(client.order(b"", url=client.service.audio_url))
+    assert word_error_rate(real_conversation.text, transcript.text) < CLOSE
 
 
-async def test_assemblyai_is_asked_as_its_reference_says(assemblyai):
-    await assemblyai.transcript(an_order(language="en_us", num_speakers=2))
-    upload, listing, order, *looks = assemblyai.server.asked
-    assert (upload.method, upload.path, upload.body) == ("POST", "/v2/upload", AUDIO)
-    assert upload.headers["Content-Type"] == "application/octet-stream"
-    assert (listing.method, listing.path, listing.query) == ("GET", "/v2/transcript", {"limit": "200"})
-    assert (order.method, order.path) == ("POST", "/v2/transcript")
-    assert order.json.pop("audio_url").startswith(assemblyai.server.url)
-    assert order.json == {
-        "speech_model": "best",
-        "punctuate": True,
-        "format_text": True,
-        "language_code": "en_us",
-        "speaker_labels": True,
-        "speakers_expected": 2,
-    }
-    assert {(look.method, look.path) for look in looks} == {("GET", f"/v2/transcript/{next(iter(assemblyai.server.jobs))}")}
-    await assemblyai.transcript(an_order(url=URL, diarization=False))
-    order = next(asked for asked in assemblyai.server.asked if (asked.json or {}).get("audio_url") == URL)
-    assert order.json["language_detection"] is True
-    assert "speaker_labels" not in order.json
+async def test_audio_that_cannot_be_fetched_fails_and_is_not_tried_for_ever(client):
+    failure, _ = await failure_of(client.heard(client.order(b"", url=client.service.nowhere)))
+    assert failure.reason is FailureReason.PROCESSING_ERROR
 
 
-async def test_elevenlabs_is_asked_as_its_reference_says(elevenlabs):
-    await elevenlabs.transcript(an_order(language="eng", num_speakers=2))
-    asked = elevenlabs.server.asked[0]
-    assert asked.form.pop("file") == ("txn_1.ogg", "audio/ogg", AUDIO)
-    assert asked.form == {
-        "model_id": "scribe_v1",
-        "timestamps_granularity": "word",
-        "tag_audio_events": "false",
-        "diarize": "true",
-        "language_code": "eng",
-        "num_speakers": "2",
-    }
-    await elevenlabs.transcript(an_order(url=URL))
-    assert elevenlabs.server.asked[1].form["source_url"] == URL
-    assert "file" not in elevenlabs.server.asked[1].form
+async def test_silence_is_an_empty_transcript_of_no_language_but_the_one_given(client):
+    transcript = await client.heard(client.order(silence(5), duration_ms=5000))
+    assert (transcript.text, transcript.segments, transcript.word_count, transcript.language) == ("", (), 0, None)
+    given = ENGLISH[client.service.name]
+    transcript = await client.heard(client.order(silence(5), duration_ms=5000, language=given))
+    assert (transcript.text, transcript.language) == ("", given)
 
 
-async def test_an_asynchronous_elevenlabs_order_is_collected_by_its_id(elevenlabs):
-    elevenlabs.provider = ElevenLabs(elevenlabs.http, asynchronous=True)
-    transcript = await elevenlabs.transcript(an_order())
-    assert transcript.text == " ".join(SENTENCES)
-    assert elevenlabs.server.asked[0].form["webhook"] == "true"
-    assert [asked.method for asked in elevenlabs.server.asked] == ["POST", "GET", "GET", "GET"]
+async def test_audio_that_is_too_short_fails_with_its_reason_or_says_nothing(client):
+    failure, transcript = await failure_of(client.heard(client.order(silence(0.05), duration_ms=50)))
+    assert failure.reason is FailureReason.AUDIO_TOO_SHORT if failure else transcript.text == ""
 
 
-async def test_an_assemblyai_order_whose_answer_was_lost_is_found_and_not_placed_again(assemblyai):
-    order = an_order(url=URL)
-    placed = await assemblyai.provider.place(order)
-    assert await assemblyai.provider.recover(order) == placed
-    assert await assemblyai.provider.recover(an_order(url=URL, reference="txn_2")) is None
-    uploaded = await assemblyai.provider.place(an_order())
-    first = await assemblyai.provider.collect(an_order(), uploaded.job_id)
-    again = await assemblyai.provider.collect(an_order(), uploaded.job_id)
-    assert first == again
-    assert len(assemblyai.server.jobs) == 2
+async def test_what_is_no_audio_fails_with_its_reason(client):
+    failure, _ = await failure_of(client.heard(client.order(NO_AUDIO)))
+    assert failure.reason in UNHEARABLE
 
 
-@pytest.mark.parametrize("trouble", [status(500), status(502), status(503), not_json, malformed, cut_off, silent])
-async def test_an_answer_that_cannot_be_used_is_a_failure_that_may_pass(scene, trouble):
-    scene.server.troubles = [trouble]
-    with pytest.raises(ProviderUnavailable):
-        async with asyncio.timeout(10):
-            await scene.http.ask("POST", scene.server.routes()[0][1], dict[str, str], data=b"x")
-    scene.server.troubles = [] if trouble is silent else [trouble]
-    if trouble is not silent:
-        with pytest.raises(ProviderUnavailable):
-            await scene.provider.place(an_order())
-    assert (await scene.transcript(an_order())).text == " ".join(SENTENCES)
+async def test_a_wrong_key_is_not_the_audios_fault_and_not_told(client, conversation):
+    order = client.order(conversation, key=WRONG)
+    failure, _ = await failure_of(client.place(order))
+    assert failure.reason is FailureReason.PROVIDER_NOT_CONFIGURED
+    assert WRONG not in str(failure)
+    if client.provider.keeps("1"):
+        failure, _ = await failure_of(client.provider.forget(WRONG, "1"))
+        assert failure.reason is FailureReason.PROVIDER_NOT_CONFIGURED
 
 
-@pytest.mark.parametrize(("header", "wait_s"), [("7", 7.0), ("0", 0.0), ("99999999", 3600.0), ("soon", None), ("nan", None)])
-async def test_a_busy_provider_says_when_to_come_again(scene, header, wait_s):
-    scene.server.troubles = [status(429, Retry_After=header)]
-    with pytest.raises(ProviderUnavailable) as raised:
-        await scene.provider.place(an_order())
-    assert raised.value.retry_after_s == wait_s
+async def test_a_result_is_had_by_whoever_comes_next(client, another, conversation):
+    order = client.order(conversation)
+    placed = await client.place(order)
+    first = await client.finished(order, placed)
+    assert_promised(first)
+    if isinstance(placed, Heard):  # in the exchange: of what we kept of it
+        assert another.provider.read(placed.body, order).transcript == first
+    if placed.job_id is not None:  # of what is kept there
+        assert await another.collected(order, placed.job_id) == first
 
 
-async def test_a_key_that_the_provider_refuses_is_not_the_audios_fault(scene):
-    with pytest.raises(PermanentFailure) as raised:
-        await scene.provider.place(an_order(api_key="another"))
-    assert raised.value.reason is FailureReason.PROVIDER_NOT_CONFIGURED
-    assert "another" not in str(raised.value)
+@only("assemblyai")
+async def test_an_upload_is_ordered_once_whoever_asks(client, another, conversation):
+    order = client.order(conversation)
+    uploaded = await client.place(order)
+    ordered = await client.provider.collect(order, uploaded.job_id)
+    client._note(ordered)
+    assert await another.provider.collect(order, uploaded.job_id) == ordered
+    assert await another.provider.recover(client.order(conversation)) is None
 
 
-@pytest.mark.parametrize(
-    ("code", "body", "reason"),
-    [
-        (
-            400,
-            {"err_code": "Bad Request", "err_msg": "Bad Request: failed to process audio: corrupt or unsupported data"},
-            "audio_corrupt",
-        ),
-        (400, {"detail": {"status": "audio_too_short", "message": "Audio is too short."}}, "audio_too_short"),
-        (415, {"error": "what is this"}, "unsupported_format"),
-        (402, {"err_msg": "Project does not have enough credits"}, "provider_not_configured"),
-        (422, {"detail": [{"loc": ["body"], "msg": "field required"}]}, "processing_error"),
-        (400, ["not", "an", "object"], "processing_error"),
-    ],
-)
-async def test_what_a_provider_refuses_for_good_has_a_reason_of_ours(scene, code, body, reason):
-    scene.server.troubles = [status(code, body)]
-    with pytest.raises(PermanentFailure) as raised:
-        await scene.provider.place(an_order())
-    assert raised.value.reason == reason
-
-
-async def test_a_redirect_is_not_followed_with_the_key(scene):
-    scene.server.troubles = [status(307, Location="http://127.0.0.1:9/elsewhere")]
-    with pytest.raises(ProviderUnavailable):
-        await scene.provider.place(an_order())
-    assert len(scene.server.asked) == 1
-
-
-@pytest.mark.parametrize(
-    ("fault", "reason"),
-    [
-        ("Transcoding failed. File does not appear to contain audio. File type is text/html", "unsupported_format"),
-        ("Audio duration is too short.", "audio_too_short"),
-        ("Something else", "processing_error"),
-    ],
-)
-async def test_an_assemblyai_job_that_failed_has_a_reason_of_ours(assemblyai, fault, reason):
-    assemblyai.server.fault = fault
-    with pytest.raises(PermanentFailure) as raised:
-        await assemblyai.transcript(an_order())
-    assert raised.value.reason == reason
-
-
-async def test_silence_is_an_empty_transcript_though_assemblyai_calls_it_an_error(assemblyai):
-    assemblyai.server.fault = "language_detection cannot be performed on files with no spoken audio."
-    transcript = await assemblyai.transcript(an_order())
-    assert (transcript.text, transcript.segments) == ("", ())
-
-
-async def test_words_that_are_likely_to_be_said_are_told_in_each_providers_way(deepgram, assemblyai, elevenlabs):
-    order = an_order(vocabulary=("Dashwood", "Norland Park"))
-    for scene in (deepgram, assemblyai, elevenlabs):
-        await scene.transcript(order)
-    assert deepgram.server.asked[0].query["keywords"] == "Dashwood"  # the first of two of that name
-    assert next(iter(assemblyai.server.jobs.values()))["asked"]["word_boost"] == ["Dashwood", "Norland Park"]
-    assert elevenlabs.server.asked[0].form["keyterms"] == "Norland Park"  # the last of two
-
-
-async def test_with_a_speaker_per_channel_nobody_is_told_apart_by_voice(deepgram, assemblyai, elevenlabs):
-    order = an_order(multichannel=True)
-    for scene in (deepgram, assemblyai, elevenlabs):
-        await scene.provider.place(order)
-    placed = await assemblyai.provider.place(an_order(multichannel=True, url=URL))
-    assert deepgram.server.asked[0].query["multichannel"] == "true"
-    assert "diarize" not in deepgram.server.asked[0].query
-    assert assemblyai.server.jobs[placed.job_id]["asked"]["multichannel"] is True
-    assert elevenlabs.server.asked[0].form["use_multi_channel"] == "true"
-    assert elevenlabs.server.asked[0].form["diarize"] == "false"
+async def test_what_the_service_keeps_is_deleted_there_once_and_for_all(client, another, conversation):
+    order = client.order(conversation)
+    await client.heard(order)
+    for job_id in client.ordered:
+        await client.provider.forget(client.service.key, job_id)
+        await client.provider.forget(client.service.key, job_id)  # gone already: no error
+        failure, kept = await failure_of(another.provider.collect(order, job_id))
+        assert failure or kept is None
+    assert bool(client.ordered) == (client.service.name != "deepgram")  # it keeps nothing

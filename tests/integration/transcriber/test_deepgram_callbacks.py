@@ -35,7 +35,7 @@ async def workers(mongo_settings, bucket_settings, tmp_path, deepgram, api):
     mongo, store, made = Mongo(mongo_settings), ObjectStore(bucket_settings), []
     await store.start()
     await store.ensure_bucket()
-    await store.put("k.ogg", AUDIO, len(AUDIO), "audio/ogg")
+    await store.put(AUDIO.key, AUDIO.content, len(AUDIO.content), AUDIO.content_type)
     async with FakeAssemblyAI().running() as assemblyai, FakeElevenLabs().running() as eleven:
         servers = {"deepgram": deepgram, "assemblyai": assemblyai, "elevenlabs": eleven}
 

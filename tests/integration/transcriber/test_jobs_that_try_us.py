@@ -1,56 +1,35 @@
 """Jobs that last, and jobs that kill: on a real broker, a real MongoDB and real worker processes."""
 
 import asyncio
-import contextlib
 from collections import Counter
 
 import pytest
 
-from services.transcriber.consumer import handlers
-from services.transcriber.job_rules import TranscriptionJobRules
-from services.transcriber.store_result import StoreResult
-from shared.domain.clock import now
-from shared.domain.ids import new_id
-from shared.domain.recording import Recording, RecordingStatus
-from shared.domain.tenant import Mode
-from shared.domain.transcript import Transcript
-from shared.domain.transcription import TranscriptionRequest, TranscriptionStatus, queued_transcription
-from shared.events.transcription import TranscriptionQueued, transcription_event
-from shared.messaging.consumer import consume
-from shared.messaging.policy import ConsumerPolicy
-from shared.platform import Platform
+from shared.domain.transcription import TranscriptionStatus
 from shared.settings import KafkaSettings
-from shared.storage.transcripts import Transcripts
 from shared.telemetry.logs import captured_lines
 from shared.workers import ProcessPool
-from shared.workers.job_runner import JobLimits, JobRunner
-from shared.workers.leases import Leases
+from shared.workers.job_runner import JobLimits
+from tests.integration.transcriber.replica import DEADLINE_S, SPOKEN, Replica
 from tests.integration.workers.worker_jobs import Act, initialize
 
-POLL_INTERVAL_S = 0.5
-MANY_INTERVALS = 10
-DEADLINE_S = 30.0
-SPOKEN = Transcript(text="hello", language="en", duration_ms=500, segments=(), confidence=0.9, word_count=1)
+POLL_INTERVAL_S = 1.5  # a busy machine lets a loop wait, too
+MANY_INTERVALS = 4
 
 
-class Scene:
-    """A transcriber whose engine does what `acts` says of a transcription, in a worker process; otherwise it is done at once."""
+class Scene(Replica):
+    """A replica whose engine does what `acts` says of a transcription, in a worker process; otherwise it is done at once."""
 
     def __init__(self, mongo_settings, broker, pool):
         kafka = KafkaSettings(
             kafka_servers=(broker,),
             kafka_partitions=2,
-            kafka_session_timeout_ms=1_000,
+            kafka_session_timeout_ms=2_000,
             kafka_fetch_wait_ms=10,
             kafka_poll_interval_ms=round(POLL_INTERVAL_S * 1000),
         )
-        self.platform, self.pool = Platform("test", mongo_settings, kafka), pool
-        self.transcriptions, self.recordings = self.platform.transcriptions, self.platform.recordings
-        leases = Leases(self.transcriptions, self.platform.relay, TranscriptionJobRules())
-        self.results = StoreResult(Transcripts(self.platform.mongo), leases, {})
-        limits = JobLimits(slots=2, lease_s=1.0, poll_s=0.5)
-        self.runner = JobRunner(leases, self.work, name="transcribe", worker="w", limits=limits)
-        self.consumer = consume(self.platform.broker, "transcriber", handlers(None, self.runner.wake), ConsumerPolicy())
+        super().__init__("test", mongo_settings, kafka, JobLimits(slots=2, lease_s=3.0, poll_s=0.5))
+        self.pool = pool
         self.acts, self.begun, self.works = {}, asyncio.Event(), Counter()
 
     async def work(self, claimed):
@@ -60,42 +39,15 @@ class Scene:
         await self.results.store(claimed, SPOKEN)
 
     async def queued(self, act=None):
-        at = now()
-        recording = Recording(
-            id=new_id("rec"),
-            project_id=new_id("proj"),
-            mode=Mode.LIVE,
-            status=RecordingStatus.UPLOADED,
-            created_at=at,
-            updated_at=at,
-        )
-        queued = queued_transcription(new_id("txn"), await self.recordings.add(recording), TranscriptionRequest())
-        self.acts[queued.id] = act
-        event = transcription_event(TranscriptionQueued, queued)
-        await self.transcriptions.start(queued, event)
-        self.platform.relay.nudge(self.transcriptions.name, queued.id, [event])
-        return queued
+        transcription = await self.made()
+        self.acts[transcription.id] = act
+        return await self.queue(transcription)
 
     async def ended(self, transcription):
         async with asyncio.timeout(DEADLINE_S):
             while (present := await self.transcriptions.get(transcription.tenant, transcription.id)).active:
                 await asyncio.sleep(0.02)
         return present
-
-    @contextlib.asynccontextmanager
-    async def running(self):
-        await self.platform.start()
-        await self.consumer.start()
-        async with asyncio.timeout(DEADLINE_S):
-            await self.consumer.joined()
-        claiming = asyncio.create_task(self.runner.run())
-        try:
-            yield self
-        finally:
-            await self.consumer.stop(grace_s=1)
-            await self.runner.stop(0)
-            claiming.cancel()
-            await self.platform.stop()
 
 
 @pytest.fixture
@@ -104,6 +56,8 @@ async def scene(mongo_settings, fresh_broker):
     await pool.start()
     try:
         async with Scene(mongo_settings, fresh_broker, pool).running() as scene:
+            async with asyncio.timeout(DEADLINE_S):
+                await scene.consumer.joined()
             yield scene
     finally:
         await pool.stop()

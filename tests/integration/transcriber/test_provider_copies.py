@@ -21,12 +21,6 @@ def counted(provider, outcome):
     return REGISTRY.get_sample_value("earwitness_provider_copies_total", labels) or 0.0
 
 
-async def due_now(worker):
-    """What is looked at later is looked at now, as if the time had passed."""
-    past = now() - timedelta(seconds=1)
-    await worker.mongo.database["provider_orders"].update_many({"due_at": {"$type": "date"}}, {"$set": {"due_at": past}})
-
-
 @pytest.mark.parametrize("provider", [ASSEMBLYAI, ELEVENLABS])
 async def test_a_copy_is_deleted_once_the_transcript_is_stored_and_not_before(workers, providers, provider):
     worker = workers()
@@ -35,7 +29,7 @@ async def test_a_copy_is_deleted_once_the_transcript_is_stored_and_not_before(wo
     if provider is ASSEMBLYAI:
         await worker.step()
         await worker.step()
-        await due_now(worker)
+        await worker.due_now()
         await worker.forget()
         assert providers[provider].deleted == []
     done = await worker.ended(transcription)
@@ -67,7 +61,7 @@ async def test_a_copy_is_deleted_however_the_transcription_ended(workers, provid
         await worker.transcriptions.delete_of(transcription.tenant, transcription.recording_id)
         if end == "removed for good":
             await worker.mongo.database["transcriptions"].delete_many({})
-    await due_now(worker)
+    await worker.due_now()
     await worker.forget()
     assert providers["assemblyai"].deleted == [job_id]
 
@@ -115,9 +109,9 @@ async def test_a_provider_that_does_not_delete_is_asked_again_a_bounded_number_o
             assert kept["due_at"] > now() + timedelta(seconds=20)
             await worker.forget()
             assert (await worker.order_of(transcription))["tries"] == tries  # not before its time
-            await due_now(worker)
+            await worker.due_now()
         await worker.forget()
-        await due_now(worker)
+        await worker.due_now()
         await worker.forget()
     assert [counted(ASSEMBLYAI, outcome) for outcome in ("failed", "left")] == [before[0] + 8, before[1] + 1]
     (named,) = [line for line in lines if line["event"] == "provider.copy_left"]
@@ -143,6 +137,6 @@ async def test_a_transcript_is_deleted_with_the_key_that_it_was_made_with_being_
     await worker.forget()
     assert providers["elevenlabs"].deleted == []
     await worker.keys.remove(transcription.tenant, ELEVENLABS)
-    await due_now(worker)
+    await worker.due_now()
     await worker.forget()
     assert providers["elevenlabs"].deleted == ["tr_1"]

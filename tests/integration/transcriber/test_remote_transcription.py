@@ -8,10 +8,11 @@ import pytest
 from shared.domain.clock import now
 from shared.domain.config.forms import ProcessingConfig
 from shared.domain.ids import new_id
+from shared.domain.job import JobStatus
 from shared.domain.tenant import Tenant
 from shared.domain.transcription import ProviderName, TranscriptionStatus
 from shared.workers.lease_queue import LeaseLost
-from tests.fakes.speech_providers import KEY, status
+from tests.fakes.speech_providers import KEY, cut_off, malformed, not_json, silent, status
 from tests.integration.transcriber.remote_scene import SAID
 
 
@@ -57,7 +58,7 @@ async def test_while_a_provider_works_the_transcription_says_that_it_is_ordered_
         progress = (await worker.step()).progress
         assert (progress.percent, progress.stage, progress.estimated_completion_at) == (0, "ordered", None)
     claimed = None
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while claimed is None:
             claimed = await worker.leases.claim("one that looks", 0.01)
     assert claimed.progress.stage == "ordered"
@@ -97,6 +98,22 @@ async def test_a_provider_in_trouble_is_asked_again_and_nothing_is_ordered_twice
     assert done.status is TranscriptionStatus.COMPLETED
     assert len(providers["assemblyai"].jobs) == 1
     assert done.job.attempts <= 1
+
+
+@pytest.mark.parametrize("trouble", [cut_off, malformed, not_json, status(429, Retry_After="0"), status(500), status(502)])
+async def test_trouble_while_the_provider_works_costs_a_look_and_no_order(workers, providers, trouble):
+    worker = workers()
+    transcription = await worker.queued(ProviderName.ASSEMBLYAI)
+    await worker.step()
+    assert (await worker.step()).remote.job_id in providers["assemblyai"].jobs
+    for _ in range(2):  # each is followed by a look that is answered
+        providers["assemblyai"].troubles = [trouble]
+        assert (await worker.step()).remote.failures == 1
+        assert (await worker.step()).remote.failures == 0
+    providers["assemblyai"].troubles = [trouble]
+    done = await worker.ended(transcription)
+    assert (done.status, await worker.text(done)) == (TranscriptionStatus.COMPLETED, SAID)
+    assert [asked.path for asked in providers["assemblyai"].asked if asked.method == "POST"] == ["/v2/upload", "/v2/transcript"]
 
 
 async def test_what_the_provider_asks_for_in_retry_after_is_waited(workers, providers):
@@ -151,10 +168,39 @@ async def test_a_worker_whose_claim_was_taken_over_writes_nothing(workers):
     await worker.queued(ProviderName.ELEVENLABS)
     stale = await worker.leases.claim("slow", 0.01)
     taken = None
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         while taken is None:
             taken = await worker.leases.claim("quick", 30)
     with pytest.raises(LeaseLost):
         await worker.transcribe(stale)
     await worker.transcribe(taken)
     assert (await worker.present(taken)).status is TranscriptionStatus.COMPLETED
+
+
+async def test_an_exchange_under_way_ends_within_seconds_of_its_cancellation_and_frees_the_slot(workers, providers):
+    worker = workers()
+    first, second = await worker.queued(ProviderName.ELEVENLABS), await worker.queued(ProviderName.ASSEMBLYAI)
+    providers["elevenlabs"].troubles = [silent]
+    only_slot = asyncio.create_task(worker.ended(second))
+    async with asyncio.timeout(25):
+        while not providers["elevenlabs"].asked:
+            await asyncio.sleep(0.01)
+        assert providers["assemblyai"].asked == []
+        present = await worker.present(first)
+        over = present.changed(status=TranscriptionStatus.FAILED, active=False, job=present.job.ended(JobStatus.FAILED))
+        await worker.transcriptions.save(present, over)
+        assert (await only_slot).status is TranscriptionStatus.COMPLETED
+    assert (await worker.present(first)).version == over.version
+
+
+async def test_a_project_has_no_more_exchanges_under_way_than_it_may_and_others_go_on(workers, providers):
+    async def limit_of(_tenant):
+        return 1
+
+    worker, busy = workers(limit_of=limit_of, slots=3), new_id("proj")
+    providers["elevenlabs"].troubles = [silent]
+    first = [await worker.queued(ProviderName.ELEVENLABS, project_id=busy) for _ in range(2)]
+    done = await worker.ended(await worker.queued(ProviderName.ASSEMBLYAI))
+    assert done.status is TranscriptionStatus.COMPLETED
+    assert len(providers["elevenlabs"].asked) == 1
+    assert {(await worker.present(one)).active for one in first} == {True}

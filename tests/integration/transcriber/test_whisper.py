@@ -91,8 +91,9 @@ async def test_real_speech_is_understood_with_its_language_times_and_progress(pr
     assert "speaker" not in msgspec.to_builtins(words[0])
     fractions = [progress.fraction for progress in seen]
     assert fractions == sorted(fractions)
+    assert (seen[0].fraction, seen[0].stage, seen[0].heard) == (0.0, "transcribing", ())  # before anything is heard
     assert fractions[-1] == 1.0
-    assert len(fractions) >= 3
+    assert len(fractions) >= 4
 
 
 async def test_a_telephone_conversation_is_understood(provider, real_conversation):
@@ -132,7 +133,10 @@ async def test_silence_noise_and_music_say_nothing(provider, tmp_path):
     seconds = np.arange(20 * RATE) / RATE
     noise = np.random.default_rng(7).standard_normal(20 * RATE)
     chord = sum(np.sin(2 * np.pi * hertz * seconds) * np.sin(seconds * hertz / 200) ** 2 for hertz in (220, 277, 330)) / 4
-    for name, quiet in {"silence": 0 * noise, "hiss": noise * 0.001, "noise": noise.clip(-4, 4) / 5, "music": chord}.items():
+    vowel = sum(np.sin(2 * np.pi * 120 * n * seconds) * np.exp(-(((120 * n - 700) / 400) ** 2)) for n in range(1, 30)) / 8
+    syllables = vowel * np.sin(2 * np.pi * 4 * seconds).clip(0, 1)  # taken for speech, and then not understood
+    sounds = {"silence": 0 * noise, "hiss": noise * 0.001, "noise": noise.clip(-4, 4) / 5, "music": chord, "syllables": syllables}
+    for name, quiet in sounds.items():
         transcript = await provider.transcribe(request(save(tmp_path / f"{name}.wav", quiet)), ignore)
         assert (transcript.text, transcript.segments, transcript.language) == ("", (), None), name
         assert transcript.duration_ms == 20_000

@@ -90,6 +90,24 @@ async def test_the_text_so_far_is_shown_in_order_and_without_what_it_must_not_sh
     assert "555" not in msgspec.json.encode(shown.texts[0]).decode()
 
 
+async def test_text_is_never_shown_beside_a_progress_from_before_it_was_heard():
+    shown, clock = Shown(), Clock()
+    report, heard_meanwhile = shown.report, heard("Hello.", 4.0)
+
+    async def slow_report(claimed, progress):
+        take(Progress(0.002, "transcribing", heard_meanwhile))
+        await report(claimed, progress)
+
+    shown.report = slow_report
+    async with ShowProgress(shown, shown, clock).of(claimed()) as take:
+        clock.now += 6
+        take(Progress(0.0, "transcribing"))
+        await until(lambda: shown.progress)
+        assert (shown.progress[0].percent, shown.texts) == (0, [])
+        await until(lambda: shown.texts)
+    assert shown.progress[1].percent == 1
+
+
 async def test_an_outage_of_what_shows_it_does_not_disturb_the_work():
     shown = Shown()
     shown.down = True

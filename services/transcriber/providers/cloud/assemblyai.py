@@ -10,8 +10,9 @@ import msgspec
 
 from services.transcriber.cloud_ports import Heard, Placed, ProviderUnavailable, SpeechOrder
 from services.transcriber.providers.cloud.http import ProviderHttp, reason_said
-from services.transcriber.providers.cloud.spoken import Speakers, is_spaced, spoken_transcript
-from shared.domain.errors import PermanentFailure
+from services.transcriber.providers.cloud.spoken import Length, Milliseconds, Speakers, is_spaced, spoken_transcript
+from services.transcriber.providers.cloud.vocabulary import taken
+from shared.domain.errors import FailureReason, PermanentFailure
 from shared.domain.transcript import Transcript, Word
 from shared.domain.transcription import ProviderName
 
@@ -20,6 +21,7 @@ UPLOADED = "upload:"
 _RECENT = 200  # the most that one page of the listing holds
 _GONE = frozenset({404})
 _NOT_FOUND = "not found"  # what a 400 says of a job that is not there
+_DELETED = "deleted_by_user"  # what stands for the audio of a job that was deleted there; it is "completed", of no words
 _NOTHING_SAID = "no spoken audio"  # what language detection answers for silence
 
 
@@ -33,8 +35,8 @@ class HeardWord(msgspec.Struct):
     """A word with its punctuation; milliseconds."""
 
     text: str
-    start: int
-    end: int
+    start: Milliseconds
+    end: Milliseconds
     confidence: float | None = None
     speaker: str | None = None
     channel: str | None = None
@@ -48,7 +50,7 @@ class Job(msgspec.Struct):
     audio_url: str = ""
     error: str | None = None
     language_code: str | None = None
-    audio_duration: float | None = None
+    audio_duration: Length | None = None
     words: list[HeardWord] | None = None
 
 
@@ -117,8 +119,8 @@ class AssemblyAI:
             wanted["speaker_labels"] = True
             if order.num_speakers is not None:
                 wanted["speakers_expected"] = order.num_speakers
-        if order.vocabulary:
-            wanted["word_boost"] = list(order.vocabulary)
+        if terms := taken(order.vocabulary, most_words=6, most_letters=64):
+            wanted["word_boost"] = terms
         job = await self._http.ask("POST", "/v2/transcript", Job, headers=_key(order), json=wanted)
         return Placed(job.id)
 
@@ -138,6 +140,8 @@ def _transcript(job: Job, order: SpeechOrder) -> Transcript:
             raise PermanentFailure(reason_said(said), f"assemblyai: {said[:200]}")
     elif job.status != "completed":
         raise ProviderUnavailable(f"assemblyai answered the unknown status {job.status[:40]!r}")
+    elif _DELETED in job.audio_url:
+        raise PermanentFailure(FailureReason.PROCESSING_ERROR, "assemblyai: the job was deleted there before its text was had")
     language = job.language_code or order.language
     gap, speakers = " " if is_spaced(language) else "", Speakers()
     words = [
@@ -150,4 +154,5 @@ def _transcript(job: Job, order: SpeechOrder) -> Transcript:
         )
         for item in sorted(job.words or [], key=lambda item: item.start)
     ]
-    return spoken_transcript(words, language=language, duration_ms=order.duration_ms or round((job.audio_duration or 0) * 1000))
+    duration_ms = order.duration_ms or round((job.audio_duration or 0) * 1000)
+    return spoken_transcript(words, language=language, given=order.language, duration_ms=duration_ms)

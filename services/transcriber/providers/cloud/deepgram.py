@@ -10,7 +10,8 @@ import msgspec
 
 from services.transcriber.cloud_ports import Heard, Placed, SpeechOrder
 from services.transcriber.providers.cloud.http import ProviderHttp, reason_said
-from services.transcriber.providers.cloud.spoken import Speakers, is_spaced, spoken_transcript
+from services.transcriber.providers.cloud.spoken import Length, Seconds, Speakers, is_spaced, spoken_transcript
+from services.transcriber.providers.cloud.vocabulary import taken
 from shared.domain.errors import PermanentFailure
 from shared.domain.transcript import Word
 from shared.domain.transcription import ProviderName
@@ -23,8 +24,8 @@ class HeardWord(msgspec.Struct):
     """A word as it comes: seconds, and with its punctuation apart."""
 
     word: str
-    start: float
-    end: float
+    start: Seconds
+    end: Seconds
     confidence: float | None = None
     punctuated_word: str | None = None
     speaker: int | None = None
@@ -53,7 +54,7 @@ class Metadata(msgspec.Struct):
     """About the request: `duration` in seconds."""
 
     request_id: str
-    duration: float
+    duration: Length
 
 
 class Answer(msgspec.Struct):
@@ -115,7 +116,7 @@ class Deepgram:
         )
         words = _words(answer.results.channels, order, gap=" " if is_spaced(language) else "")
         duration_ms = round(answer.metadata.duration * 1000) or order.duration_ms
-        return Heard(spoken_transcript(words, language=language, duration_ms=duration_ms), body)
+        return Heard(spoken_transcript(words, language=language, given=order.language, duration_ms=duration_ms), body)
 
     def keeps(self, _job_id: str) -> bool:
         """Say no: a transcript that was answered is gone there."""
@@ -132,8 +133,8 @@ class Deepgram:
             "tag": order.reference,
         }
         params |= {"language": order.language} if order.language else {"detect_language": "true"}
-        if order.vocabulary:
-            params["keyterm" if self._model.startswith("nova-3") else "keywords"] = list(order.vocabulary)
+        if terms := taken(order.vocabulary, most_words=8, most_letters=64, never=":"):  # what follows a colon is its weight
+            params["keyterm" if self._model.startswith("nova-3") else "keywords"] = terms
         if order.multichannel:
             params["multichannel"] = "true"
         elif order.diarization:

@@ -12,7 +12,8 @@ import msgspec
 
 from services.transcriber.cloud_ports import Heard, Placed, ProviderUnavailable, SpeechOrder
 from services.transcriber.providers.cloud.http import ProviderHttp
-from services.transcriber.providers.cloud.spoken import Speakers, spoken_transcript
+from services.transcriber.providers.cloud.spoken import Length, Seconds, Speakers, spoken_transcript
+from services.transcriber.providers.cloud.vocabulary import taken
 from shared.domain.transcript import Transcript, Word
 from shared.domain.transcription import ProviderName
 
@@ -27,8 +28,8 @@ class HeardWord(msgspec.Struct):
 
     text: str
     type: str
-    start: float | None = None
-    end: float | None = None
+    start: Seconds | None = None
+    end: Seconds | None = None
     speaker_id: str | None = None
     logprob: float | None = None
     channel_index: int | None = None
@@ -39,7 +40,7 @@ class Answer(msgspec.Struct):
 
     language_code: str
     words: list[HeardWord]
-    audio_duration_secs: float | None = None
+    audio_duration_secs: Length | None = None
     transcription_id: str | None = None
 
 
@@ -84,7 +85,8 @@ class ElevenLabs:
         answer = self._http.read(body, Answer)
         seconds = answer.audio_duration_secs
         duration_ms = order.duration_ms if seconds is None else round(seconds * 1000)
-        transcript = spoken_transcript(_words(answer.words, order), language=answer.language_code, duration_ms=duration_ms)
+        words, language = _words(answer.words, order), answer.language_code
+        transcript = spoken_transcript(words, language=language, given=order.language, duration_ms=duration_ms)
         return Heard(transcript, body, answer.transcription_id)
 
     def keeps(self, _job_id: str) -> bool:
@@ -113,7 +115,7 @@ class ElevenLabs:
         for name, value in fields.items():
             if value is not None:
                 form.add_field(name, str(value))
-        for term in order.vocabulary:
+        for term in taken(order.vocabulary, most_words=5, most_letters=50, never="<>{}[]\\"):
             form.add_field("keyterms", term)
         if order.audio.url is None:
             form.add_field("file", order.audio.open(), filename=order.audio.filename, content_type=order.audio.content_type)

@@ -1,5 +1,6 @@
 """One exchange with a provider: bounded in time and size, its refusals brought into our closed list of reasons."""
 
+import asyncio
 from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
 from typing import Any, TypeVar
@@ -14,6 +15,8 @@ from shared.domain.errors import FailureReason, PermanentFailure
 MAX_ANSWER_BYTES = 256 * 1024 * 1024  # ten hours of words with times are about 40 MB
 CONNECT_S = 15.0
 SILENCE_S = 60.0
+ANSWER_S = 900.0  # from its first byte to its last
+EXCHANGE_S = 6 * 3600.0  # a whole exchange, the sending of the largest file included
 LONGEST_WAIT_S = 3600.0
 _OK = range(200, 300)
 _BUSY = frozenset({408, 409, 425, 429})
@@ -27,11 +30,15 @@ T = TypeVar("T")
 
 
 class ProviderHttp:
-    """Exchanges with one provider at `base_url`. Redirects are refused: they would carry the key elsewhere."""
+    """Exchanges with one provider at `base_url`. Redirects are refused: they would carry the key elsewhere.
 
-    def __init__(self, name: str, base_url: str, *, silence_s: float = SILENCE_S) -> None:
-        self.name, self._base = name, base_url.rstrip("/")
-        self._timeout = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_S, sock_read=silence_s)
+    A provider may be silent for `silence_s`, and take `answer_s` for an answer once it has begun: one that says a byte now and
+    then holds nobody up for ever.
+    """
+
+    def __init__(self, name: str, base_url: str, *, silence_s: float = SILENCE_S, answer_s: float = ANSWER_S) -> None:
+        self.name, self._base, self._answer_s = name, base_url.rstrip("/"), answer_s
+        self._timeout = _timeout(silence_s)
         self._session: aiohttp.ClientSession | None = None
 
     async def close(self) -> None:
@@ -49,7 +56,7 @@ class ProviderHttp:
         """Return `body` as `form`; unknown keys are passed over."""
         try:
             return msgspec.json.decode(body, type=form)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise ProviderUnavailable(f"{self.name} answered what is not in its documented form: {str(error)[:200]}") from error
 
     async def exchange(
@@ -63,10 +70,11 @@ class ProviderHttp:
     ) -> bytes:
         """Return a successful answer's body (JSON or empty), for a status in `absent` an empty one; else raises what was said."""
         if patience_s is not None:
-            options["timeout"] = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_S, sock_read=patience_s)
+            options["timeout"] = _timeout(patience_s)
         try:
             async with self._open().request(method, self._base + path, allow_redirects=False, **options) as answer:
-                body = await _whole(answer)
+                async with asyncio.timeout(self._answer_s):
+                    body = await _whole(answer)
         except (aiohttp.ClientError, TimeoutError, ConnectionError) as error:
             unreached = isinstance(error, aiohttp.ClientConnectorError)
             raise ProviderUnavailable(f"{self.name} did not answer: {type(error).__name__}", untaken=unreached) from error
@@ -90,6 +98,10 @@ class ProviderHttp:
             wait_s = _retry_after_s(headers.get("Retry-After", ""))
             return ProviderUnavailable(said, retry_after_s=wait_s, untaken=status not in _OF_A_PROXY)
         return PermanentFailure(_reason(status, body), said)
+
+
+def _timeout(silence_s: float) -> aiohttp.ClientTimeout:
+    return aiohttp.ClientTimeout(total=EXCHANGE_S, sock_connect=CONNECT_S, sock_read=silence_s)
 
 
 async def _whole(answer: aiohttp.ClientResponse) -> bytes:
@@ -126,7 +138,7 @@ def _message(body: bytes) -> str:
     """Return what an error's body says to people, in any of the forms that the providers use."""
     try:
         value = msgspec.json.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return body[:120].decode("utf-8", "replace")
     while isinstance(value, dict):
         value = next((value[key] for key in ("err_msg", "error", "message", "detail", "reason") if value.get(key)), "")
