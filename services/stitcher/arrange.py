@@ -17,6 +17,7 @@ from services.stitcher.bytestream import ByteStream
 from services.stitcher.containers import flac, frames, mp4, ogg, opus, wav, webm
 from services.stitcher.containers.malformed import Malformed
 from services.stitcher.containers.opus import OpusStream
+from services.stitcher.containers.wav import Wav
 from services.stitcher.faults import locating, mixed, not_audio
 from services.stitcher.sniff import family, sniff
 from shared.domain.errors import FailureReason, PermanentFailure
@@ -31,7 +32,7 @@ class Arrangement(NamedTuple):
 
     kind: str
     separate: bool
-    opus: OpusStream | None = None  # what byte ranges of one Ogg-Opus file hold
+    opus: OpusStream | None = None  # what byte ranges of one Ogg-Opus file hold, unless it is a chain of several
     cuts: Sequence[Cut] | None = None  # what is audio of each, where that is less than decodes
 
 
@@ -92,13 +93,15 @@ def _declares_all(stream: ByteStream, kind: str) -> bool:
 
 def _whole(stream: ByteStream, kind: str) -> OpusStream | None:
     """Check that the bytes are one file to the end; what it holds if that is Opus in Ogg."""
-    found = None
+    links: list[OpusStream] = []
     with locating(stream):
         if kind == "ogg" and opus.is_opus(stream):
-            found = opus.scan(stream)
-        end = check_file(stream, kind) if found is None else found.end
+            links = opus.links(stream)
+            if not any(link.packet_samples for link in links):
+                raise Malformed(FailureReason.CHUNK_EMPTY, 0, "headers without audio")
+        end = links[-1].end if links else check_file(stream, kind)
     _no_chunk_beyond(stream, end)
-    return found
+    return links[0] if len(links) == 1 else None
 
 
 def check_file(stream: ByteStream, kind: str) -> int:
@@ -111,7 +114,7 @@ def check_file(stream: ByteStream, kind: str) -> int:
         case "ogg":
             return ogg.walk(stream)
         case "wav":
-            return wav.scan(stream).end
+            return _end_of_samples(wav.scan(stream))
         case "mp4":
             return mp4.walk(stream)
         case "webm" | "x-matroska":
@@ -119,6 +122,12 @@ def check_file(stream: ByteStream, kind: str) -> int:
         case "flac":
             flac.scan(stream)  # the frames are read when the joined file is
     return stream.size
+
+
+def _end_of_samples(found: Wav) -> int:
+    if found.data_size == 0:
+        raise Malformed(FailureReason.CHUNK_EMPTY, found.data_offset, "a header without samples")
+    return found.end
 
 
 def _no_chunk_beyond(stream: ByteStream, end: int) -> None:

@@ -15,6 +15,7 @@ from services.stitcher.bytestream import ByteStream
 from services.stitcher.containers import flac
 from services.stitcher.containers.malformed import Malformed, corrupt, truncated
 from shared.domain.errors import FailureReason
+from shared.domain.magic import READERS
 
 _LOSSLESS = ("flac", "alac", "wavpack", "tta", "ape")
 
@@ -42,7 +43,7 @@ class Measured(NamedTuple):
 
 def open_audio(path: Path) -> tuple[InputContainer, AudioStream]:
     """The file and its first audio stream; raises `av.FFmpegError`, or `Malformed` where there is no audio."""
-    container = av.open(str(path), metadata_errors="ignore")
+    container = av.open(str(path), options=READERS, metadata_errors="ignore")
     if not container.streams.audio:
         container.close()
         raise Malformed(FailureReason.CHUNK_NOT_AUDIO, 0, "holds no audio")
@@ -121,6 +122,8 @@ def _decoded(packet: "Packet[AudioStream]", following: "Packet[AudioStream] | No
         return packet.decode()
     except av.FFmpegError as fault:
         if following is None or not following.size:
+            if not any(bytes(packet)):
+                return []  # what a block of flash memory holds behind the end of an MP3
             raise truncated(packet.pos or 0, "the last packet") from fault
         raise corrupt(packet.pos or 0, f"a packet cannot be decoded ({fault.strerror})") from fault
 

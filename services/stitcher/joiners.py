@@ -9,7 +9,7 @@ import msgspec
 
 from services.stitcher import libopus
 from services.stitcher.arrange import Arrangement, check_file
-from services.stitcher.bytestream import ByteStream
+from services.stitcher.bytestream import BLOCK, ByteStream
 from services.stitcher.containers import flac, opus, wav, webm_opus
 from services.stitcher.containers.opus import CLOCK, OpusStream
 from services.stitcher.containers.wav import Wav
@@ -42,7 +42,8 @@ def concatenate(stream: ByteStream, arrangement: Arrangement, path: Path) -> tup
     with path.open("wb") as file:
         digests = digest(stream.blocks(), file)
     try:
-        found = described_opus(arrangement.opus) if arrangement.opus is not None else inspect(path)
+        one = arrangement.opus
+        found = described_opus(one) if one is not None and one.end == stream.size else inspect(path)
     except PermanentFailure as failure:
         raise chunk_failure(FailureReason.CHUNK_CORRUPT, 1, failure.message) from failure
     if not (found.has_video or found.codec in _SPEAK_FOR_THEMSELVES or found.codec.startswith("pcm_")):
@@ -72,13 +73,19 @@ def _join_opus(stream: ByteStream, path: Path, threads: int) -> Written:
             raise mixed(number, f"{one.channels} channels among {found[0].channels}")
         if one.packet_samples == 0:
             raise chunk_failure(FailureReason.CHUNK_EMPTY, number, "headers without audio")
-        if one.end < stream.sizes[number - 1]:
-            raise chunk_failure(FailureReason.CHUNK_CORRUPT, number, "more than one stream in the chunk")
+        if not _only_padding(stream, number - 1, one.end):
+            raise chunk_failure(FailureReason.CHUNK_CORRUPT, number, "more in the chunk than one stream")
     if _goes_on(found):
         remux_opus(stream, found, path)
         return Written(path, described_opus(msgspec.structs.replace(found[0], last=found[-1].last)), "remux")
     sources = [from_ogg(chunk, one) for chunk, one in zip(stream.paths, found, strict=True)]
     return _opus_runs(sources, path, threads) or _join_any(stream, Arrangement("ogg", separate=True), path, threads)
+
+
+def _only_padding(stream: ByteStream, index: int, end: int) -> bool:
+    """Whether there are at most zeros behind the end of the file in the chunk: flash memory is written in blocks."""
+    with stream.only(index) as chunk:
+        return not any(any(chunk.read_at(at, BLOCK)) for at in range(end, chunk.size, BLOCK))
 
 
 def _opus_runs(sources: list[OpusSource], path: Path, threads: int) -> Written | None:

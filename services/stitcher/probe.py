@@ -10,14 +10,16 @@ from av.packet import Packet
 from av.stream import Disposition, Stream
 
 from services.stitcher.bytestream import ByteStream
-from services.stitcher.containers import webm_opus
+from services.stitcher.containers import ogg, webm_opus
+from services.stitcher.containers.frames import promised_frames
 from services.stitcher.containers.malformed import Malformed
-from services.stitcher.containers.opus import CLOCK, OpusStream, is_opus, scan
+from services.stitcher.containers.opus import CLOCK, OpusStream, is_opus, links
 from services.stitcher.digest import digest_file
 from services.stitcher.faults import said
 from services.stitcher.ports import Inspected, Probed
 from services.stitcher.sniff import family, sniff
 from shared.domain.errors import FailureReason, PermanentFailure
+from shared.domain.magic import READERS
 
 _HEAD = 1 << 16
 _CONFIRMED_SECONDS = 0.15  # a header may differ from the packets by padding, not by more
@@ -40,7 +42,7 @@ def inspect(path: Path) -> Inspected:
         if mime is not None and (opus := _opus(stream)) is not None:
             return opus
     try:
-        with av.open(str(path), metadata_errors="ignore") as container:
+        with av.open(str(path), options=READERS, metadata_errors="ignore") as container:
             return _demuxed(container, mime)
     except (av.FFmpegError, Malformed, ValueError) as fault:
         reason = FailureReason.UNSUPPORTED_FORMAT if mime is None else FailureReason.AUDIO_CORRUPT
@@ -52,20 +54,21 @@ def _opus(stream: ByteStream) -> Inspected | None:
     try:
         if not is_opus(stream):
             return None
-        found = scan(stream)
+        found = links(stream)
     except Malformed:
         return None
-    return described_opus(found) if found.end == stream.size else None
+    alike = len({one.channels for one in found}) == 1 and not ogg.starts(stream.read_at(found[-1].end, 64))
+    return described_opus(*found) if alike else None
 
 
-def described_opus(found: OpusStream) -> Inspected:
-    """A scanned Ogg-Opus stream in the words of every other file."""
+def described_opus(*links: OpusStream) -> Inspected:
+    """Scanned Ogg-Opus streams, one chained behind the other, in the words of every other file."""
     return Inspected(
         content_type="audio/ogg",
         codec="opus",
         sample_rate_hz=CLOCK,
-        channels=found.channels,
-        duration_ms=round(found.samples * 1000 / CLOCK),
+        channels=links[0].channels,
+        duration_ms=round(sum(one.samples for one in links) * 1000 / CLOCK),
         has_video=False,
     )
 
@@ -108,14 +111,24 @@ def _duration(container: InputContainer, index: int) -> float:
         raise Malformed(FailureReason.AUDIO_CORRUPT, 0, "nothing in it can be decoded")
     measured = float((end - max(0, begin or 0)) * stream.time_base)
     stated = _stated(container, stream)
-    return stated if abs(stated - measured) <= _CONFIRMED_SECONDS else measured
+    return stated if stated and abs(stated - measured) <= _CONFIRMED_SECONDS else measured
 
 
 def _stated(container: InputContainer, stream: Stream) -> float:
-    """What the stream says of its own length, in seconds; Opus in WebM says it with its packets."""
+    """What the stream says of its own length, in seconds; 0 for nothing. Opus in WebM says it with its packets."""
+    if not _has_header(container):
+        return 0  # what FFmpeg gives is a guess from size and bit rate
     if stream.codec_context.name == "opus" and "matroska" in container.format.name:
         return webm_opus.scan(Path(container.name)).samples / CLOCK
     return float((stream.duration or 0) * (stream.time_base or 0))
+
+
+def _has_header(container: InputContainer) -> bool:
+    """Whether the file has a place for its length: ADTS and AMR have none, MP3 only a tag that not every encoder writes."""
+    if container.format.name == "mp3":
+        with ByteStream([Path(container.name)]) as stream:
+            return promised_frames(stream) > 0
+    return container.format.name not in ("aac", "amr")
 
 
 def _decodes(packet: "Packet[Any]") -> bool:

@@ -74,7 +74,8 @@ def _opus_pcm(sources: list[OpusSource], rate: int, library: ctypes.CDLL) -> Ite
         begin, end = (round(at * rate / CLOCK) for at in (position, position + source.stream.samples))
         position += source.stream.samples
         with blaming(number):
-            yield from _decoded(source, Decoder(library, rate, source.stream.channels), rate, end - begin)
+            decoder = Decoder(library, rate, source.stream.channels, source.stream.gain)
+            yield from _decoded(source, decoder, rate, end - begin)
 
 
 def _decoded(source: OpusSource, decoder: Decoder, rate: int, left: int) -> Iterator[Samples]:

@@ -30,7 +30,9 @@ def sniff(head: bytes) -> str | None:
 
 
 def _framed(head: bytes) -> str | None:
-    tag = frames.id3_size(head)
+    tag = 0
+    while more := frames.id3_size(head[tag : tag + 10]):
+        tag += more
     if tag >= len(head):
         return "audio/mpeg" if tag else None  # the tag fills all we see; MP3 is what carries one
     if frames.proven(head, frames.mp3_frame, at=tag):

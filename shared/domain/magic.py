@@ -7,6 +7,9 @@ from shared.domain.media import MediaType
 HEAD_BYTES = 64
 """How much of a file `media_kinds` needs to see."""
 
+READERS = {"format_whitelist": "aac,aiff,amr,asf,au,avi,caf,flac,flv,matroska,mov,mp3,mpegts,ogg,w64,wav"}
+"""What FFmpeg may take a stranger's file for, as options of its `open`: left to itself it also follows lists of other files."""
+
 _AUDIO = frozenset({MediaType.AUDIO})
 _IMAGE = frozenset({MediaType.IMAGE})
 _AUDIO_OR_VIDEO = frozenset({MediaType.AUDIO, MediaType.VIDEO})

@@ -68,11 +68,14 @@ def has_tag_frame(head: bytes) -> bool:
     return frame is not None and any(tag in head[: min(frame.size, 64)] for tag in (b"Xing", b"Info", b"VBRI"))
 
 
-def promised_frames(head: bytes) -> int:
+def promised_frames(stream: ByteStream) -> int:
     """How many audio frames the Xing or Info tag of an MP3 file counts; 0 where there is none or it does not say."""
-    frame = mp3_frame(head[id3_size(head) :][:4])
+    offset = 0
+    while size := id3_size(stream.read_at(offset, 10)):
+        offset += size
+    head = stream.read_at(offset, 64)
     at = max(head.find(b"Xing"), head.find(b"Info"))
-    if frame is None or not id3_size(head) <= at <= id3_size(head) + 40 or not head[at + 7 : at + 8] or not head[at + 7] & 1:
+    if mp3_frame(head[:4]) is None or not 0 <= at <= 40 or not head[at + 7 : at + 8] or not head[at + 7] & 1:  # noqa: PLR2004
         return 0
     return int.from_bytes(head[at + 8 : at + 12], "big")
 
@@ -117,7 +120,7 @@ def walk(stream: ByteStream, parse: Parse) -> int:
 
 def walk_mp3(stream: ByteStream) -> None:
     """Walk an MP3, and count its frames against its tag, for a cut between two frames leaves no other mark."""
-    if walk(stream, mp3_frame) < promised_frames(stream.read_at(0, 1 << 16)):
+    if walk(stream, mp3_frame) < promised_frames(stream):
         raise truncated(stream.size, "the MP3 audio")
 
 

@@ -26,6 +26,7 @@ class OpusStream(msgspec.Struct):
     channels: int
     pre_skip: int
     input_rate: int
+    gain: int  # in 1/256 dB, what decoders have to add
     family: int
     audio_offset: int = 0  # of the first audio page
     end: int = 0  # of the last page
@@ -52,9 +53,9 @@ class OpusStream(msgspec.Struct):
         return min(self.rate, recorded)
 
 
-def is_opus(stream: ByteStream) -> bool:
-    """Whether the file is Ogg with Opus as its only logical stream."""
-    head = stream.read_at(0, 28 + _HEAD_SIZE + 6)
+def is_opus(stream: ByteStream, offset: int = 0) -> bool:
+    """Whether a file begins here that is Ogg with Opus as its only logical stream."""
+    head = stream.read_at(offset, 28 + _HEAD_SIZE + 6)
     return starts(head) and head[28:36] == b"OpusHead" and head[28 + _HEAD_SIZE + 5 :][:1] != b"\x02"
 
 
@@ -97,12 +98,20 @@ def audio_pages(stream: ByteStream, found: OpusStream, *, verify: bool = False) 
         yield page
 
 
-def scan(stream: ByteStream) -> OpusStream:
+def links(stream: ByteStream) -> list[OpusStream]:
+    """Read a file and those of the same kind that are chained behind it; raises `Malformed` where one is broken."""
+    found = [scan(stream)]
+    while is_opus(stream, found[-1].end):
+        found.append(scan(stream, found[-1].end))
+    return found
+
+
+def scan(stream: ByteStream, offset: int = 0) -> OpusStream:
     """Read a whole Ogg-Opus file: what it holds and where it ends; raises `Malformed` where it is broken."""
-    run = pages(stream)
+    run = pages(stream, offset)
     first = next(run, None)
     if first is None or not first.flags & FIRST:
-        raise corrupt(0, "no Opus identification header")
+        raise corrupt(offset, "no Opus identification header")
     found = identified(first.body)
     found.audio_offset = found.end = first.end
     found.serial = first.serial
@@ -124,7 +133,8 @@ def identified(head: bytes) -> OpusStream:
     """What the identification header says."""
     if len(head) < _HEAD_SIZE or head[9] == 0 or head[8] >> 4:
         raise corrupt(0, "the Opus identification header makes no sense")
-    return OpusStream(head[9], int.from_bytes(head[10:12], "little"), int.from_bytes(head[12:16], "little"), head[18])
+    pre_skip, input_rate = int.from_bytes(head[10:12], "little"), int.from_bytes(head[12:16], "little")
+    return OpusStream(head[9], pre_skip, input_rate, int.from_bytes(head[16:18], "little", signed=True), head[18])
 
 
 class _Scanner:

@@ -12,6 +12,8 @@ _CHUNK = Struct("<4sI")
 _FORMAT = Struct("<HHIIHH")
 _UNSIZED = 0x7FFFF000  # writers to a pipe put 0xFFFFFFFF, 0x7FFFFFFF and the like where they do not know the size
 _RIFF_LIMIT = 0xFFFFFFFF
+_CHANNELS = range(1, 256)
+_RATES = range(1000, 768_001)
 _CODECS = {
     (PCM, 8): "pcm_u8",
     (PCM, 16): "pcm_s16le",
@@ -88,7 +90,8 @@ def _located(stream: ByteStream, layout: bytes, offset: int, sizes: tuple[int, i
     tag, channels, rate, _, block, bits = _FORMAT.unpack_from(layout)
     if tag == EXTENSIBLE and len(layout) >= 26:  # noqa: PLR2004 - the true tag opens the sub-format's GUID
         tag = int.from_bytes(layout[24:26], "little")
-    if not channels or not rate or not block:
+    block_of_samples = channels * bits // 8 if (tag, bits) in _CODECS else block
+    if channels not in _CHANNELS or rate not in _RATES or not block or block != block_of_samples:
         raise corrupt(offset, "the WAV format chunk makes no sense")
     data_size, riff_size = sizes
     there = stream.size - offset

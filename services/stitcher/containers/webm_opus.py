@@ -11,13 +11,14 @@ import av
 
 from services.stitcher.containers.malformed import corrupt
 from services.stitcher.containers.opus import OpusStream, identified, lossless_rate, packet_samples
+from shared.domain.magic import READERS
 
 _DISCARD_AT_END = slice(4, 8)  # of FFmpeg's skip-samples side data
 
 
 def packets(path: Path) -> Iterator[bytes]:
     """The Opus packets of the file's first audio stream."""
-    with av.open(str(path)) as container:
+    with av.open(str(path), options=READERS) as container:
         for packet in container.demux(container.streams.audio[0]):
             if packet.size:
                 yield bytes(packet)
@@ -25,7 +26,7 @@ def packets(path: Path) -> Iterator[bytes]:
 
 def scan(path: Path) -> OpusStream:
     """What the stream holds, in the same terms as one in Ogg."""
-    with av.open(str(path)) as container:
+    with av.open(str(path), options=READERS) as container:
         stream = container.streams.audio[0]
         head = stream.codec_context.extradata or b""
         if not head.startswith(b"OpusHead"):

@@ -54,7 +54,8 @@ class AutoEnhancement(Form, frozen=True, kw_only=True):
 class ProcessingConfig(Form, frozen=True, kw_only=True):
     """The `processing` section. `failover_providers` are tried in their order when the one that was asked for fails.
 
-    A `max_concurrent_transcriptions` of 0 is any number; it is the project's, of what is transcribed here.
+    A `max_concurrent_transcriptions` of 0 is any number; it is the project's: of what is transcribed here, and of
+    exchanges with providers.
     """
 
     auto_transcription: AutoTranscription = AutoTranscription()

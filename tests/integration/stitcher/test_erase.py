@@ -106,7 +106,7 @@ class Scene:
         key = "_id" if collection == "recordings" else "recording_id"
         return [row async for row in self.mongo.database[collection].find({key: recording.id})]
 
-    async def swept(self, fact, within_s=20.0):
+    async def swept(self, fact, within_s=60.0):
         """Sweep until `fact` holds."""
         async with asyncio.timeout(within_s):
             while not await fact():

@@ -24,7 +24,7 @@ def whole(tmp_path_factory) -> dict[str, bytes]:
 
 
 @given(data=st.data())
-@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
 def test_any_cut_of_any_kind_gives_the_same_bytes(whole, data):
     original = whole[data.draw(st.sampled_from(KINDS))]
     edges = data.draw(st.lists(st.integers(1, len(original) - 1), unique=True, max_size=12).map(sorted))

@@ -148,6 +148,38 @@ def test_a_wav_header_without_samples_is_an_empty_chunk(tmp_path, good):
     assert failure(tmp_path, replaced(good["wav"], 2, header[: at + 4] + struct.pack("<I", 0))) == (FailureReason.CHUNK_EMPTY, 2)
 
 
+def test_headers_alone_are_an_empty_chunk_also_where_there_is_no_other(tmp_path, good):
+    opus, wav = good["opus"][0], good["wav"][0]
+    first_audio = opus.index(b"OggS", opus.index(b"OpusTags"))
+    for number, heads in enumerate((opus[:first_audio], wav[: wav.index(b"data") + 4] + bytes(4))):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        assert failure(folder, [heads]) == (FailureReason.CHUNK_EMPTY, 1)
+
+
+FORGED = {"channels": (22, 2, (0, 0xFFFF)), "rate": (24, 4, (0, 1, 0xFFFFFFFF)), "block": (32, 2, (0, 1, 4))}
+
+
+@pytest.mark.parametrize(("field", "value"), [(field, value) for field, (_, _, values) in FORGED.items() for value in values])
+@pytest.mark.parametrize("count", [1, RUNS])
+def test_a_wav_header_that_no_recorder_writes_is_corruption(tmp_path, good, field, value, count):
+    offset, size, _ = FORGED[field]
+    forged = [data[:offset] + value.to_bytes(size, "little") + data[offset + size :] for data in good["wav"][:count]]
+    assert failure(tmp_path, forged) == (FailureReason.CHUNK_CORRUPT, 1)
+
+
+@pytest.mark.parametrize("kind", ["opus", "mp3", "m4a", "wav", "flac", "aac"])
+def test_zeros_behind_a_chunk_are_padding(tmp_path, good, kind):
+    """Flash memory is written in blocks."""
+    for name, padding in (("plain", b""), ("padded", bytes(1000))):
+        folder = tmp_path / name
+        (folder / "work").mkdir(parents=True)
+        paths = [folder / f"chunk-{k}" for k in range(RUNS)]
+        for path, data in zip(paths, good[kind], strict=True):
+            path.write_bytes(data + padding)
+        assert abs(join_chunks(paths, folder / "work").duration_ms - RUNS * 1000) <= 4 * 128, name
+
+
 @pytest.mark.parametrize("kind", ["opus", "m4a", "wav", "mp3", "webm"])
 def test_byte_ranges_that_end_too_early_name_the_last_chunk(tmp_path, good, kind):
     parts = [path.read_bytes() for path in evenly(tmp_path, good[kind][0], 5)]

@@ -79,6 +79,30 @@ def test_independent_runs_are_decoded_each_by_itself_and_encoded_once(tmp_path, 
     assert joined.chunks_md5 == hashlib.md5(b"".join(path.read_bytes() for path in chunks)).hexdigest()
 
 
+@pytest.mark.parametrize("decibels", [-6, 3])
+@pytest.mark.parametrize("kind", ["opus", "webm"])
+def test_the_gain_that_headers_ask_for_is_in_what_is_joined(tmp_path, work, kind, decibels):
+    chunks = [turned(path, decibels) for path in runs(tmp_path, signal(SECONDS), kind)]
+    joined = join_chunks(chunks, work)
+    assert joined.method == "reencode"
+    peak = PEAK * 10 ** (decibels / 20)
+    expect_sound(joined, SECONDS, peak=peak)
+    assert np.abs(pyav_read(joined.path)[0]).max() > peak * 0.9
+
+
+def turned(path: Path, decibels: int) -> Path:
+    """The same file, whose Opus header asks to play it louder or softer."""
+    data = path.read_bytes()
+    at = data.index(b"OpusHead") + 16
+    data = data[:at] + (decibels * 256).to_bytes(2, "little", signed=True) + data[at + 2 :]
+    path.write_bytes(data)
+    if data.startswith(b"OggS"):
+        with ByteStream([path]) as stream:
+            data = b"".join(encode_page(page) for page in pages(stream, verify=False))
+        path.write_bytes(data)
+    return path
+
+
 def test_odd_lengths_do_not_drift(tmp_path, work):
     samples = signal(SECONDS)
     chunks = runs(tmp_path, samples, "opus", seconds=0.7331)
@@ -150,6 +174,13 @@ def test_byte_ranges_become_the_very_file_they_were_cut_from(tmp_path, work):
     assert joined.path.read_bytes() == whole
     assert joined.md5 == joined.chunks_md5
     expect_sound(joined, SECONDS)
+
+
+def test_byte_ranges_of_files_that_are_chained_last_as_long_as_all_of_them(tmp_path, work):
+    chained = b"".join(path.read_bytes() for path in runs(tmp_path, signal(5.0), "opus", 2.5))
+    joined = join_chunks(evenly(tmp_path, chained, 7), work)
+    assert (joined.method, joined.duration_ms, joined.path.read_bytes()) == ("concatenate", 5000, chained)
+    assert len(pyav_read(joined.path)[0]) == 5 * 48_000
 
 
 def test_a_single_whole_chunk_is_copied(tmp_path, work):

@@ -8,12 +8,12 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
-from stitch_material import KINDS, encode, signal
+from stitch_material import KINDS, encode, pyav_read, signal
 
 from services.stitcher.probe import probe
 from shared.domain.errors import FailureReason, PermanentFailure
 
-FRAME_MS = {"aac": 150}  # ADTS says nothing of its encoder's priming; one frame of 64 ms comes before, one is padding
+FRAME_MS = {"aac": 128}  # ADTS says nothing of its encoder's priming; one frame of 64 ms comes before, one is padding
 EXPECTED = {
     "opus": ("audio/ogg", "opus", 48_000),
     "mp3": ("audio/mpeg", "mp3", 16_000),
@@ -82,6 +82,37 @@ def test_a_header_that_lies_is_not_believed(tmp_path):
     start = mp3.index(b"\xff\xf3")
     twice.write_bytes(mp3 + mp3[start + 288 :])  # the tag of the first half counts half of the frames
     assert abs(probe(twice).duration_ms - 4000) < 200  # both halves keep their encoder's padding
+
+
+@pytest.mark.parametrize("seconds", [3.456, 20.0])
+def test_adts_lasts_as_long_as_its_frames_for_it_has_no_header_to_say_so(tmp_path, seconds):
+    path = encode(tmp_path / "file", signal(seconds) * np.linspace(0, 1, round(seconds * 16_000))[:, None], "aac")
+    assert abs(probe(path).duration_ms - len(pyav_read(path)[0]) / 16) <= 1
+
+
+@pytest.mark.parametrize("picture", [0, 300_000])
+def test_an_mp3_with_a_large_picture_lasts_as_long_as_without(tmp_path, picture):
+    frames = encode(tmp_path / "mp3", signal(3.456), "mp3").read_bytes()
+    tag = b"ID3\4\0\0" + bytes(picture >> shift & 127 for shift in (21, 14, 7, 0)) + bytes(picture)
+    path = tmp_path / "tagged"
+    path.write_bytes(tag + frames)
+    assert abs(probe(path).duration_ms - 3456) <= 2
+
+
+@pytest.mark.parametrize("behind", [b"", bytes(5000), random.Random(5).randbytes(5000)], ids=["nothing", "zeros", "noise"])
+def test_ogg_opus_files_one_behind_the_other_last_as_long_as_all_together(tmp_path, behind):
+    links = [encode(tmp_path / f"link-{k}", signal(seconds), "opus") for k, seconds in enumerate((1.5, 2.25, 0.5))]
+    path = tmp_path / "chained"
+    path.write_bytes(b"".join(link.read_bytes() for link in links) + behind)
+    assert probe(path).duration_ms == 4250
+
+
+@pytest.mark.parametrize("named", ["whole", "other.wav"])
+def test_a_list_of_files_is_no_media_and_opens_none_of_them(tmp_path, named):
+    encode(tmp_path / "other.wav", signal(1.0), "wav")
+    path = tmp_path / "whole"
+    path.write_text(f"ffconcat version 1.0\nfile {named}\n")
+    assert refused(path) is FailureReason.UNSUPPORTED_FORMAT
 
 
 def test_a_streamed_wav_lasts_as_long_as_its_samples(tmp_path):
