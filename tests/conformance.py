@@ -53,6 +53,7 @@ def check(exchange: Exchange) -> None:
     told = f"{exchange.method} {exchange.path} -> {exchange.status} {(exchange.body or b'')[:2000]!r}"
     _check_headers(document()["components"]["headers"], ALWAYS, exchange, told)
     assert not exchange.header("content-encoding"), told
+    assert all(kind.lower().count("charset=") <= 1 for kind in exchange.header("content-type")), told
     value = _json(exchange, told)
     operation = operation_of(exchange.method, exchange.path)
     if operation is not None:

@@ -5,6 +5,7 @@ Only requests in exactly the form that is handed out take it. Any other spelling
 """
 
 import re
+from functools import lru_cache
 from typing import Any, Self
 
 import msgspec
@@ -21,6 +22,7 @@ TEMPLATE = "/v1/recordings/{recording_id}/chunks/{chunk_number}"
 
 _PATH = re.compile(r"/v1/recordings/(rec_[0-9A-Z]{26})/chunks/([0-9]{1,6})")
 _QUERY = re.compile(rb"project=(proj_[0-9A-Z]{26})&mode=(live|test)&expires=([0-9]{1,15})&signature=([0-9a-f]{64})")
+_LONGEST_QUERY = 200  # longer than any of ours
 
 
 class ChunkRoute:
@@ -46,17 +48,29 @@ class ChunkRoute:
 def _sent(scope: Any, receive: Any) -> SentChunk | None:  # noqa: ANN401 - see ASGIApp
     if scope["type"] != "http" or scope["method"] != "PUT":
         return None
-    path, query = _PATH.fullmatch(scope["path"]), _QUERY.fullmatch(scope["query_string"])
+    path, query = _PATH.fullmatch(scope["path"]), _query(scope["query_string"])
     if path is None or query is None:
         return None
-    project, mode, expires, signature = (part.decode() for part in query.groups())
     size = next((int(value) for name, value in scope["headers"] if name == b"content-length" and value.isdigit()), None)
     return SentChunk(
         recording_id=path[1],
         chunk_number=path[2],
-        query=ChunkQuery(project=project, mode=mode, expires=expires, signature=signature),
+        query=query,
         body=None if size is None else ChunkBody(pieces=_Pieces(receive), size_bytes=size),
     )
+
+
+def _query(text: bytes) -> ChunkQuery | None:
+    return _query_of(text) if len(text) <= _LONGEST_QUERY else None
+
+
+@lru_cache(maxsize=10_000)
+def _query_of(text: bytes) -> ChunkQuery | None:
+    found = _QUERY.fullmatch(text)
+    if found is None:
+        return None
+    project, mode, expires, signature = (part.decode() for part in found.groups())
+    return ChunkQuery(project=project, mode=mode, expires=expires, signature=signature)
 
 
 class _Pieces:

@@ -1,11 +1,14 @@
 """The ways in which a request is refused, each by name; `problems.py` says which status and code they become."""
 
 from collections.abc import Mapping, Sequence
+from itertools import islice
 from typing import Any, ClassVar
 
 from services.ingest.request_context import Standing
 
 Details = Mapping[str, Any]
+
+_MOST_NAMED = 1000
 
 
 class Refused(Exception):
@@ -222,14 +225,14 @@ def credential_missing(kind: str) -> Forbidden:
 def chunk_count_mismatch(expected: int, received: Sequence[int]) -> ChunkCountMismatch:
     """Refuse to finalize, naming at most a thousand of the chunks that are missing and of those that are too many."""
     present = set(received)
-    missing = [number for number in range(1, expected + 1) if number not in present]
-    unexpected = [number for number in received if number > expected]
+    missing = (number for number in range(1, expected + 1) if number not in present)
+    unexpected = (number for number in received if number > expected)
     return ChunkCountMismatch(
         f"{expected} chunks were announced, {len(present)} are stored",
         details={
             "expected_chunks": expected,
             "received_chunks": len(present),
-            "missing_chunks": missing[:1000],
-            "unexpected_chunks": unexpected[:1000],
+            "missing_chunks": list(islice(missing, _MOST_NAMED)),
+            "unexpected_chunks": list(islice(unexpected, _MOST_NAMED)),
         },
     )

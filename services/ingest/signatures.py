@@ -4,6 +4,7 @@ import base64
 import binascii
 import hmac
 import re
+from functools import lru_cache
 
 import msgspec
 
@@ -12,6 +13,7 @@ from shared.domain.keyed_hash import KeyedHash
 from shared.domain.tenant import Mode, Tenant
 
 _CURSOR_TAG_BYTES = 16
+_MOST_GRANTS = 10_000  # remembered: a recording's chunks all come by one
 _EXPIRES = re.compile("[1-9][0-9]{0,14}")  # as `chunk_query` writes it: what is verified is the text that came
 
 
@@ -27,6 +29,7 @@ class Signatures:
     """Signs with keys derived from one secret, each for one purpose."""
 
     def __init__(self, secret: str) -> None:
+        self._verified_grant = lru_cache(_MOST_GRANTS)(self._verified)  # of the good ones: an error is not remembered
         self._chunk_hash = KeyedHash(_derived(secret, b"chunk upload"))
         self._cursor_hash = KeyedHash(_derived(secret, b"cursor"))
 
@@ -37,16 +40,7 @@ class Signatures:
 
     def chunk_grant(self, recording_id: str, query: "ChunkQuery", at: float) -> ChunkGrant:
         """Return the grant that the query carries; raises `Forbidden` or, when it was good once, `UploadUrlExpired`."""
-        if _EXPIRES.fullmatch(query.expires) is None:
-            raise Forbidden("the upload URL is not one of ours")
-        try:
-            grant = ChunkGrant(
-                tenant=Tenant(query.project, Mode(query.mode)), recording_id=recording_id, expires=int(query.expires)
-            )
-        except ValueError as error:
-            raise Forbidden("the upload URL is not one of ours") from error
-        if not hmac.compare_digest(self._chunk_signature(grant).encode(), query.signature.encode()):
-            raise Forbidden("the upload URL is not one of ours")
+        grant = self._verified_grant(recording_id, query)
         if grant.expires < at:
             raise UploadUrlExpired("the upload URL has expired")
         return grant
@@ -66,6 +60,19 @@ class Signatures:
         if not hmac.compare_digest(tag, self._cursor_tag(tenant, listing, text)):
             raise InvalidRequest("the cursor is not one of ours", param="cursor")
         return text.decode()
+
+    def _verified(self, recording_id: str, query: "ChunkQuery") -> ChunkGrant:
+        if _EXPIRES.fullmatch(query.expires) is None:
+            raise Forbidden("the upload URL is not one of ours")
+        try:
+            grant = ChunkGrant(
+                tenant=Tenant(query.project, Mode(query.mode)), recording_id=recording_id, expires=int(query.expires)
+            )
+        except ValueError as error:
+            raise Forbidden("the upload URL is not one of ours") from error
+        if not hmac.compare_digest(self._chunk_signature(grant).encode(), query.signature.encode()):
+            raise Forbidden("the upload URL is not one of ours")
+        return grant
 
     def _chunk_signature(self, grant: ChunkGrant) -> str:
         tenant = grant.tenant

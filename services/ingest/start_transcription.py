@@ -22,7 +22,7 @@ from shared.domain.errors import AlreadyExists, TransientFailure
 from shared.domain.ids import new_id
 from shared.domain.kept_answer import Claim
 from shared.domain.languages import LANGUAGES
-from shared.domain.recording import TRANSCRIBABLE, Recording
+from shared.domain.recording import TRANSCRIBABLE, Recording, RecordingStatus
 from shared.domain.tenant import Tenant
 from shared.domain.transcription import (
     Priority,
@@ -30,6 +30,7 @@ from shared.domain.transcription import (
     SpeechOptions,
     Transcription,
     TranscriptionRequest,
+    TranscriptionStatus,
     queued_transcription,
 )
 from shared.domain.transition import TransitionRefused, VersionConflict
@@ -90,12 +91,17 @@ class StartTranscription:
         )
 
     async def _refuse_unready(self, recording: Recording) -> None:
-        """Refuse unless there is audio: a streaming upload has none until its chunks are joined, whatever its status says."""
+        """Refuse unless there is audio: a streaming upload has none until its chunks are joined, whatever its status says.
+
+        A transcription is completed a moment before its recording shows it, and who saw the one may go on.
+        """
         if recording.status in TRANSCRIBABLE and recording.audio is not None:
             return
         newest = await self._transcriptions.newest_of(recording.tenant, recording.id)
         if newest is not None and newest.active:
             raise _already(newest)
+        if recording.status is RecordingStatus.PROCESSING and newest and newest.status is TranscriptionStatus.COMPLETED:
+            return
         details = {"current_status": recording.status, "stitching": recording.job and recording.job.status}
         raise RecordingNotReady("the recording has no audio to transcribe, or not yet", details=details)
 

@@ -14,6 +14,8 @@ from shared.domain.end_user import EndUser
 from shared.domain.tenant import Tenant
 
 _MOST_REMEMBERED = 100_000
+_Kind = type[EndUser] | type[Device]
+"""What an id was found to be of: an end user is no device because somebody names it as one."""
 
 
 class EndUsers(Protocol):
@@ -45,7 +47,7 @@ class FindSubjects:
     ) -> None:
         self._end_users, self._devices = end_users, devices
         self._believed_s, self._clock = believed_s, clock
-        self._seen: OrderedDict[tuple[Tenant, str], float] = OrderedDict()
+        self._seen: OrderedDict[tuple[_Kind, Tenant, str], float] = OrderedDict()
 
     async def __call__(self, caller: Caller, device_id: str | None, end_user_id: str | None) -> Subjects:
         """Return the token's own device and end user, whatever the body says; with a key, those that the body names.
@@ -68,18 +70,19 @@ class FindSubjects:
 
     def forget(self, tenant: Tenant, identifier: str) -> None:
         """Look the end user or device up again when it is named next."""
-        self._seen.pop((tenant, identifier), None)
+        for kind in (EndUser, Device):
+            self._seen.pop((kind, tenant, identifier), None)
 
     async def _check_end_user(self, tenant: Tenant, end_user_id: str) -> None:
-        if not self._believed(tenant, end_user_id):
+        if not self._believed(EndUser, tenant, end_user_id):
             if await self._end_users.get(tenant, end_user_id) is None:
                 raise not_found("end user", param="end_user_id")
-            self._remember(tenant, end_user_id)
+            self._remember(EndUser, tenant, end_user_id)
 
     async def _check_device(self, tenant: Tenant, device_id: str) -> None:
-        if not self._believed(tenant, device_id):
+        if not self._believed(Device, tenant, device_id):
             await self._device(tenant, device_id)
-            self._remember(tenant, device_id)
+            self._remember(Device, tenant, device_id)
 
     async def _device(self, tenant: Tenant, device_id: str) -> Device:
         device = await self._devices.get(tenant, device_id)
@@ -87,12 +90,12 @@ class FindSubjects:
             raise not_found("device", param="device_id")
         return device
 
-    def _believed(self, tenant: Tenant, identifier: str) -> bool:
-        return self._seen.get((tenant, identifier), 0.0) > self._clock()
+    def _believed(self, kind: _Kind, tenant: Tenant, identifier: str) -> bool:
+        return self._seen.get((kind, tenant, identifier), 0.0) > self._clock()
 
-    def _remember(self, tenant: Tenant, identifier: str) -> None:
-        self._seen[tenant, identifier] = self._clock() + self._believed_s
-        self._seen.move_to_end((tenant, identifier))
+    def _remember(self, kind: _Kind, tenant: Tenant, identifier: str) -> None:
+        self._seen[kind, tenant, identifier] = self._clock() + self._believed_s
+        self._seen.move_to_end((kind, tenant, identifier))
         if len(self._seen) > _MOST_REMEMBERED:
             self._seen.popitem(last=False)
 

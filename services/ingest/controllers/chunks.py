@@ -111,7 +111,7 @@ class ChunkController(Controller):
 async def store_chunk(receive_chunk: ReceiveChunk, context: RequestContext, sent: SentChunk) -> StoredChunkView:
     """Store a chunk and show it; the request's log line tells whose it is, its number and its size."""
     tenant = receive_chunk.admit(sent.recording_id, sent.query)
-    context.note(project_id=tenant.project_id, mode=tenant.mode)
+    context.note(project_id=tenant.project_id, mode=tenant.mode.value)
     number = checked_chunk_number(sent.chunk_number)
     stored = await receive_chunk(tenant, sent.recording_id, number, sent.body)
     context.note(chunk_number=number, bytes=stored.size_bytes)

@@ -7,7 +7,7 @@ from litestar.params import FromPath
 
 from services.ingest.api_request import ApiRequest
 from services.ingest.openapi.document import Document
-from services.ingest.openapi.page import CONTENT_SECURITY_POLICY, PAGE, Asset, asset
+from services.ingest.openapi.page import CONTENT_SECURITY_POLICY, PAGE, PAGE_IN_FOLDER, Asset, asset
 from services.ingest.refusals import not_found
 
 _FRESH = {"Cache-Control": "no-cache"}
@@ -33,9 +33,9 @@ class DocsController(Controller):
         return Response(content, media_type="application/json", headers=_FRESH)
 
     @get("/docs", answers={"text/html": {"schema": {"type": "string"}}})
-    async def page(self) -> Response[bytes]:
+    async def page(self, request: ApiRequest) -> Response[bytes]:
         """Show the description, to read and to try out; nothing on the page comes from elsewhere."""
-        return _shown(PAGE, _FRESH)
+        return _shown(PAGE_IN_FOLDER if request.scope["raw_path"].endswith(b"/") else PAGE, _FRESH)
 
     @get("/docs/{asset_name:str}", answers={"*/*": {"schema": {}}})
     async def file(self, asset_name: FromPath[str]) -> Response[bytes]:
@@ -47,4 +47,4 @@ class DocsController(Controller):
 
 
 def _shown(found: Asset, headers: dict[str, str]) -> Response[bytes]:
-    return Response(found.content, media_type=found.media_type, headers=headers | _PROTECTED)
+    return Response(found.content, headers=headers | _PROTECTED | {"Content-Type": found.media_type})

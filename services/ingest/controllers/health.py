@@ -41,4 +41,4 @@ class HealthController(Controller):
     async def metrics(self, request: ApiRequest) -> Response[bytes]:
         """Return the counts in Prometheus' form."""
         body, content_type = await exposition(request.headers.get("accept", ""))
-        return Response(body, media_type=content_type, headers=_NO_STORE)
+        return Response(body, headers=_NO_STORE | {"Content-Type": content_type})  # as it is: it names its charset

@@ -4,6 +4,7 @@ from typing import Any
 
 import msgspec
 
+from services.ingest.bodies import Identifier
 from services.ingest.devices.bodies import CommandResult, Heartbeat
 from services.ingest.devices.manage import found
 from services.ingest.devices.ports import CommandStore, DeviceStore
@@ -29,9 +30,9 @@ _STATE = ("device_state", "pending_recordings", "flags", "connection_type")
 
 
 class RejectedResult(msgspec.Struct, frozen=True, kw_only=True):
-    """A result that changed nothing, and why."""
+    """A result that changed nothing, and why; `command_id` is whatever the device sent as such."""
 
-    command_id: str
+    command_id: Identifier
     reason: str
 
 

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 _MARKS = frozenset({"Mn", "Me", "Cf"})
 _WIDE = frozenset({"W", "F"})
 _JOINER = "\u200d"
+_SKIN_TONES = frozenset(map(chr, range(0x1F3FB, 0x1F400)))
+_FLAG_LETTERS = frozenset(map(chr, range(0x1F1E6, 0x1F200)))  # two of them are one flag
 
 
 def cleaned(text: str) -> str:
@@ -20,10 +22,10 @@ def width_of(text: str) -> int:
 
 
 def clusters(text: str) -> Iterator[str]:
-    """Yield what a reader takes for one character each: a base with its marks, or several that a joiner joins."""
+    """Yield what a reader takes for one character each: a base with its marks, several that a joiner joins, or a flag."""
     cluster = ""
     for character in text:
-        if cluster and not (_width(character) == 0 or cluster.endswith(_JOINER)):
+        if cluster and not _continues(cluster, character):
             yield cluster
             cluster = ""
         cluster += character
@@ -50,7 +52,13 @@ def is_wide(character: str) -> bool:
     return unicodedata.east_asian_width(character) in _WIDE
 
 
+def _continues(cluster: str, character: str) -> bool:
+    if _width(character) == 0 or unicodedata.category(character) == "Mc" or cluster.endswith(_JOINER):
+        return True
+    return character in _FLAG_LETTERS and cluster in _FLAG_LETTERS
+
+
 def _width(character: str) -> int:
-    if unicodedata.category(character) in _MARKS:
+    if unicodedata.category(character) in _MARKS or character in _SKIN_TONES:
         return 0
     return 2 if is_wide(character) else 1

@@ -157,11 +157,15 @@ def _is_known(context: RequestContext) -> bool:
 
 
 def _owner(caller: Caller | None) -> bytes:
-    """Return whose keys these are: a project's in one mode, a device's or an upload's own, or the operator's."""
+    """Return whose keys these are: a project's in one mode, an upload's own, a device's for its end user, or the operator's.
+
+    A device that was handed to somebody else must not be answered with what it recorded for the one before.
+    """
     if caller is None:
         return b"operator"
     tenant = caller.tenant
-    return f"{tenant.project_id}/{tenant.mode}/{caller.device_id or ''}/{caller.recording_id or ''}".encode()
+    own = "/".join(part or "" for part in (caller.device_id, caller.end_user_id, caller.recording_id))
+    return f"{tenant.project_id}/{tenant.mode}/{own}".encode()
 
 
 def _fingerprint(request: ApiRequest, body: bytes) -> str:

@@ -32,7 +32,7 @@ _PAGE = b"""<!DOCTYPE html>
 </html>
 """
 _START = b"""SwaggerUIBundle({
-  url: new URL("openapi.json", document.baseURI).href,
+  url: new URL("../openapi.json", document.currentScript.src).href,
   dom_id: "#ui",
   deepLinking: true,
   displayRequestDuration: true,
@@ -57,6 +57,9 @@ class Asset(msgspec.Struct, frozen=True):
 
 PAGE = Asset(_PAGE, "text/html; charset=utf-8")
 """The page itself."""
+
+PAGE_IN_FOLDER = Asset(_PAGE.replace(b'"docs/', b'"').replace(b'"openapi.json"', b'"../openapi.json"'), PAGE.media_type)
+"""The page for whoever asks for it with a slash at the end: relative links begin there one level further down."""
 
 
 async def asset(name: str) -> Asset | None:

@@ -24,7 +24,10 @@ _NAMES = {
 }
 _FOREIGN_KEYS = {
     "command_id": "cmd",
+    "credential_id": "key",
     "delivery_id": "whd",
+    "device_id": "dev",
+    "end_user_id": "eu",
     "endpoint_id": "we",
     "event_id": "evt",
     "media_id": "med",
@@ -105,7 +108,7 @@ def _describe(key: str, schema: Schema) -> None:
     for text in _texts(schema):
         if key.endswith("_at"):
             text |= {"format": "date-time", "pattern": TIME_PATTERN}
-        elif _FOREIGN_KEYS.get(key):
+        elif _FOREIGN_KEYS.get(key) and "maxLength" not in text:  # what is bounded was sent, and may be no id
             text.setdefault("pattern", id_pattern(_FOREIGN_KEYS[key]))
 
 

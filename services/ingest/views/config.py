@@ -62,7 +62,7 @@ class ConfigChangeView(msgspec.Struct, kw_only=True):
 
     id: Annotated[str, an_id("cfg")]
     level: str
-    subject_id: str
+    subject_id: Annotated[str, an_id("dev", "eu", "org", "proj")]
     section: str
     version: int
     before: dict[str, Any] | None

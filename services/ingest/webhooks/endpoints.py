@@ -25,7 +25,7 @@ from shared.domain.webhook import (
     WebhookEndpoint,
     new_signing_secret,
 )
-from shared.events.topics import PUBLIC_EVENT_TYPES
+from shared.events.topics import SUBSCRIBABLE
 
 MOST_SECRETS = 10
 """Secrets valid at a time; more, and a receiver would be sent a signature header longer than some take."""
@@ -152,9 +152,9 @@ class ManageEndpoints:
 
 
 def _checked_events(events: Sequence[str]) -> tuple[str, ...]:
-    unknown = [event for event in events if event != ALL_EVENTS and event not in PUBLIC_EVENT_TYPES]
+    unknown = [event for event in events if event != ALL_EVENTS and event not in SUBSCRIBABLE]
     if unknown:
-        known = [ALL_EVENTS, *PUBLIC_EVENT_TYPES]
+        known = [ALL_EVENTS, *SUBSCRIBABLE]
         raise InvalidRequest(f"there is no event {unknown[0][:80]}", param="events", details={"events": known})
     return tuple(dict.fromkeys(events))
 

@@ -1,6 +1,6 @@
 """Cancelling transcriptions, and the place of those that wait."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import msgspec
 import pytest
@@ -83,6 +83,18 @@ async def test_the_start_is_foretold_from_how_long_the_last_ones_took(api):
     assert estimate["queue_position"] == 2
     assert estimate["estimated_start_at"] > (now() + timedelta(seconds=50)).isoformat()[:19]
     assert (await api.ok("GET", f"/transcriptions/{first['id']}"))["queue_position"] == 1
+
+
+async def test_the_start_is_foretold_from_how_many_of_the_project_run_at_once(api):
+    done, *running = [await started(api) for _ in range(3)]
+    waiting = [await started(api) for _ in range(3)]
+    ended(api, done["id"], started_at=now() - timedelta(seconds=60))
+    for one in running:
+        claimed(api, one["id"])
+    before = now()
+    estimate = (await api.ok("GET", f"/transcriptions/{waiting[2]['id']}"))["estimated_start_at"]
+    foretold_s = (datetime.fromisoformat(estimate) - before).total_seconds()
+    assert 59 < foretold_s < 90  # two ahead, two at once: one round, of a minute
 
 
 async def test_an_unknown_priority_is_refused(api):

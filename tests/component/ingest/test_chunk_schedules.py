@@ -183,7 +183,7 @@ def in_document_bytes(request, monkeypatch):
 
 @pytest.mark.usefixtures("in_document_bytes")
 @pytest.mark.parametrize("lasts_s", [-1.0, 1000.0], ids=["a mark ends at once", "a mark stays"])
-@settings(max_examples=125, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=125, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
 @given(acts=st.lists(ACTS, min_size=2, max_size=8), complete=st.booleans(), seed=st.integers(0, 1 << 32))
 def test_what_is_joined_is_what_senders_were_told(closing_s, lasts_s, acts, complete, seed):
     closing_s(lasts_s)
@@ -191,7 +191,7 @@ def test_what_is_joined_is_what_senders_were_told(closing_s, lasts_s, acts, comp
 
 
 @pytest.mark.parametrize("lasts_s", [-1.0, 1000.0], ids=["a mark ends at once", "a mark stays"])
-@settings(max_examples=250, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=250, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
 @given(acts=st.lists(CRASHING_ACTS, min_size=2, max_size=8), complete=st.booleans(), seed=st.integers(0, 1 << 32))
 def test_what_is_joined_is_what_senders_were_told_though_the_database_crashes(closing_s, lasts_s, acts, complete, seed):
     closing_s(lasts_s)

@@ -3,10 +3,12 @@
 import asyncio
 from datetime import timedelta
 
+import msgspec
 import pytest
 
 from services.ingest.authentication import Authenticate
 from services.ingest.refusals import Unauthorized
+from services.ingest.settings import ApiSettings
 from shared.domain.caller import SCOPES, ApiKey, KeyKind, new_secret, secret_sha256
 from shared.domain.clock import now
 from shared.domain.errors import TransientFailure
@@ -171,6 +173,15 @@ async def test_a_key_is_looked_up_once_and_a_revocation_elsewhere_is_felt_within
         await authenticate(header)
 
 
+def test_no_settings_let_a_revoked_key_or_its_streams_go_on_for_more_than_a_minute():
+    given = {"public_url": "http://a", "admin_token": "x" * 16, "signing_secret": "x" * 16}
+    longest = msgspec.convert(given | {"key_cache_s": 45, "live_heartbeat_s": 15}, ApiSettings)
+    assert longest.key_cache_s + longest.live_heartbeat_s == 60
+    for name in ("key_cache_s", "live_heartbeat_s"):
+        with pytest.raises(msgspec.ValidationError):
+            msgspec.convert(given | {name: getattr(longest, name) + 1}, ApiSettings)
+
+
 async def test_an_unknown_key_is_not_looked_up_again_and_again():
     keys = FakeKeys()
     authenticate = Authenticate({"sk": keys}, 30, Clock())
@@ -220,6 +231,36 @@ async def test_what_was_looked_up_before_a_revocation_is_not_believed_after_it()
         await authenticate(header)
 
 
+async def test_a_lookup_that_a_revocation_overtook_is_not_remembered_when_it_ends_last():
+    class Overtaken(FakeKeys):
+        """Answers the first lookup with what stood there, but after every other one."""
+
+        def __init__(self):
+            super().__init__()
+            self.asked, self.go_on = asyncio.Event(), asyncio.Event()
+
+        async def by_secret(self, secret_sha256):
+            found = await super().by_secret(secret_sha256)
+            if self.lookups == 1:
+                self.asked.set()
+                await self.go_on.wait()
+            return found
+
+    keys = Overtaken()
+    authenticate = Authenticate({"sk": keys}, 30, Clock())
+    key, header = await a_key(keys)
+    early = asyncio.create_task(authenticate(header))
+    await keys.asked.wait()
+    await keys.revoke(key.project_id, key.id, now())
+    authenticate.forget(key.id)
+    with pytest.raises(Unauthorized):
+        await authenticate(header)
+    keys.go_on.set()
+    assert (await early).credential_id == key.id, "it came before the revocation"
+    with pytest.raises(Unauthorized):
+        await authenticate(header)
+
+
 async def test_when_the_store_is_down_a_key_that_is_not_known_is_an_outage_not_a_refusal():
     class Down(FakeKeys):
         async def by_secret(self, secret_sha256):
@@ -238,7 +279,7 @@ def test_a_secret_says_its_kind_and_mode(kind, mode):
 
 
 async def test_an_expired_key_is_refused_also_where_it_is_remembered(api):
-    soon = (now() + timedelta(milliseconds=300)).isoformat()
+    soon = (now() + timedelta(milliseconds=1500)).isoformat()
     expiring = await api.new_key(api.project_id, expires_at=soon)
 
     async def refused():

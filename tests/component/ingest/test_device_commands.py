@@ -110,11 +110,13 @@ async def test_a_result_that_cannot_be_is_answered_and_the_heartbeat_counts_all_
     await heartbeat(api, device, command_results=[{"command_id": done["id"], "status": "executed"}])
     other = await command(api, await api.bound_device())
     wrong = [(done, "failed"), (cancelled, "executed"), (other, "executed"), ({"id": new_id("cmd")}, "executed")]
+    wrong.append(({"id": "the first one"}, "executed"))
     results = [{"command_id": one["id"], "status": status} for one, status in wrong]
     answer = await heartbeat(api, device, battery_percent=50, command_results=results)
     assert [one["reason"] for one in answer["rejected_results"]] == [
         "the command is executed",
         "the command is cancelled",
+        "the device has no such command",
         "the device has no such command",
         "the device has no such command",
     ]

@@ -134,6 +134,7 @@ async def test_a_device_of_another_end_user_is_not_bound(api):
 
 async def test_binding_again_to_the_same_end_user_gives_a_new_token_and_revokes_the_old(api):
     bound = await api.bound_device()
+    await api.ok("POST", "/devices/me/heartbeat", {}, secret=bound["device_token"])  # so that it is remembered
     again = await api.ok("POST", f"/devices/{bound['id']}/bind", {"end_user_id": bound["end_user_id"]})
     assert again["device_token"] != bound["device_token"]
     assert (again["binding_generation"], again["bound_at"]) == (1, bound["bound_at"])

@@ -2,6 +2,7 @@
 
 import json
 import re
+from urllib.parse import urljoin
 
 import pytest
 
@@ -16,8 +17,9 @@ async def test_the_document_is_served_as_json_and_the_same_each_time(api):
     assert first.json() == json.loads(json.dumps(document()))
 
 
-async def test_the_page_asks_only_for_what_is_served_beside_it(api):
-    page = await api.call("GET", f"{ROOT}/docs", secret="")
+@pytest.mark.parametrize("url", [f"{ROOT}/docs", f"{ROOT}/docs/"])
+async def test_the_page_asks_only_for_what_is_served_beside_it(api, url):
+    page = await api.call("GET", url, secret="")
     policy = page.headers["content-security-policy"]
     assert "default-src 'none'" in policy
     assert "unsafe" not in policy
@@ -25,7 +27,7 @@ async def test_the_page_asks_only_for_what_is_served_beside_it(api):
     wanted = re.findall(r'(?:src|href)="([^"]+)"', page.text)
     assert len(wanted) == 5
     for path in wanted:
-        assert (await api.call("GET", f"{ROOT}/{path}", secret="")).status_code == 200
+        assert (await api.call("GET", urljoin(url, path), secret="")).status_code == 200
     assert "<script>" not in page.text
     assert "style=" not in page.text
 

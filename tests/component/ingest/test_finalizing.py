@@ -1,7 +1,10 @@
 """Finalize closes a streaming upload once, when every chunk is there (contract A8, 7.2)."""
 
+import time
+
 import pytest
 
+from services.ingest.refusals import chunk_count_mismatch
 from shared.domain.job import JobKind
 from shared.domain.recording import RecordingStatus
 
@@ -84,6 +87,14 @@ async def test_a_gap_or_a_surplus_is_refused_by_number(api, stored, announced, m
         "unexpected_chunks": unexpected,
     }
     assert (await api.ok("GET", f"/recordings/{recording['id']}"))["status"] == "streaming"
+
+
+def test_of_a_number_out_of_all_proportion_only_the_first_gaps_are_looked_for():
+    """Whoever sends a count of bytes by mistake keeps nobody waiting."""
+    began = time.process_time()
+    details = chunk_count_mismatch(30_000_000, [1, 3]).details
+    assert time.process_time() - began < 0.2
+    assert details["missing_chunks"] == [2, *range(4, 1003)]
 
 
 async def test_a_refused_finalize_succeeds_once_the_gap_is_filled(api):

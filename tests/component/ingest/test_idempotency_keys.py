@@ -7,10 +7,12 @@ from datetime import timedelta
 import msgspec
 import pytest
 
+from services.ingest.idempotency.once import Once
 from shared.domain.clock import now
 from shared.domain.errors import TransientFailure
 from shared.domain.media import Media
 from shared.domain.recording import RecordingStatus
+from tests.fakes.answers import FakeAnswers
 from tests.tenants import SILENCE
 
 KEY = {"Idempotency-Key": "order-66_A"}
@@ -94,6 +96,19 @@ async def test_a_key_counts_per_device(api):
     assert first == again != second
 
 
+async def test_a_device_that_was_handed_on_is_not_answered_with_what_it_recorded_for_the_one_before(api):
+    device = await api.bound_device()
+    first = await api.call("POST", "/recordings", {"streaming": True}, headers=KEY, secret=device["device_token"])
+    again = await api.ok("POST", f"/devices/{device['id']}/bind", {"end_user_id": device["end_user_id"]})
+    same = await api.call("POST", "/recordings", {"streaming": True}, headers=KEY, secret=again["device_token"])
+    assert same.content == first.content
+    await api.ok("POST", f"/devices/{device['id']}/unbind", {})
+    handed = await api.ok("POST", f"/devices/{device['id']}/bind", {"end_user_id": await api.new_end_user()})
+    theirs = await api.call("POST", "/recordings", {"streaming": True}, headers=KEY, secret=handed["device_token"])
+    assert (theirs.status_code, theirs.json()["end_user_id"]) == (201, handed["end_user_id"])
+    assert theirs.json()["id"] != first.json()["id"]
+
+
 async def test_a_key_counts_per_upload(api):
     for _ in range(2):
         recording = await api.recording()
@@ -137,6 +152,17 @@ async def test_while_the_first_runs_a_repeat_is_told_to_come_again(api):
     assert (second.status_code, second.json()["error"]["code"]) == (409, "idempotency_in_progress")
     assert int(second.headers["retry-after"]) >= 1
     assert (await create(api)).content == first.result().content
+
+
+async def test_a_request_keeps_its_claim_for_as_long_as_it_runs():
+    answers, lease = FakeAnswers(), timedelta(seconds=0.3)
+    once = Once(answers, lease)
+    claim = await once.begin("request", "fingerprint")
+    first = answers.requests["request"].leased_until
+    async with asyncio.timeout(30):
+        while answers.requests["request"].leased_until < first + lease:
+            await asyncio.sleep(0.01)
+    await once.let_go(claim)
 
 
 async def test_many_at_once_have_one_effect(api):
@@ -222,6 +248,7 @@ async def test_an_expired_key_is_free_for_anything(api):
     first = await create(api)
     answers = api.stores.answers
     claimed = next(item for item in answers.requests.values() if item.answer and item.answer.body == first.content)
+    assert claimed.expires_at - claimed.first_at == timedelta(hours=24)
     answers.requests[claimed.id] = msgspec.structs.replace(claimed, expires_at=now() - timedelta(seconds=1))
     while now() == claimed.first_at:  # a day has passed in truth
         await asyncio.sleep(0.001)

@@ -238,6 +238,21 @@ async def test_a_revoked_credential_ends_the_stream_at_the_next_beat(world):
         assert reader.stream.ended == "revoked"
 
 
+async def test_a_revoked_credential_ends_a_stream_that_is_never_quiet_too(world):
+    async def read_on(reader):
+        while True:
+            world.happens()
+            await reader.frame()
+            await asyncio.sleep(0.001)
+
+    async with world.followed() as reader:
+        world.caller.error = Unauthorized("revoked")
+        with pytest.raises(StopAsyncIteration):
+            async with asyncio.timeout(SOON_S):
+                await read_on(reader)
+        assert reader.stream.ended == "revoked"
+
+
 async def test_so_does_one_that_lost_its_scope_but_not_one_that_cannot_be_asked(world):
     async with world.followed() as reader:
         await reader.frame()

@@ -52,12 +52,21 @@ async def test_every_public_event_may_be_heard_and_repeats_count_once(api, route
     assert endpoint["events"] == list(PUBLIC_EVENT_TYPES)
 
 
+async def test_events_that_clients_know_and_nothing_here_makes_may_be_asked_for(api, route):
+    events = ["transcription.completed", "summary.started", "summary.completed", "summary.failed"]
+    endpoint = await api.ok("POST", route, {**GOOD, "events": events})
+    assert (await api.ok("GET", f"{route}/{endpoint['id']}"))["events"] == events
+    changed = await api.ok("PATCH", f"{route}/{endpoint['id']}", {"events": events[:3]})
+    assert changed["events"] == events[:3]
+
+
 @pytest.mark.parametrize(
     ("change", "param"),
     [
         ({"events": []}, "events"),
         ({"events": ["upload.claimed"]}, "events"),
         ({"events": ["nothing.happened"]}, "events"),
+        ({"events": ["summary.happened"]}, "events"),
         ({"events": "recording.created"}, "events"),
         ({"url": ""}, "url"),
         ({"url": 5}, "url"),

@@ -57,7 +57,8 @@ async def test_a_preflight_of_a_named_origin_is_answered(readable):
     assert response.headers["access-control-allow-origin"] == ORIGIN
     assert response.headers["vary"] == "Origin"
     assert "POST" in response.headers["access-control-allow-methods"]
-    assert {"Authorization", "Idempotency-Key"} <= set(response.headers["access-control-allow-headers"].split(", "))
+    sent = {"Authorization", "Content-Type", "Idempotency-Key", "Last-Event-ID", "X-Request-Id", "Bota-Version"}
+    assert sent <= set(response.headers["access-control-allow-headers"].split(", "))
     assert "access-control-allow-credentials" not in response.headers
 
 
@@ -142,7 +143,7 @@ async def test_sizes_in_a_body_are_refused_with_the_limit(api):
     for fields, limit in [
         ({"name": "x" * 256}, "255"),
         ({"metadata": {"a": "x" * 17_000}}, "16384 bytes"),
-        ({"metadata": {"a": {"b": {"c": {"d": {"e": {"f": {"g": {"h": 1}}}}}}}}}, "8 levels"),
+        ({"metadata": {"a": {"b": {"c": {"d": {"e": {"f": {"g": {"h": [1]}}}}}}}}}, "8 levels"),
     ]:
         status, code, error = await api.refused("POST", "/recordings", {"end_user_id": user, **fields})
         assert (status, code, error["param"]) == (400, "invalid_request", next(iter(fields)))
@@ -150,3 +151,10 @@ async def test_sizes_in_a_body_are_refused_with_the_limit(api):
     status, code, error = await api.refused("POST", "/recordings", b'"' + b"x" * (1024 * 1024) + b'"')
     assert (status, code) == (413, "payload_too_large")
     assert "1048576 bytes" in error["message"]
+
+
+async def test_headers_may_be_as_many_bytes_together_as_the_refusal_says(api):
+    status, code, error = await api.refused("GET", "/recordings", headers={"x-long": "1" * 65_536})
+    assert (status, code) == (431, "headers_too_large")
+    assert "65536 bytes" in error["message"]
+    assert (await api.call("GET", "/recordings", headers={"x-long": "1" * 65_000})).status_code == 200

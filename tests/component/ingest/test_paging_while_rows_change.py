@@ -18,7 +18,7 @@ def test_every_paged_list_is_walked():
 
 # One application serves all examples; each has a project of its own.
 @pytest.mark.parametrize("listing", LISTS, ids=lambda listing: listing.path)
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
 @given(walk=WALKS)
 async def test_a_row_that_stood_throughout_is_seen_once(api, listing, walk):
     async def deliver(delivery):

@@ -181,8 +181,10 @@ def test_memory_is_bounded_however_many_addresses_try(clock, monkeypatch):
 
 
 @pytest.fixture
-async def limited():
-    """The API with narrow limits."""
+async def limited(clock, monkeypatch):
+    """The API with narrow limits and a clock that stands still, so that no window ends in the middle of a test."""
+    monkeypatch.setattr(RateLimiter.__init__, "__defaults__", (clock,))
+    monkeypatch.setattr(Strangers.__init__, "__defaults__", (0, clock))
     narrow = {"requests_per_minute": 20, "upload_urls_per_minute": 2, "transcriptions_per_minute": 2, "failures_per_minute": 3}
     settings = msgspec.structs.replace(API_SETTINGS, **narrow)
     api = await Api(fake_stores(), settings).open()
@@ -198,7 +200,7 @@ async def test_every_answer_says_how_its_project_stands(limited):
     first, second = [await limited.call("GET", "/recordings") for _ in range(2)]
     assert numbers(first)[:2] == (20, 19)
     assert numbers(second)[:2] == (20, 18)
-    assert numbers(first)[2] % 60 == 0
+    assert numbers(first)[2] == AT + 60
 
 
 async def test_beyond_the_limit_the_answer_says_when_to_come_again(limited):
@@ -225,6 +227,17 @@ async def test_upload_urls_and_transcriptions_have_limits_of_their_own(limited):
     assert numbers(uploads[0])[:2] == (2, 1)
     jobs = [await limited.call("POST", f"{path}/transcribe", {}) for _ in range(3)]
     assert [answer.status_code for answer in jobs] == [400, 400, 429]
+
+
+async def test_urls_of_chunks_count_as_upload_urls_and_either_way_to_start_a_transcription_counts(limited):
+    recording = await limited.recording()
+    path, body = f"/recordings/{recording['id']}", {"from": 1, "count": 1}
+    urls = [await limited.call("POST", f"{path}/chunk-urls", body) for _ in range(2)]
+    assert [answer.headers["x-ratelimit-limit"] for answer in urls] == ["2", "2"]
+    assert (await limited.refused("POST", f"{path}/upload-url", {}))[0] == 429
+    await limited.call("POST", f"{path}/transcribe", {})
+    await limited.call("POST", "/transcriptions", {"recording_id": recording["id"]})
+    assert (await limited.refused("POST", f"{path}/transcribe", {}))[0] == 429
 
 
 async def test_a_device_that_streams_is_never_told_to_lose_a_chunk(limited):

@@ -43,6 +43,18 @@ async def test_times_of_any_offset_are_shown_in_utc(api):
     assert (recording["started_at"], recording["ended_at"]) == ("2025-01-15T10:00:00.123Z", "2025-01-15T10:30:00.000Z")
 
 
+async def test_an_id_of_one_kind_does_not_stand_for_another_however_well_known_it_is(api):
+    device = await api.bound_device(someone := await api.someone())
+    for body in ({"end_user_id": someone, "device_id": device["id"]}, {"device_id": device["id"]}):
+        await api.ok("POST", "/recordings", body)
+    for body, param in (
+        ({"end_user_id": someone, "device_id": someone}, "device_id"),
+        ({"end_user_id": device["id"]}, "end_user_id"),
+    ):
+        status, code, error = await api.refused("POST", "/recordings", body)
+        assert (status, code, error["param"]) == (404, "not_found", param)
+
+
 @pytest.mark.parametrize(
     "metadata", [{"a.b": {"c": [1, 2.5, None, True, "ü😀"]}}, {"": 0}, {"_id": "x", "id": 1}, {"n": 2**63 - 1}, {"e": {}}]
 )

@@ -127,6 +127,16 @@ async def test_only_one_is_active_at_a_time(api):
     assert (status, code, error["details"]) == (409, "transcription_in_progress", {"transcription_id": first["id"]})
 
 
+async def test_whoever_saw_a_transcription_completed_starts_the_next_though_the_recording_does_not_show_it_yet(api):
+    recording = await ready(api)
+    first = await api.ok("POST", f"/recordings/{recording['id']}/transcribe")
+    documents = api.stores.recordings.documents
+    documents[recording["id"]] = msgspec.structs.replace(documents[recording["id"]], status=RecordingStatus.PROCESSING)
+    ended(api, first["id"])
+    second = await api.ok("POST", f"/recordings/{recording['id']}/transcribe")
+    assert (await api.ok("GET", f"/recordings/{recording['id']}"))["transcription_id"] == second["id"] != first["id"]
+
+
 async def test_a_recording_being_processed_is_in_progress_not_unready(api):
     recording = await ready(api)
     await api.ok("POST", f"/recordings/{recording['id']}/transcribe")

@@ -19,7 +19,7 @@ from tests.fakes.sealing import SEALING_KEY
 ADMIN_TOKEN = "admin-token-for-tests"
 
 
-async def until(fact, within_s=20.0):
+async def until(fact, within_s=60.0):
     """Wait for `fact` to hold; what it returned then."""
     async with asyncio.timeout(within_s):
         while not (found := await fact()):

@@ -56,6 +56,34 @@ async def test_a_streamed_upload_is_stored_byte_for_byte_and_told_of(api):
     assert shown["metadata"] == {"a.b": {"": [1, None]}}
 
 
+async def test_large_integers_of_a_clients_own_hinder_nothing(api):
+    """Milliseconds since 1970 are as usual in metadata as anything."""
+    own = {"recorded": 1_700_000_000_000, "deep": [{"largest": 2**63 - 1}]}
+    recording = await api.recording(streaming=True, metadata=own)
+    assert (await api.put_chunk(recording, 1, b"OggS")).status_code == 200
+    assert [row["metadata"] for row in (await api.ok("GET", "/recordings"))["data"]] == [own]
+    assert [row["metadata"] for row in (await api.ok("GET", "/recordings?offset=0"))["data"]] == [own]
+    await api.ok("POST", f"/recordings/{recording['id']}/finalize", {"total_chunks": 1, "final_duration_ms": 1000})
+    await until(lambda: told_of(api, recording, "recording.uploaded"))
+
+    device = await api.bound_device()
+    await api.ok("PATCH", f"/devices/{device['id']}", {"metadata": own, "settings": own})
+    wanted = {"type": "start_recording", "params": {"metadata": own}}
+    command = await api.ok("POST", f"/devices/{device['id']}/commands", wanted)
+    (given,) = (await api.ok("POST", "/devices/me/heartbeat", {}, secret=device["device_token"]))["commands"]
+    assert given["params"]["metadata"] == command["params"]["metadata"] == own
+    told = {"command_results": [{"command_id": command["id"], "status": "executed", "result": own}]}
+    await api.ok("POST", "/devices/me/heartbeat", told, secret=device["device_token"])
+    (listed,) = (await api.ok("GET", f"/devices/{device['id']}/commands"))["data"]
+    assert (listed["params"]["metadata"], listed["result"]) == (own, own)
+    assert (await api.call("DELETE", f"/recordings/{recording['id']}")).status_code == 204
+    await until(lambda: told_of(api, recording, "recording.deleted"))
+
+
+async def told_of(api, recording, event_type):
+    return event_type in await kept_events(api, recording["id"])
+
+
 async def broken_off(api):
     """Return how many chunk PUTs the process has seen break off."""
     metrics = (await api.call("GET", f"{api.url}/metrics", secret="")).text

@@ -75,7 +75,7 @@ async def played(replicas, schedule, chance):
 
 
 # One deployment serves all examples; each has a recording of its own.
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
 @given(schedule=st.lists(st.tuples(st.sampled_from(NUMBERS), st.booleans()), max_size=24), seed=st.integers(0, 1 << 32))
 async def test_what_is_joined_is_what_senders_were_told(replicas, schedule, seed):
     upload = await played(replicas, schedule, random.Random(seed))

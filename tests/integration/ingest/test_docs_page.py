@@ -19,7 +19,7 @@ async def test_a_browser_shows_every_operation(deployment, tmp_path):
         browser = await asyncio.create_subprocess_exec(
             CHROMIUM, *FLAGS, *logs, f"{api.url}/docs", stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
         )
-        async with asyncio.timeout(90):
+        async with asyncio.timeout(300):  # a browser on a machine with more to do
             page, log = (text.decode() for text in await browser.communicate())
     shown = set(re.findall(r'id="operations-[^"]*?-([a-z_]+)"', page))
     assert {operation["operationId"] for _, _, operation in operations()} <= shown

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import json
 
+import httpx
 import msgspec
 import pytest
 
@@ -141,6 +142,22 @@ async def test_a_client_that_leaves_gives_its_place_back(deployment):
         await until(free)
         async with followed(api, recording["id"]) as client:
             await client.ids(1)
+
+
+async def test_a_head_of_a_stream_ends_at_once_and_leaves_its_connection_and_its_place(deployment):
+    async with deployment.replica(live_streams_per_project=1) as api:
+        await api.open()
+        path = f"/recordings/{(await api.recording())['id']}/events"
+        one = httpx.Limits(max_connections=1)
+        async with httpx.AsyncClient(limits=one, timeout=SOON_S) as client:
+            headers = {"Authorization": f"Bearer {api.secret}"}
+            for _ in range(3):
+
+                async def let_in():
+                    return (await client.head(f"{api.url}/v1{path}", headers=headers)).status_code == 200
+
+                await until(let_in)
+            assert (await client.get(f"{api.url}/v1/recordings", headers=headers)).status_code == 200
 
 
 async def test_a_drain_ends_streams_cleanly(api):

@@ -43,7 +43,7 @@ class SharedRows(Rows):
 
 
 @pytest.mark.parametrize("listing", LISTS, ids=lambda listing: listing.path)
-@settings(max_examples=4, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=4, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
 @given(walk=WALKS)
 async def test_a_row_that_stood_throughout_is_seen_once(replicas, deliver, listing, walk):
     await check_walk(await SharedRows(replicas, listing, deliver).open(), walk)

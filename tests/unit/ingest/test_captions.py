@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.ingest.exports.captions import cues_of
-from services.ingest.exports.columns import cleaned, width_of
+from services.ingest.exports.columns import cleaned, clusters, cut_to, width_of
 from services.ingest.exports.formats import _time, as_srt, as_text, as_vtt
 from shared.domain.transcript import Segment, Word, transcript_of
 
@@ -28,6 +28,36 @@ SCRIPTS = [
     "👩‍👩‍👧‍👦 e\u0301e\u0301 עברית mixed with English and 日本語 in one line, which is long enough to be cut",
     "x" * 300,
 ]
+
+
+CHARACTERS = [
+    "👩‍👩‍👧‍👦",  # four that joiners join
+    "👍🏽",  # with a skin tone
+    "🇳🇴",  # two letters are one flag
+    "1\ufe0f\u20e3",  # a keycap
+    "e\u0301",
+    "नि",  # a vowel sign that takes a column of its own
+    "கொ",
+    "ที่",
+    "ש\u05c1\u05b8",
+    "ی\u200c",  # a joiner that keeps two apart
+]
+
+
+@pytest.mark.parametrize("character", CHARACTERS)
+def test_what_a_reader_takes_for_one_character_is_never_cut(character):
+    assert list(clusters(character)) == [character]
+    assert list(clusters(f"a{character}{character}b")) == ["a", character, character, "b"]
+    for part in cut_to(character * 50, 11):
+        assert part == character * (len(part) // len(character))
+        assert width_of(part) <= 11
+
+
+@pytest.mark.parametrize(
+    ("text", "columns"), [("ab", 2), ("日本", 4), ("한국", 4), ("Ａ", 2), ("ｱ", 1), ("👍🏽", 2), ("e\u0301", 1), ("नि", 2)]
+)
+def test_wide_characters_take_two_columns_and_marks_none(text, columns):
+    assert width_of(text) == columns
 
 
 def said(text, start=0.0, rate=14.0, speaker=None, **fields):
@@ -138,6 +168,16 @@ def test_a_word_that_lasts_for_ever_stands_for_seven_seconds():
     word = Word(word="Ooooh", start=1.0, end=60.0, confidence=None)
     (cue,) = cues_of(a_transcript(Segment(start=1.0, end=60.0, text="Ooooh", confidence=None, words=(word,))))
     assert (cue.start_ms, cue.end_ms) == (1000, 8000)
+
+
+def test_words_said_slowly_are_shown_while_they_are_said():
+    words = said("Time passes slowly here so he waits a while and goes.", rate=2.0).words
+    segment = Segment(start=0, end=words[-1].end, text=" ".join(word.word for word in words), confidence=None, words=words)
+    cues = assert_readable(a_transcript(segment))
+    shown = [(word, cue) for cue in cues for word in " ".join(cue.lines).split()]
+    assert [word for word, _ in shown] == [word.word for word in words]
+    late = [word.word for word, (_, cue) in zip(words, shown, strict=True) if round(word.end * 1000) > cue.end_ms]
+    assert late == []
 
 
 def test_silence_is_a_valid_file_without_cues():

@@ -34,8 +34,10 @@ def refusal_of(call, *arguments):
 
 
 def depth(value):
-    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
-    return 1 + max(map(depth, inner), default=0)
+    """Return how many objects and arrays lie in each other."""
+    if not isinstance(value, dict | list):
+        return 0
+    return 1 + max(map(depth, value.values() if isinstance(value, dict) else value), default=0)
 
 
 def has_dollar_key(value):
@@ -66,6 +68,15 @@ def test_metadata_is_kept_or_refused_with_a_reason(metadata):
     assert (refused is None) == fits
     assert refused is None or refused.param == "metadata"
     assert not fits or checked_metadata(metadata) == metadata
+
+
+@pytest.mark.parametrize("innermost", [{"a": 1}, {}, [1], []])
+def test_metadata_may_be_as_deep_as_the_refusal_says(innermost):
+    fits = innermost
+    for _ in range(MAX_METADATA_DEPTH - 1):
+        fits = {"a": fits}
+    assert checked_metadata(fits) == fits
+    assert f"{MAX_METADATA_DEPTH} levels" in refusal_of(checked_metadata, {"a": fits}).message
 
 
 @pytest.mark.parametrize("value", [math.inf, -math.inf, 2**63, -(2**63) - 1])
