@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import msgspec
 import pytest
+from hypothesis import HealthCheck, settings
 
 from shared.settings import KafkaSettings, MongoSettings, S3Settings
 from tests.containers import ContainerServers, docker_answers
@@ -15,6 +16,9 @@ from tests.side_by_side import keep_to_own_ports, pytest_collection_modifyitems,
 __all__ = ["pytest_collection_modifyitems", "pytest_xdist_make_scheduler"]
 
 keep_to_own_ports()  # before a test module asks for one
+
+settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any machine")  # how long an example takes to draw or to run says how busy the machine is
 
 
 @pytest.fixture(scope="session")

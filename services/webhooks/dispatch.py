@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import random
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable
 from datetime import timedelta
 from typing import Any
 
@@ -145,7 +145,7 @@ class DueQueue:
             await self._hold(endpoint)
         elif (free := self._slots.free_at(endpoint)) > 0:
             waiting = await self._queue.due_of(endpoint.id, free)
-            await asyncio.gather(*(self._claim(one, endpoint) for one in waiting))
+            await _to_their_end(self._claim(one, endpoint) for one in waiting)
 
     async def _hold(self, endpoint: WebhookEndpoint) -> None:
         held = await self._queue.hold_due(endpoint.id, now() + HOLD)
@@ -165,6 +165,16 @@ class DueQueue:
                 self._slots.give_back(endpoint.id)
         if claimed is not None:
             self._dispatcher.begin(claimed, endpoint)
+
+
+async def _to_their_end(claims: Iterable[Coroutine[Any, Any, None]]) -> None:
+    """Let claims end even when we are cancelled: one that MongoDB made and nobody knows of would wait for its lease to end."""
+    ending = asyncio.gather(*claims)
+    try:
+        await asyncio.shield(ending)
+    except asyncio.CancelledError:
+        await asyncio.gather(ending, return_exceptions=True)
+        raise
 
 
 class QueueOfTests(DueQueue):

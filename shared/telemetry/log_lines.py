@@ -54,14 +54,14 @@ class Renderer:
         error = _error_of(fields.pop("exc_info", None))
         described = describe(error, stack=True) if error else {}
         trace = {"trace_id": trace_id} if (trace_id := current_trace()) else {}
-        return self._encode(head, {**trace, **bound.get(), **fields, **described}) + b"\n"
+        return self._encode(head, {**head, **trace, **bound.get(), **fields, **described, **head}) + b"\n"
 
-    def _encode(self, head: dict[str, object], fields: dict[str, object]) -> bytes:
+    def _encode(self, head: dict[str, object], line: dict[str, object]) -> bytes:
         try:
-            return scrub(self._encoder.encode({**head, **redact(fields), **head}))
+            return scrub(self._encoder.encode(redact(line)))
         except (TypeError, ValueError, OverflowError, RecursionError, msgspec.MsgspecError):
-            plain = {key: ascii(value) if isinstance(value, SCALARS) else type(value).__name__ for key, value in fields.items()}
-            return scrub(self._encoder.encode({**head, **redact(plain), **head}))
+            plain = {key: ascii(value) if isinstance(value, SCALARS) else type(value).__name__ for key, value in line.items()}
+            return scrub(self._encoder.encode(redact({**plain, **head})))
 
 
 class Lines:

@@ -10,6 +10,7 @@ from pymongo import MongoClient
 
 from shared.events.codec import encode, from_document
 from tests.e2e.audio import TONE_S, heard_tones
+from tests.e2e.watching import until
 from tests.stack import RunningStack
 
 
@@ -87,6 +88,11 @@ class Evidence:
             )
         )
 
+    def idle(self) -> bool:
+        """Whether no worker of the platform has a job, or one waits for it."""
+        busy = {"job.status": {"$in": ["queued", "running"]}}
+        return not any(self._database[name].count_documents(busy, limit=1) for name in ("recordings", "transcriptions"))
+
     def keys(self, project_id: str, recording_id: str) -> list[str]:
         """The object keys of a recording."""
         found = self._store.list_objects(self._bucket, f"{project_id}/{recording_id}/", recursive=True)
@@ -109,11 +115,15 @@ class Evidence:
         """The numbers of the tones in the recording's audio, decoded while receivers go on answering."""
         return await asyncio.to_thread(lambda: heard_tones(self.audio(recording_id), seconds))
 
-    def assert_each_delivered_once(self, endpoint_id: str, types: set[str]) -> None:
-        """One succeeded delivery for every event of these types that the endpoint's project ever had."""
+    async def assert_each_delivered_once(self, endpoint_id: str, types: set[str]) -> None:
+        """One succeeded delivery for every event of these types that the endpoint's project ever had.
+
+        What was heard is recorded a moment later, so it is asked once nothing of the project waits.
+        """
+        (own, *_) = self.deliveries(endpoint_id)
+        await until(lambda: self.settled(own["project_id"]))
         rows = self.deliveries(endpoint_id)
         counts = Counter(row["event_id"] for row in rows)
-        project_id = rows[0]["project_id"]
-        wanted = {event_id for event_id, kind in self.events(project_id).items() if kind in types}
+        wanted = {event_id for event_id, kind in self.events(own["project_id"]).items() if kind in types}
         assert dict(counts) == dict.fromkeys(wanted, 1)
         assert {row["status"] for row in rows} == {"succeeded"}

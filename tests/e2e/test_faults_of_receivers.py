@@ -45,7 +45,7 @@ async def test_one_endpoint_that_fails_does_not_keep_others_from_hearing(project
     await until(lambda: evidence.settled(project.id))
     broken.assert_repeats_are_equal()
     for listener in (broken, sound):
-        evidence.assert_each_delivered_once(listener.id, set(STREAMED))
+        await evidence.assert_each_delivered_once(listener.id, set(STREAMED))
 
 
 async def test_a_receiver_that_is_away_hears_of_everything_when_it_is_back(project, receiver, evidence):
@@ -56,7 +56,7 @@ async def test_a_receiver_that_is_away_hears_of_everything_when_it_is_back(proje
     await until(lambda: any(row["attempts_made"] for row in evidence.deliveries(listener.id)))
     await receiver.start(port=port)
     await listener.hears(recording_id, "recording.uploaded", "recording.stitched")
-    evidence.assert_each_delivered_once(listener.id, {"recording.uploaded", "recording.stitched"})
+    await evidence.assert_each_delivered_once(listener.id, {"recording.uploaded", "recording.stitched"})
     attempts = [attempt for row in evidence.deliveries(listener.id) for attempt in row["attempts"]]
     assert {attempt["error"] for attempt in attempts if attempt["status_code"] is None} == {"connection_failed"}
 

@@ -22,7 +22,7 @@ async def everything_told(inside, listener, recording_ids, types=STREAMED):
     await until(lambda: inside.settled(project_id))
     heard = {one.header("webhook-id") for one in listener.heard}
     assert heard == inside.events(project_id).keys()
-    inside.assert_each_delivered_once(listener.id, set(STREAMED))
+    await inside.assert_each_delivered_once(listener.id, set(STREAMED))
     listener.assert_repeats_are_equal()
 
 
@@ -100,11 +100,12 @@ async def test_asked_to_stop_in_the_middle_of_everything_all_services_end_well_a
         return web.Response()
 
     listener = await Listener.at(receiver, customer)
+    chunks = await asyncio.to_thread(lambda: [tone(number, 10.0) for number in range(12)])
     spoken = await customer.stream([await asyncio.to_thread(ogg_opus, speech)] * 2)
     await becomes(customer, spoken, lambda recording: recording["status"] == "processing")
     receiver.default = hold
     recording = await customer.open()
-    joining = await customer.stream(await asyncio.to_thread(lambda: [tone(number, 10.0) for number in range(12)]))
+    joining = await customer.stream(chunks)
     sending, go_on = await customer.put_half(recording, 1, tone(1))
     stopping = asyncio.gather(*(asyncio.to_thread(fragile.stop, name) for name in fragile.stack.services))
     await asyncio.wait({stopping}, timeout=0.3)

@@ -11,7 +11,7 @@ import pytest
 from aiohttp import web
 
 from tests.e2e.audio import tone
-from tests.e2e.killing import assert_understood_once, children, everything_told_once, killed, spoken, started
+from tests.e2e.killing import assert_understood_once, children, everything_told_once, held, killed, spoken, started
 from tests.e2e.watching import DEADLINE_S, STREAMED, Listener, becomes, completed, until
 
 LONG_TONE_S = 10.0
@@ -56,15 +56,14 @@ async def test_ingest_killed_while_many_finalize_closes_each_once(fragile, custo
     await everything_told_once(inside, listener, [recording["id"] for recording in recordings])
 
 
-async def long_recording(customer):
-    """A recording whose chunks take a while to be joined; its id and what must be heard."""
+async def joining(running, inside, customer):
+    """A recording whose chunks take a while to be joined, which has just begun; its id and what must be heard."""
     tones = list(range(LONG_CHUNKS))
     chunks = await asyncio.to_thread(lambda: [tone(number, LONG_TONE_S) for number in tones])
-    return await customer.stream(chunks), tones
-
-
-async def is_joining(customer, recording_id):
-    await becomes(customer, recording_id, lambda recording: recording["stitching"]["status"] == "running")
+    async with held(running, inside, "stitcher"):
+        recording_id = await customer.stream(chunks)
+        await becomes(customer, recording_id, lambda recording: recording["stitching"]["status"] == "running")
+    return recording_id, tones
 
 
 async def assert_joined_once(inside, listener, customer, recording_id, tones):
@@ -77,8 +76,7 @@ async def assert_joined_once(inside, listener, customer, recording_id, tones):
 
 async def test_the_stitcher_killed_while_it_joins_is_followed_by_one_that_joins_once(fragile, customer, receiver, inside):
     listener = await Listener.at(receiver, customer)
-    recording_id, tones = await long_recording(customer)
-    await is_joining(customer, recording_id)
+    recording_id, tones = await joining(fragile, inside, customer)
     await killed(fragile, "stitcher")
     assert inside.recording(recording_id)["job"]["status"] == "running"
     await started(fragile, "stitcher")
@@ -90,8 +88,7 @@ async def test_a_killed_worker_of_the_stitcher_is_replaced_and_its_job_done_agai
     listener = await Listener.at(receiver, customer)
     service = fragile.stack.services["stitcher"].child.pid
     workers = children(service)
-    recording_id, tones = await long_recording(customer)
-    await is_joining(customer, recording_id)
+    recording_id, tones = await joining(fragile, inside, customer)
     for worker in workers:
         os.kill(worker, signal.SIGKILL)
     assert inside.recording(recording_id)["job"]["status"] == "running"
@@ -104,7 +101,7 @@ async def test_the_transcriber_killed_at_work_is_followed_by_one_that_transcribe
     fragile, customer, receiver, inside, sentence
 ):
     listener = await Listener.at(receiver, customer)
-    recording_id = await spoken(customer, sentence)
+    recording_id = await spoken(fragile, inside, customer, sentence)
     workers = children(fragile.stack.services["transcriber"].child.pid)
     await killed(fragile, "transcriber")
     (kept,) = inside.transcriptions(recording_id)
@@ -119,7 +116,7 @@ async def test_a_killed_worker_of_the_transcriber_is_replaced_and_its_job_done_a
 ):
     listener = await Listener.at(receiver, customer)
     service = fragile.stack.services["transcriber"].child.pid
-    recording_id = await spoken(customer, sentence)
+    recording_id = await spoken(fragile, inside, customer, sentence)
     (worker,) = children(service)
     os.kill(worker, signal.SIGKILL)
     (kept,) = inside.transcriptions(recording_id)

@@ -25,7 +25,7 @@ async def test_the_transcriber_and_its_worker_killed_at_once_are_followed_by_one
     fragile, customer, receiver, inside, sentence
 ):
     listener = await Listener.at(receiver, customer)
-    recording_id = await spoken(customer, sentence)
+    recording_id = await spoken(fragile, inside, customer, sentence)
     for worker in children(fragile.stack.services["transcriber"].child.pid):
         os.kill(worker, signal.SIGKILL)
     await killed(fragile, "transcriber")
@@ -39,7 +39,7 @@ async def test_a_replica_that_stood_still_loses_its_job_to_another_and_writes_no
     listener = await Listener.at(receiver, customer)
     first = fragile.stack.services["transcriber"].child.pid
     still = [first, *children(first)]
-    recording_id = await spoken(customer, sentence)
+    recording_id = await spoken(fragile, inside, customer, sentence)
     for process in still:
         suspend(process)
     try:
@@ -187,3 +187,27 @@ async def test_a_transcriber_killed_while_its_order_is_taken_orders_nothing_twic
     assert (await customer.transcription(done["transcription_id"]))["provider"] == "deepgram"
     assert len(deepgram.asked) == 1
     await everything_told_once(inside, listener, [recording_id])
+
+
+async def test_what_kills_its_worker_twice_goes_to_the_next_provider_of_the_projects_list(
+    fragile, customer, inside, assemblyai, speech
+):
+    await customer.configure(failover_providers=["assemblyai"])
+    service = fragile.stack.services["transcriber"].child.pid
+    recording_id = await long_talk(customer, speech)
+    asked = await customer.client.post("/v1/transcriptions", {"recording_id": recording_id, "language": "en"}, expect=201)
+
+    def is_at_work(claim):
+        (kept,) = inside.transcriptions(recording_id)
+        return kept["job"]["token"] == claim and (kept["progress"] or {}).get("stage") == "transcribing"
+
+    for claim in (1, 2):
+        await until(lambda claim=claim: is_at_work(claim))
+        (worker,) = children(service)
+        os.kill(worker, signal.SIGKILL)
+    await until(lambda: inside.transcriptions(recording_id)[0]["status"] not in ("pending", "processing"))
+    done = await customer.transcription(asked["id"])
+    assert (done["error"], done["provider"], done["text"]) == (None, "assemblyai", " ".join(word for word, *_ in SPOKEN))
+    assert [order.json["language_code"] for order in assemblyai.asked if order.path == "/v2/transcript" and order.json] == ["en"]
+    assert fragile.stack.services["transcriber"].child.pid == service
+    await until(lambda: len(children(service)) == 1)

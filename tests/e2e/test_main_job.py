@@ -55,7 +55,7 @@ async def test_speech_in_chunks_becomes_joined_audio_and_text_and_every_step_is_
     assert abs(done["duration_ms"] / 1000 - len(speech) / 16_000) <= FRAME_S
     await assert_understood(project, done, real_speech)
     await assert_told(listener, done)
-    evidence.assert_each_delivered_once(listener.id, set(STREAMED))
+    await evidence.assert_each_delivered_once(listener.id, set(STREAMED))
     await until(lambda: evidence.chunks(project.id, recording["id"]) == [])
 
 
@@ -136,8 +136,8 @@ async def test_a_whole_file_is_transcribed_by_itself_where_the_project_says_so(p
     full = await project.transcription(done["transcription_id"])
     assert (text.json["data"]["text"], text.json["data"]["segments"]) == (full["text"], full["segments"])
     assert everything.secret != texts.secret
-    evidence.assert_each_delivered_once(everything.id, set(STREAMED))
-    evidence.assert_each_delivered_once(texts.id, {"transcription.completed"})
+    await evidence.assert_each_delivered_once(everything.id, set(STREAMED))
+    await evidence.assert_each_delivered_once(texts.id, {"transcription.completed"})
 
 
 async def test_a_whole_file_is_not_transcribed_unless_asked_for(project, receiver, evidence):

@@ -3,6 +3,8 @@
 import json
 import re
 
+import pytest
+
 from deploy.local.demo.speech import chunked
 from tests.e2e.watching import Listener, completed, until
 
@@ -20,6 +22,18 @@ COUNTED = {
     "stitcher": ['stage_seconds_count{stage="stitch"}', 'stage_seconds_count{stage="uploaded_to_stitched"}'],
     "transcriber": ['stage_seconds_count{stage="transcribe"}', 'stage_seconds_count{stage="uploaded_to_transcribed"}'],
     "webhooks": ['stage_seconds_count{stage="fan_out"}', 'stage_seconds_count{stage="webhook"}'],
+}
+CHECKED = {
+    "ingest": {"mongodb", "objects"},
+    "stitcher": {"mongodb", "kafka", "objects", "workers"},
+    "transcriber": {"mongodb", "kafka", "objects", "workers"},
+    "webhooks": {"mongodb", "kafka"},
+}
+QUEUES = {
+    "ingest": {"end_user_erasures"},
+    "stitcher": {"stitch", "recording_erasures"},
+    "transcriber": {"transcribe", "transcribe_elsewhere"},
+    "webhooks": {"webhook_deliveries"},
 }
 
 
@@ -52,10 +66,22 @@ async def test_every_stage_is_counted(project, stack, sentence, http):
     recording = await project.stream(list(chunked(sentence[0], 2)))
     await completed(project, recording)
     for service in SERVICES:
-        server = stack.stack.members[service]
-        async with http.get(f"http://127.0.0.1:{server.port}/metrics") as answer:
-            figures = await answer.text()
+        figures = await text_of(stack, service, http, "/metrics")
         for name in COUNTED[service]:
             value = re.search(rf"^earwitness_{re.escape(name)} (\S+)$", figures, re.MULTILINE)
             assert value, (service, name)
             assert float(value[1]) >= 1
+
+
+@pytest.mark.parametrize("service", SERVICES)
+async def test_every_service_asks_what_it_needs_and_tells_the_depth_and_age_of_its_queues(stack, http, service):
+    checks = json.loads(await text_of(stack, service, http, "/health/ready"))["checks"]
+    assert checks == dict.fromkeys(CHECKED[service], "ok")
+    figures = await text_of(stack, service, http, "/metrics")
+    for name in ("queue_depth", "queue_oldest_age_seconds"):
+        assert set(re.findall(rf'^earwitness_{name}{{queue="(\w+)"}} ', figures, re.MULTILINE)) == QUEUES[service]
+
+
+async def text_of(stack, service, http, path):
+    async with http.get(f"http://127.0.0.1:{stack.stack.members[service].port}{path}") as answer:
+        return await answer.text()

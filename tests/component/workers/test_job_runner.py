@@ -62,7 +62,7 @@ class Scene:
     def job(self, recording):
         return self.store.documents[recording.id].job
 
-    async def until(self, fact, within_s=6.0):
+    async def until(self, fact, within_s=20.0):
         async with asyncio.timeout(within_s):
             while not fact():
                 await asyncio.sleep(0.005)
@@ -107,11 +107,11 @@ async def test_a_long_job_keeps_its_lease(scene):
     recording = await scene.queue()
 
     async def long(claimed):
-        await asyncio.sleep(1.2)  # three leases long
+        await asyncio.sleep(2.5)  # two leases long
         await scene.complete(claimed)
 
-    scene.run(long)
-    scene.run(long, "w2")
+    scene.run(long, lease_s=1.2)
+    scene.run(long, "w2", lease_s=1.2)
     await scene.until(lambda: scene.job(recording).status is JobStatus.COMPLETED)
     assert scene.worked == [recording.id]
     assert scene.job(recording).token == 1
@@ -292,7 +292,7 @@ async def test_stopping_hands_back_what_a_claim_under_way_brings(scene, monkeypa
 
     runner = scene.run(endless)
     await asked.wait()
-    stopping = asyncio.create_task(runner.stop(0.5))
+    stopping = asyncio.create_task(runner.stop(1.5))
     await asyncio.sleep(0)
     answered.set()
     await stopping
