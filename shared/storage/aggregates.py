@@ -167,6 +167,12 @@ class Aggregates(Generic[A]):
         outboxes = [Unpublished(document["_id"], first_readable(document["outbox"], self.name)) for document in found]
         return [outbox for outbox in outboxes if outbox.events]
 
+    async def left_behind(self, aggregate: A) -> tuple[Event, ...]:
+        """Return the events that the aggregate's outbox holds, oldest first."""
+        where = owned(aggregate.tenant, aggregate.id)
+        found = await self._documents.project(where, ["outbox"], None, 1)
+        return first_readable(found[0]["outbox"], self.name) if found else ()
+
     async def remove_published(self, published: Mapping[str, Iterable[str]]) -> None:
         """Take the events (ids by aggregate id) out of their outboxes; those already gone are no error.
 

@@ -3,9 +3,11 @@
 from collections.abc import Iterable
 from typing import Any
 
+import msgspec
+
 from shared.domain.errors import FailureReason
 from shared.domain.job import Failure
-from shared.domain.recording import Recording, RecordingStatus
+from shared.domain.recording import TRANSCRIBABLE, Recording, RecordingStatus
 from shared.domain.transition import TransitionRefused
 from shared.events.transcription import TranscriptionCompleted, TranscriptionEvent, TranscriptionFailed, TranscriptionStarted
 
@@ -31,14 +33,24 @@ def _reflected(recording: Recording, event: TranscriptionEvent) -> Recording:
     if isinstance(event, TranscriptionStarted):
         fields["status"] = RecordingStatus.PROCESSING
     elif isinstance(event, TranscriptionCompleted):
-        fields["status"] = RecordingStatus.COMPLETED
+        recording, fields["status"] = _under_way(recording), RecordingStatus.COMPLETED
     elif isinstance(event, TranscriptionFailed):
         error = event.transcription.error
         if error is not None and error.code == FailureReason.CANCELLED:
             return recording.changed(**fields, **_as_before(recording))
-        fields["status"] = RecordingStatus.FAILED
+        recording, fields["status"] = _under_way(recording), RecordingStatus.FAILED
         fields["failure"] = error and Failure(reason=FailureReason(error.code), message=error.message)
     return recording.changed(**fields)
+
+
+def _under_way(recording: Recording) -> Recording:
+    """Return the recording as it was told that its transcription began: what ended has begun, even when that is told later.
+
+    Whoever began it may have died before it could tell, and another may have ended it.
+    """
+    if recording.status not in TRANSCRIBABLE:
+        return recording
+    return msgspec.structs.replace(recording, status=RecordingStatus.PROCESSING)
 
 
 def _as_before(recording: Recording) -> dict[str, Any]:

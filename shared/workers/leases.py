@@ -50,6 +50,9 @@ class LeasableStore(Protocol[A]):
     async def renew(self, aggregate: A, token: int, until: datetime) -> bool:
         """Keep a lease."""
 
+    async def left_behind(self, aggregate: A) -> Sequence[Event]:
+        """Return the events that the aggregate's outbox holds, oldest first."""
+
 
 class Announcer(Protocol):
     """What publishes queued events soon."""
@@ -90,7 +93,8 @@ class Leases(Generic[A]):
 
         A project that has as many jobs running as it may is passed over. Workers that look at the same moment may exceed its
         limit by one each. One that another was faster to claim is left to it: for a moment, looks go a random few places past
-        the head, where all others look, the further the more often that happened.
+        the head, where all others look, the further the more often that happened. What the last holder of a job may have died
+        before it could tell is told first.
         """
         full: set[str] = set()
         while (found := await self._next(0 if full else self._rivals.places())) is not None:
@@ -100,6 +104,7 @@ class Leases(Generic[A]):
             if await self._is_full(found.tenant):
                 full.add(found.project_id)
                 continue
+            untold = await self._store.left_behind(found) if found.job.status is JobStatus.RUNNING else ()
             with traced(found.job.trace_id):
                 after, events = self._rules.claimed(found, found.job.claimed(worker, now(), lease_s))
             try:
@@ -108,7 +113,7 @@ class Leases(Generic[A]):
                 self._rivals.lost()
                 continue
             self._rivals.won()
-            self._announcer.nudge(self._store.name, after.id, events)
+            self._announcer.nudge(self._store.name, after.id, [*untold, *events])
             return after
         return None
 

@@ -81,6 +81,10 @@ class FakeAggregates:
         waiting = [(key, tuple(events)) for key, events in self.outbox.items() if events and events[0].occurred_at <= older_than]
         return [Unpublished(key, events) for key, events in waiting[:limit]]
 
+    async def left_behind(self, aggregate):
+        self._check()
+        return tuple(self.outbox.get(aggregate.id, ()))
+
     async def remove_published(self, published):
         self._check()
         for key, event_ids in published.items():

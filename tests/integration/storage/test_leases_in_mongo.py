@@ -7,6 +7,7 @@ import pytest
 from services.stitcher.job_rules import RecordingJobRules
 from services.stitcher.sweep_chunks import SweepChunks
 from services.transcriber.decide import DecideTranscription
+from services.transcriber.job_rules import TranscriptionJobRules
 from shared.domain.clock import now
 from shared.domain.ids import new_id
 from shared.domain.job import Job, JobKind, JobStatus
@@ -33,6 +34,11 @@ class NoObjects:
 class Silence:
     def nudge(self, outbox, aggregate_id, events):
         """Publish nothing."""
+
+
+class Told(list):
+    def nudge(self, outbox, aggregate_id, events):
+        self.append((outbox, aggregate_id, [event.type for event in events]))
 
 
 class RenewedMeanwhile(Recordings):
@@ -99,6 +105,21 @@ async def test_a_save_from_before_a_claim_is_refused_and_the_claim_stands(mongo)
     with pytest.raises(VersionConflict):
         await store.save(before, before.changed(job=before.job.ended(JobStatus.FAILED)))
     assert await store.get(before.tenant, before.id) == claimed
+
+
+async def test_what_the_last_holder_of_a_job_did_not_live_to_tell_is_told_by_the_next_before_its_own(mongo):
+    store, told = Transcriptions(mongo), Told()
+    waiting = queued_transcription(new_id("txn"), a_recording(), TranscriptionRequest())
+    await store.start(waiting, transcription_event(TranscriptionQueued, waiting))
+    await store.remove_published({waiting.id: [event.event_id for event in await store.left_behind(waiting)]})
+    claimed = await Leases(store, Silence(), TranscriptionJobRules()).claim("one that dies", 0)
+    leases = Leases(store, told, TranscriptionJobRules())
+    taken_over = await leases.claim("another", 60)
+    assert (taken_over.id, taken_over.job.token) == (waiting.id, claimed.job.token + 1)
+    assert told == [("transcriptions", waiting.id, ["transcription.started"])]
+    await leases.hand_back(taken_over, 0, counted=True)
+    await leases.claim("another", 60)
+    assert told[1:] == [("transcriptions", waiting.id, [])] * 2  # one that handed its job back lives, and tells it itself
 
 
 async def test_a_queue_counts_what_may_be_claimed_and_nothing_else(mongo):

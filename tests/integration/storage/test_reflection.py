@@ -58,6 +58,21 @@ async def test_facts_of_many_recordings_are_shown_in_order_and_a_replay_changes_
     assert [await recordings.get(TENANT, one.id) for one in (first, second, third)] == shown
 
 
+@pytest.mark.parametrize("status", [RecordingStatus.UPLOADED, RecordingStatus.COMPLETED])
+@pytest.mark.parametrize(
+    ("failure", "expected"),
+    [(None, RecordingStatus.COMPLETED), (Failure(reason=FailureReason.AUDIO_CORRUPT, message="no"), RecordingStatus.FAILED)],
+)
+async def test_an_end_that_is_told_before_the_start_is_the_end(recordings, status, failure, expected):
+    recording = await added(recordings, status)
+    started, ended = facts(recording, failure)
+    assert await recordings.reflect_all([ended]) == {}
+    assert await statuses(recordings, recording) == [expected]
+    shown = await recordings.get(TENANT, recording.id)
+    assert await recordings.reflect_all([started]) == {}
+    assert await recordings.get(TENANT, recording.id) == shown
+
+
 async def test_a_refused_fact_is_named_and_holds_no_other_back(recordings):
     gone, fine = await added(recordings, RecordingStatus.FAILED), await added(recordings)
     refused, accepted = facts(gone)[0], facts(fine)[0]
