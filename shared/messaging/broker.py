@@ -11,6 +11,7 @@ from faststream.kafka.publisher.producer import AioKafkaFastProducerImpl
 
 from shared.domain.errors import TransientFailure
 from shared.messaging.client_logs import damp_client_logs
+from shared.messaging.closing import close_producer
 from shared.messaging.reconnect import put_topics_first
 from shared.settings import KafkaSettings
 
@@ -19,7 +20,8 @@ RETRY_BACKOFF_MS = 100
 METADATA_MAX_AGE_MS = 1_000
 MAX_BATCH_BYTES = 256 * 1024
 CONNECT_TIMEOUT_S = 5.0
-CLOSE_TIMEOUT_S = 3.0
+FLUSH_TIMEOUT_S = 2.0
+CLOSE_TIMEOUT_S = 4.0
 
 _SETTINGS = "kafka_settings"
 _OPENING = "kafka_opening"
@@ -47,7 +49,7 @@ class _PromptBroker(KafkaBroker):
 
 
 class _TidyProducer(AioKafkaFastProducerImpl):
-    """Closes a client that could not be started; FastStream's own forgets it open, and an error is logged for each."""
+    """Closes a client that could not be started, or whose broker is away; FastStream's own forgets it open."""
 
     async def connect(self, producer: Any, *args: Any, **options: Any) -> None:  # noqa: ANN401  # aiokafka's
         """Start `producer`, or close it and raise what kept it from starting."""
@@ -56,6 +58,12 @@ class _TidyProducer(AioKafkaFastProducerImpl):
         except BaseException:  # among them the end of the time that it had
             await producer.stop()
             raise
+
+    async def disconnect(self) -> None:
+        """Close the client within seconds; what Kafka has not taken by then is given up."""
+        if self:
+            await close_producer(self._producer.producer, FLUSH_TIMEOUT_S)
+        await super().disconnect()
 
 
 def kafka_broker(settings: KafkaSettings, client_id: str) -> KafkaBroker:

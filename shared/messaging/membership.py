@@ -15,6 +15,7 @@ from faststream.kafka.schemas import Topic
 from shared.domain.errors import TransientFailure
 from shared.messaging.batch import Batch, Partition
 from shared.messaging.broker import settings_of
+from shared.messaging.closing import close_consumer
 from shared.messaging.commit import NOBODY, Member, commit_as, member_of
 from shared.messaging.dead_letter import Record
 from shared.messaging.offsets import Confirm, Offsets, Progress
@@ -100,7 +101,7 @@ class Membership(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka s
                 task.cancel()
         client, self._subscriber.consumer = self._subscriber.consumer, None
         if client is not None:
-            leaving = asyncio.create_task(client.stop(), name=f"leave-{self._group}")
+            leaving = asyncio.create_task(close_consumer(client), name=f"leave-{self._group}")
             _leaving.add(leaving)
             leaving.add_done_callback(_leaving.discard)
             await asyncio.wait({leaving}, timeout=LEAVE_TIMEOUT_S)
