@@ -12,6 +12,7 @@ from shared.domain.tenant import Mode, Tenant
 from shared.settings import MongoSettings
 from shared.storage.mongo import Mongo
 from shared.storage.recordings import Recordings
+from tests.integration.storage.profiling import new_moment
 
 TENANTS = [Tenant(f"proj_{number}", Mode.LIVE) for number in range(5)]
 MANY = 300
@@ -80,7 +81,7 @@ async def test_a_page_shows_whatever_was_stored_before_it_was_asked_for(recordin
 
 async def test_equal_pages_are_read_once_and_given_to_all_who_asked_for_them(mongo, recordings):
     profile = mongo.database["system.profile"]
-    began = (await mongo.database.command("hello"))["localTime"]
+    began = await new_moment(mongo)
     asked = [(tenant, {}, limit) for tenant in TENANTS[:2] for limit in (7, 101)] * 6
     pages = await asyncio.gather(*(recordings.page_of_versions(*one) for one in asked))
     for one, page in zip(asked, pages, strict=True):
@@ -94,7 +95,7 @@ async def test_equal_pages_are_read_once_and_given_to_all_who_asked_for_them(mon
 async def test_a_page_that_a_crowd_asks_for_is_read_once_however_large_the_crowd(mongo, recordings):
     await recordings.page_of_versions(TENANTS[0], {}, 7)
     profile = mongo.database["system.profile"]
-    began = (await mongo.database.command("hello"))["localTime"]
+    began = await new_moment(mongo)
     pages = await asyncio.gather(*(recordings.page_of_versions(TENANTS[0], {}, 7) for _ in range(64)))
     asked = [entry async for entry in profile.find({"ts": {"$gte": began}, "command.find": "recordings"})]
     assert len(asked) <= 2  # whoever came first may have been alone
@@ -103,7 +104,7 @@ async def test_a_page_that_a_crowd_asks_for_is_read_once_however_large_the_crowd
 
 async def test_each_page_of_one_query_is_read_by_an_index_in_its_order(mongo, recordings):
     profile = mongo.database["system.profile"]
-    began = (await mongo.database.command("hello"))["localTime"]
+    began = await new_moment(mongo)
     asked = ASKED[:24]
     pages = await asyncio.gather(*(recordings.page_of_versions(*one[:3], before=one[3]) for one in asked))
     entries = [entry async for entry in profile.find({"ts": {"$gte": began}, "command.aggregate": "recordings"})]

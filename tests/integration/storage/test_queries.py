@@ -33,6 +33,7 @@ from shared.storage.transcripts import Transcripts
 from shared.storage.webhook_deliveries import WebhookDeliveries
 from shared.storage.webhook_endpoints import WebhookEndpoints
 from tests.fakes.sealing import a_sealing
+from tests.integration.storage.profiling import new_moment
 
 TENANT = Tenant("proj_3", Mode.LIVE)
 MANY = 400
@@ -158,6 +159,7 @@ QUERIES = {
     "the depth of the erasures of recordings": lambda r: r.recordings.erasures_due(),
     "outboxes of recordings": lambda r: r.recordings.unpublished(moment(), 500),
     "outboxes of transcriptions": lambda r: r.transcriptions.unpublished(moment(), 500),
+    "the outbox of one transcription": lambda r: r.transcriptions.left_behind(r.waiting),
     "undecided transcriptions": lambda r: r.recordings.due_for_transcription(moment(), 100),
     "a recording by its uuid": lambda r: r.recordings.twin_of(msgspec.structs.replace(a_recording(3), recording_uuid="uuid_3")),
     "a recording by its file": lambda r: r.recordings.by_media(TENANT, "med_10"),
@@ -232,7 +234,7 @@ QUERIES |= {
 async def asked_by(repositories, query):
     """Run `query` and return what the server wrote down about it."""
     profile = repositories.mongo.database["system.profile"]
-    began = (await repositories.mongo.database.command("hello"))["localTime"]
+    began = await new_moment(repositories.mongo)
     await query(repositories)
     everything = {
         "ts": {"$gte": began},
