@@ -1,6 +1,6 @@
 """Chunk PUTs per second at 128 KiB through the API, against a bare Litestar handler that reads the body and drops it.
 
-`python -m bench.chunks [--rounds 5] [--requests 400]`. Two figures: with the object store on the same cores, which is what a
+`python -m bench.chunks [--rounds 5] [--requests 1500]`. Two figures: with the object store on the same cores, which is what a
 small installation sees, and with a store that drops what it gets, which is what the API itself costs. Both with the CPU time of
 the API's process, which tells more than rates on a busy machine. Beside the first, what the store alone takes of the same client
 by pre-signed URLs: no API before it can be faster. The rounds of each figure and of the bare handler are interleaved, and the two
@@ -129,7 +129,7 @@ def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--requests", type=int, default=400)
+    parser.add_argument("--requests", type=int, default=1500)
     arguments = parser.parse_args()
     print(f"chunk PUTs of {CHUNK_BYTES // 1024} KiB per second")
     with tempfile.TemporaryDirectory(prefix="bench-") as folder, peer("bench.bare_handler") as bare:
