@@ -1,6 +1,6 @@
 """`GET /v1/recordings?limit=50` per second, against a Litestar handler that returns fifty rows it has at hand, in the same run.
 
-`python -m bench.list [--rounds 3] [--requests 500]`. Ours checks the key, counts the request, reads the rows from MongoDB and
+`python -m bench.list [--rounds 3] [--requests 3000]`. Ours checks the key, counts the request, reads the rows from MongoDB and
 shows them, over 16 and over 64 connections, each with one request under way; all ask for the same page, and those who ask at the
 same moment share one look at it, as everybody who watches a list does. The rounds of both are interleaved; the CPU time of
 each process is told too.
@@ -85,7 +85,7 @@ def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--requests", type=int, default=500)
+    parser.add_argument("--requests", type=int, default=3000)
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="bench-") as folder, peer("bench.empty_handlers") as empty:
         stack = Stack(new_plan(), Path(folder), extra=UNLIMITED)
