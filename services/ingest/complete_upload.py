@@ -108,7 +108,7 @@ class CompleteUpload:
         at = now()
         after = recording.changed(
             media=media,
-            hash_claim=HashClaim(content_sha256=claimed, claimed_at=at),
+            hash_claim=_claim_of(recording, claimed),
             job=Job(id=new_id("job_verifier"), kind=JobKind.VERIFY, queued_at=at, available_at=at),
             failure=None,
         )
@@ -116,9 +116,10 @@ class CompleteUpload:
         raise _pending()
 
     async def _fail(self, recording: Recording, claimed: str) -> Recording:
-        claim = HashClaim(content_sha256=claimed, claimed_at=now())
         failure = Failure(reason=FailureReason.CONTENT_HASH_MISMATCH, message=_MISMATCH)
-        after = recording.changed(status=RecordingStatus.INTEGRITY_FAILURE, failure=failure, hash_claim=claim)
+        after = recording.changed(
+            status=RecordingStatus.INTEGRITY_FAILURE, failure=failure, hash_claim=_claim_of(recording, claimed)
+        )
         await self._outbox.save(self._recordings, recording, after, recording_event(RecordingFailed, after))
         raise _mismatch(claimed)
 
@@ -133,6 +134,10 @@ class CompleteUpload:
             return recording
         verified = recording.changed(content_sha256_verified_at=now())
         return await self._outbox.save(self._recordings, recording, verified)
+
+
+def _claim_of(recording: Recording, claimed: str) -> HashClaim:
+    return HashClaim(content_sha256=claimed, media_id=main_file(recording.media).id)
 
 
 def _completed_since(recording: Recording, claim: Claim | None) -> bool:
@@ -151,11 +156,11 @@ def _refuse_while_verifying(recording: Recording, claimed: str | None) -> None:
 
 
 def _refuse_known_mismatch(recording: Recording, claimed: str | None) -> None:
-    """Answer for a file that was found wrong before: only one announced since then, or another claim, is looked at anew."""
+    """Answer for a file that was found wrong before: only another file, or another claim, is looked at anew."""
     claim = recording.hash_claim
     if recording.status is not RecordingStatus.INTEGRITY_FAILURE or claim is None:
         return
-    if claimed not in {None, claim.content_sha256} or main_file(recording.media).created_at > claim.claimed_at:
+    if claimed not in {None, claim.content_sha256} or main_file(recording.media).id != claim.media_id:
         return
     raise _not_awaiting(recording) if claimed is None else _mismatch(claimed)
 

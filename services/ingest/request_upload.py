@@ -17,7 +17,7 @@ from shared.domain.caller import Caller, secret_sha256
 from shared.domain.clock import now
 from shared.domain.job import JobKind, JobStatus
 from shared.domain.kept_answer import Claim, identified
-from shared.domain.media import CONTENT_TYPES, Media, MediaStatus, MediaType, default_content_type, main_file
+from shared.domain.media import CONTENT_TYPES, Media, MediaStatus, MediaType, default_content_type
 from shared.domain.recording import Recording, RecordingStatus
 from shared.domain.tenant import Tenant
 from shared.domain.upload_token import UploadToken, new_upload_token
@@ -167,8 +167,6 @@ def _gives_way(recording: Recording, present: Media, media: Media) -> bool:
 
 
 def _was_found_wrong(recording: Recording, present: Media) -> bool:
-    """Whether the declared hash was that of this file; one announced since then is not judged by it."""
-    if recording.status is not RecordingStatus.INTEGRITY_FAILURE or present is not main_file(recording.media):
-        return False
+    """Whether it is this file that was not as declared."""
     claim = recording.hash_claim
-    return claim is None or present.created_at <= claim.claimed_at
+    return recording.status is RecordingStatus.INTEGRITY_FAILURE and claim is not None and present.id == claim.media_id

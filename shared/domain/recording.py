@@ -46,10 +46,10 @@ TRANSCRIBABLE = frozenset({RecordingStatus.UPLOADED, RecordingStatus.COMPLETED})
 
 
 class HashClaim(msgspec.Struct, frozen=True, kw_only=True):
-    """What a client says its upload hashes to; the stitcher checks it (contract A9)."""
+    """What a client says its upload hashes to, and of which file it says so; the stitcher checks it (contract A9)."""
 
     content_sha256: str
-    claimed_at: datetime
+    media_id: str
 
 
 class Finalization(msgspec.Struct, frozen=True, kw_only=True):

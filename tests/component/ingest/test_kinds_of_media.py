@@ -218,3 +218,14 @@ async def test_a_file_that_was_found_wrong_gives_way_to_a_new_one_and_the_images
     assert (done["status"], done["content_sha256"], done["error"]) == ("uploaded", right, None)
     assert [(item["id"], item["status"]) for item in done["media"]] == [(image, "uploaded"), (anew, "uploaded")]
     assert api.events(recording["id"]) == ["recording.created", "recording.failed", "recording.uploaded"]
+
+
+async def test_a_new_file_is_looked_at_whatever_the_clock_said_that_announced_it(api):
+    recording = await api.recording()
+    wrong = await stored_whole(api, recording, WAVE + b"damaged")
+    right = hashlib.sha256(WAVE).hexdigest()
+    assert (await refusal(api, recording, content_sha256=right))[:2] == (409, "content_hash_mismatch")
+    anew = await stored_whole(api, recording, WAVE)
+    age(api, recording, {anew}, timedelta(hours=1))  # a replica's that is behind
+    assert (await media_ids(api, recording), anew != wrong) == ([anew], True)
+    assert (await complete(api, recording, content_sha256=right))["content_sha256"] == right

@@ -127,7 +127,7 @@ class Scene:
         media = self._media(recording, MediaStatus.UPLOADED)
         stored = await self.store.put(media.object_key, body, len(body), "audio/ogg")
         media = msgspec.structs.replace(media, etag=stored.etag if noted else None)
-        hash_claim = claim and HashClaim(content_sha256=claim, claimed_at=now())
+        hash_claim = claim and HashClaim(content_sha256=claim, media_id=media.id)
         return await self._claimed(msgspec.structs.replace(recording, media=(media,), hash_claim=hash_claim))
 
     async def replace(self, recording: Recording, body: bytes) -> None:
