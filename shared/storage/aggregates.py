@@ -137,8 +137,9 @@ class Aggregates(Generic[A]):
         return await self.next_claimable(lane, after_project) if found is None and skip else found
 
     async def running_of(self, project_id: str, lane: Lane, limit: int) -> int:
-        """Return how many of the project's jobs in the lane are claimed, counted up to `limit`."""
-        where = {"project_id": project_id, "job.lane": lane.value, "job.worker": {"$type": "string"}}
+        """Return how many of the project's jobs in the lane are held, counted up to `limit`; by no lease that is over."""
+        held = {"job.worker": {"$type": "string"}, "job.available_at": {"$gt": now()}}
+        where = {"project_id": project_id, "job.lane": lane.value, **held}
         return await self._documents.count(where, limit)
 
     async def renew(self, aggregate: A, token: int, until: datetime) -> bool:

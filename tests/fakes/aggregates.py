@@ -63,8 +63,8 @@ class FakeAggregates:
 
     async def running_of(self, project_id, lane, limit):
         self._check()
-        running = [doc for doc in self.documents.values() if doc.job and doc.job.worker and doc.job.lane is lane]
-        return min(limit, len([doc for doc in running if doc.project_id == project_id]))
+        jobs = [doc.job for doc in self.documents.values() if doc.job and doc.project_id == project_id]
+        return min(limit, len([job for job in jobs if job.worker and job.lane is lane and job.available_at > now()]))
 
     async def renew(self, aggregate, token, until):
         self._check()

@@ -85,3 +85,11 @@ async def test_a_project_that_is_full_is_passed_over_by_workers_that_race():
     projects = [store.documents[one].project_id for one in chain.from_iterable(of_each)]
     per_project = [projects.count(project) for project in ("proj_0", "proj_1")]
     assert all(3 <= count <= 3 + WORKERS for count in per_project)
+
+
+async def test_a_job_whose_worker_was_killed_is_taken_over_in_a_project_at_its_limit():
+    store = await filled(jobs=2)
+    assert await leases(store, limit=1).claim("killed", 0.0) is not None
+    taken_over = await leases(store, limit=1).claim("another", 60)
+    assert taken_over is not None
+    assert await leases(store, limit=1).claim("a third", 60) is None

@@ -147,3 +147,16 @@ async def test_a_queue_counts_what_may_be_claimed_and_nothing_else(mongo):
         depth -= 1
         assert (await store.queue_state())[0] == depth
     assert depth == 0
+
+
+async def test_a_dead_workers_job_does_not_fill_its_project(mongo):
+    async def one(_tenant):
+        return 1
+
+    store = Transcriptions(mongo)
+    waiting = queued_transcription(new_id("txn"), a_recording(), TranscriptionRequest())
+    await store.start(waiting, transcription_event(TranscriptionQueued, waiting))
+    leases = Leases(store, Silence(), TranscriptionJobRules(), limit_of=one)
+    assert (await leases.claim("killed", 0)).id == waiting.id
+    assert (await leases.claim("another", 60)).id == waiting.id
+    assert await store.running_of(waiting.project_id, waiting.job.lane, 5) == 1
