@@ -113,6 +113,9 @@ async def connect(broker: KafkaBroker) -> None:
         except (KafkaError, OSError, TimeoutError) as error:
             await _forget(broker)
             raise BrokerUnavailable(f"no connection to Kafka: {error!r}") from error
+        except BaseException:  # cancelled, by whoever had less time: half an opening passes for a whole one
+            await _forget(broker)
+            raise
 
 
 def producer_of(broker: KafkaBroker) -> Any:  # noqa: ANN401  # aiokafka's, which has no type of its own

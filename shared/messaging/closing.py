@@ -11,6 +11,17 @@ from aiokafka.errors import ProducerClosed  # type: ignore[import-untyped]  # no
 Client = Any  # aiokafka's consumer or producer, which have no types of their own
 
 
+_closing: set[asyncio.Task[None]] = set()
+
+
+async def leave(consumer: Client, within_s: float) -> None:
+    """Close a consumer within so many seconds; what its broker makes us wait for longer ends in the background."""
+    closing = asyncio.create_task(close_consumer(consumer))
+    _closing.add(closing)
+    closing.add_done_callback(_closing.discard)
+    await asyncio.wait({closing}, timeout=within_s)
+
+
 async def close_consumer(consumer: Client) -> None:
     """Leave the group and close; raises whatever kept the consumer from doing so itself, and has closed it all the same.
 
@@ -28,12 +39,18 @@ async def close_producer(producer: Client, within_s: float) -> None:
     Whoever waits for that is told by `ProducerClosed`.
     """
     closing = asyncio.create_task(producer.stop())
-    await asyncio.wait({closing}, timeout=within_s)
-    if closing.done():
+    try:
+        await asyncio.wait({closing}, timeout=within_s)
+    finally:
+        if not closing.done():
+            closing.cancel()
+            await asyncio.wait({closing})
+            await _cut(producer)
+    if not closing.cancelled():
         closing.result()
-        return
-    closing.cancel()
-    await asyncio.wait({closing})
+
+
+async def _cut(producer: Client) -> None:
     await producer.client.close()  # what is under way ends with its connection
     await producer._sender.close()  # noqa: SLF001  # as above
     await producer.client.close()  # the sender may have opened another

@@ -15,7 +15,7 @@ from faststream.kafka.schemas import Topic
 from shared.domain.errors import TransientFailure
 from shared.messaging.batch import Batch, Partition
 from shared.messaging.broker import settings_of
-from shared.messaging.closing import close_consumer
+from shared.messaging.closing import leave
 from shared.messaging.commit import NOBODY, Member, commit_as, member_of
 from shared.messaging.dead_letter import Record
 from shared.messaging.offsets import Confirm, Offsets, Progress
@@ -34,8 +34,6 @@ POLL_MS = 1_000
 WATCH_S = 2.0
 
 Records = Mapping[Partition, Sequence[Record]]
-
-_leaving: set[asyncio.Task[None]] = set()
 
 
 class MembershipLost(TransientFailure):
@@ -101,10 +99,7 @@ class Membership(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka s
                 task.cancel()
         client, self._subscriber.consumer = self._subscriber.consumer, None
         if client is not None:
-            leaving = asyncio.create_task(close_consumer(client), name=f"leave-{self._group}")
-            _leaving.add(leaving)
-            leaving.add_done_callback(_leaving.discard)
-            await asyncio.wait({leaving}, timeout=LEAVE_TIMEOUT_S)
+            await leave(client, LEAVE_TIMEOUT_S)
         await self._subscriber.stop()
         self._offsets.forget()
         self._partitions.forget()

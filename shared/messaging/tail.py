@@ -15,7 +15,7 @@ from faststream.kafka.schemas import Topic
 from shared.domain.errors import TransientFailure
 from shared.events.topics import TOPICS
 from shared.messaging.broker import BrokerUnavailable, settings_of
-from shared.messaging.closing import close_consumer
+from shared.messaging.closing import leave
 from shared.messaging.topology import ensure_topics
 from shared.telemetry.logs import get_logger
 
@@ -111,6 +111,5 @@ class Tail:
         """Close the client, within seconds."""
         client, self._subscriber.consumer = self._subscriber.consumer, None
         if client is not None:
-            stopping = asyncio.create_task(close_consumer(client))
-            await asyncio.wait({stopping}, timeout=STOP_TIMEOUT_S)
+            await leave(client, STOP_TIMEOUT_S)
         await self._subscriber.stop()

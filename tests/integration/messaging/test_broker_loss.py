@@ -8,6 +8,7 @@ import struct
 
 import pytest
 import uvloop
+from aiokafka.admin import AIOKafkaAdminClient
 
 from shared.events.codec import decode
 from shared.events.recording import UploadClaimed
@@ -15,6 +16,7 @@ from shared.messaging.broker import BrokerUnavailable, check_broker, kafka_broke
 from shared.messaging.publisher import EventPublisher, message_of
 from shared.messaging.topology import ensure_topics, missing_topics
 from shared.settings import KafkaSettings
+from shared.telemetry.health import Health
 from tests.integration.messaging.conftest import Kafka
 
 
@@ -203,3 +205,21 @@ async def refused_before_heard() -> bool:
             await reading
     server.close()
     return was_refused
+
+
+async def test_whoever_is_cancelled_while_connecting_leaves_nothing_half_open(kafka, inbox, event, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr(AIOKafkaAdminClient, "start", forever)
+        ready, _ = await Health({"kafka": lambda: check_broker(kafka.broker)}, timeout_s=0.5).readiness()
+        assert not ready
+    async with asyncio.timeout(20):
+        while any(task.get_coro().__qualname__ == "Sender._sender_routine" for task in asyncio.all_tasks()):
+            await asyncio.sleep(0.05)
+    await check_broker(kafka.broker)
+    await kafka.consume("afterwards", {UploadClaimed: inbox})
+    await kafka.publisher.publish([event(1)])
+    await inbox.has("evt_rec_1_1")
+
+
+async def forever(_admin):
+    await asyncio.Event().wait()
