@@ -35,7 +35,7 @@ class DecideTranscription:
         if recording is None or not recording.transcription_due:
             return
         request = await self._request(recording)
-        if request is not None:
+        if request is not None and not await self._is_decided(recording):
             await self._queue(recording, request)
         try:
             await self._recordings.save(recording, recording.changed(transcription_due=False))
@@ -60,6 +60,10 @@ class DecideTranscription:
         if not (recording.streaming or auto.enabled):
             return None
         return TranscriptionRequest(provider=auto.provider, language=_accepted(auto))
+
+    async def _is_decided(self, recording: Recording) -> bool:
+        """Say whether there is a transcription: whoever decided may have died before noting it, or a user was faster."""
+        return await self._transcriptions.newest_of(recording.tenant, recording.id) is not None
 
     async def _queue(self, recording: Recording, request: TranscriptionRequest) -> None:
         moment_ms = int(recording.updated_at.timestamp() * 1000)

@@ -97,6 +97,9 @@ class TranscriptionStore(Protocol):
     async def start(self, transcription: Transcription, event: Event) -> bool:
         """Store a new transcription with its event; False when it, or another active one of the recording, is there."""
 
+    async def newest_of(self, tenant: Tenant, recording_id: str) -> Transcription | None:
+        """Return the recording's newest transcription."""
+
     async def delete_of(self, tenant: Tenant, recording_id: str) -> None:
         """Delete the transcriptions of a recording that is itself deleted; their jobs stop."""
 
@@ -201,5 +204,5 @@ class ProgressStore(Protocol):
 class PartialStore(Protocol):
     """Where the text so far is kept; the whole one takes its place."""
 
-    async def put(self, transcription: Transcription, transcript: Transcript) -> bool:
-        """Keep it; False when a newer claim has kept its own."""
+    async def put(self, transcription: Transcription, transcript: Transcript, *, whole: bool) -> bool:
+        """Keep it; False when a newer claim has kept its own, or this one the whole."""

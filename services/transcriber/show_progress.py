@@ -45,7 +45,7 @@ class ShowProgress:
             with contextlib.suppress(TransientFailure, PermanentFailure):
                 await self._store.report(notes.claimed, progress)
                 if text is not None:
-                    await self._partials.put(notes.claimed, text)
+                    await self._partials.put(notes.claimed, text, whole=False)
             await asyncio.sleep(_EVERY_S)
 
 

@@ -48,9 +48,9 @@ def manifest_key(project_id: str, recording_id: str, manifest_id: str) -> str:
     return f"{project_id}/{recording_id}/manifests/{manifest_id}"
 
 
-def answer_key(project_id: str, recording_id: str, transcription_id: str) -> str:
+def answer_key(project_id: str, recording_id: str, transcription_id: str, provider: str) -> str:
     """Return the key of what a provider answered to the order of a transcription."""
-    return f"{project_id}/{recording_id}/answers/{transcription_id}.json"
+    return f"{project_id}/{recording_id}/answers/{transcription_id}-{provider}.json"
 
 
 def media_prefix(project_id: str, recording_id: str, media_id: str) -> str:

@@ -45,7 +45,7 @@ class ProviderOrder(msgspec.Struct, frozen=True, kw_only=True, rename={"id": "_i
     @property
     def answer_key(self) -> str:
         """Where in the bucket the answer waits to be read."""
-        return answer_key(self.project_id, self.recording_id, self.transcription_id)
+        return answer_key(self.project_id, self.recording_id, self.transcription_id, self.provider)
 
     def is_needed_by(self, transcription: Transcription | None) -> bool:
         """Say whether its transcription still waits for it: it has not ended, nor turned to another provider."""

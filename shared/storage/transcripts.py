@@ -37,6 +37,7 @@ class StoredTranscript(msgspec.Struct, frozen=True, kw_only=True, rename={"id": 
     token: int
     transcript: Transcript
     packed: bytes | None = None
+    whole: bool = False
 
 
 class Transcripts:
@@ -49,8 +50,11 @@ class Transcripts:
         """Create what is missing."""
         await self._documents.ensure_indexes((IndexModel([("recording_id", ASCENDING)], name="of_recording"),))
 
-    async def put(self, transcription: Transcription, transcript: Transcript) -> bool:
-        """Store the transcript; return False when a newer claim has stored its own."""
+    async def put(self, transcription: Transcription, transcript: Transcript, *, whole: bool = True) -> bool:
+        """Store the transcript, or, not `whole`, what of it was heard so far; return False when that is not the newest any more.
+
+        Newer is what a newer claim stored, and the whole of the same claim: a write of a part may still be under way then.
+        """
         token = transcription.job.token
         shown, packed = transcript, None
         if transcript.word_count > _MOST_WORDS:
@@ -63,8 +67,10 @@ class Transcripts:
             token=token,
             transcript=shown,
             packed=packed,
+            whole=whole,
         )
-        where: dict[str, Any] = {"_id": transcription.id, "token": {"$lte": token}}
+        own: dict[str, Any] = {"token": token} if whole else {"token": token, "whole": {"$ne": True}}
+        where = {"_id": transcription.id, "$or": [{"token": {"$lt": token}}, own]}
         document = to_builtins(stored)
         del document["_id"]
         try:

@@ -1,12 +1,17 @@
 """The transcriber's verbs on a real MongoDB; speech itself is the matter of other tests, so a provider here just answers."""
 
+import asyncio
+import itertools
+import threading
 from datetime import timedelta
 
 import msgspec
 import pytest
+from pymongo.collection import Collection
 
 from services.transcriber.decide import DecideTranscription
 from services.transcriber.job_rules import TranscriptionJobRules
+from services.transcriber.ports import Progress
 from services.transcriber.show_progress import ShowProgress
 from services.transcriber.store_result import StoreResult
 from services.transcriber.transcribe import TranscribeRecording
@@ -19,7 +24,7 @@ from shared.domain.media import Media, MediaStatus, MediaType
 from shared.domain.recording import Recording, RecordingStatus
 from shared.domain.stored_object import ObjectChanged
 from shared.domain.tenant import Mode, Tenant
-from shared.domain.transcript import Transcript
+from shared.domain.transcript import Segment, Transcript
 from shared.domain.transcription import TranscriptionRequest, TranscriptionStatus, queued_transcription
 from shared.messaging.relay import Relay
 from shared.storage.config_overrides import ConfigOverrides
@@ -283,3 +288,61 @@ async def test_only_an_automatic_transcription_is_timed_from_the_upload(scene):
             await scene.transcriptions.add(queued_transcription(new_id("txn"), recording, TranscriptionRequest()))
         await scene.transcribe(await scene.leases.claim("test", 60))
         assert counted("stage_seconds_count", stage="uploaded_to_transcribed") == timed + 1
+
+
+async def test_a_decision_that_nobody_lived_to_note_is_not_made_again_once_its_transcription_has_ended(scene, monkeypatch):
+    recording = await scene.stitched(streaming=True)
+
+    async def killed(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(scene.recordings, "save", killed)
+        with pytest.raises(KeyboardInterrupt):
+            await scene.decide(recording.tenant, recording.id)
+    first = await scene.newest(recording)
+    await scene.settle()
+    await scene.transcribe(await scene.leases.claim("another", 60))
+    await scene.settle()
+    assert await scene.decide.left_behind(0) == 1
+    newest = await scene.newest(recording)
+    assert (newest.id, newest.status) == (first.id, TranscriptionStatus.COMPLETED)
+    assert await scene.decide.left_behind(0) == 0
+
+
+class Quick:
+    name = "whisper"
+
+    async def transcribe(self, request, on_progress):
+        heard = Segment(start=0.0, end=1.0, text="hello", confidence=None, words=())
+        on_progress(Progress(0.5, "transcribing", (heard,)))
+        await asyncio.sleep(0.1)  # the write of what was heard is under way
+        return SPOKEN
+
+
+async def test_a_late_write_of_what_was_heard_so_far_never_takes_the_place_of_the_whole(scene, monkeypatch):
+    clock = itertools.chain([0.0], itertools.repeat(100.0))
+    scene.transcribe._progress = ShowProgress(scene.transcriptions, scene.transcripts, clock=lambda: next(clock))
+    scene.transcribe._providers = {"whisper": Quick()}
+    update, may_go_on, late = Collection._update_retryable, threading.Event(), []
+
+    def held_up(self, *args, **options):
+        if self.name != "transcripts" or late:
+            return update(self, *args, **options)
+        late.append("begun")
+        may_go_on.wait(60)
+        try:
+            return update(self, *args, **options)
+        finally:
+            late.append("done")
+
+    monkeypatch.setattr(Collection, "_update_retryable", held_up)
+    recording = await scene.stitched(streaming=True)
+    await scene.decide(recording.tenant, recording.id)
+    done = await scene.transcribe(await scene.leases.claim("test", 60))
+    assert (done.status, late) == (TranscriptionStatus.COMPLETED, ["begun"])
+    may_go_on.set()
+    async with asyncio.timeout(60):
+        while late != ["begun", "done"]:
+            await asyncio.sleep(0.01)
+    assert (await scene.transcripts.get(recording.tenant, done.id)).text == SPOKEN.text

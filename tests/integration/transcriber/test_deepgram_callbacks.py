@@ -225,3 +225,19 @@ async def test_an_answer_that_is_lost_from_the_bucket_fails_it_instead_of_orderi
     failed = await worker.ended(transcription)
     assert failed.status is TranscriptionStatus.FAILED
     assert len(deepgram.orders) == 1
+
+
+async def test_what_is_left_of_a_failed_providers_order_is_forgotten_without_the_next_ones_answer(workers, deepgram):
+    worker = workers()
+    worker.config = ProcessingConfig(failover_providers=(ProviderName.DEEPGRAM,))
+    worker.servers["elevenlabs"].troubles = [cut_off]  # it may have taken the order: its answer is lost
+    transcription = await worker.queued(ProviderName.ELEVENLABS)
+    while (await worker.step()).provider is not ProviderName.DEEPGRAM:
+        pass
+    assert (await worker.step()).remote.job_id is not None
+    assert await deepgram.called_back() == 200
+    await worker.due_now()
+    await worker.forget()
+    done = await worker.ended(transcription)
+    assert (done.status, done.failure) == (TranscriptionStatus.COMPLETED, None)
+    assert await worker.text(done) == SAID
