@@ -172,7 +172,7 @@ class AnswerStore(Protocol):
     async def renew(self, claim: Claim, until: datetime) -> None:
         """Keep the claim until then."""
 
-    async def settle(self, claim: Claim, answer: Answer | None) -> None:
+    async def settle(self, claim: Claim, answer: Answer | None, *, nothing_done: bool = False) -> None:
         """Keep the answer, or, without one, let go of the claim; nothing happens when the claim is another's by now."""
 
 

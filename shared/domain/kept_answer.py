@@ -42,7 +42,8 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
 class ClaimedRequest(msgspec.Struct, frozen=True, kw_only=True):
     """A request by its idempotency key; `fingerprint` is a hash of all that must be the same in a repeat.
 
-    Until `answer` is there it belongs to the claim with `token`, as long as `leased_until` has not passed.
+    Until `answer` is there it belongs to the claim with `token`, as long as `leased_until` has not passed. With `nothing_done` it
+    was refused without a trace: a repeat is a new request, made when it comes.
     """
 
     id: str
@@ -52,6 +53,7 @@ class ClaimedRequest(msgspec.Struct, frozen=True, kw_only=True):
     leased_until: datetime
     expires_at: datetime
     answer: Answer | None = None
+    nothing_done: bool = False
 
     @property
     def claim(self) -> Claim:

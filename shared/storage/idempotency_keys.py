@@ -28,6 +28,7 @@ class StoredRequest(msgspec.Struct, frozen=True, kw_only=True, rename={"id": "_i
     leased_until: datetime
     expires_at: datetime
     answer: str | None = None
+    nothing_done: bool = False
 
 
 class IdempotencyKeys:
@@ -70,9 +71,10 @@ class IdempotencyKeys:
         """Keep the claim until then."""
         await self._documents.update(_held(claim), {"$set": {"leased_until": until}})
 
-    async def settle(self, claim: Claim, answer: Answer | None) -> None:
+    async def settle(self, claim: Claim, answer: Answer | None, *, nothing_done: bool = False) -> None:
         """Keep the answer, or, without one, let go of the claim; nothing happens when the claim is another's by now."""
-        settled = {"leased_until": now()} if answer is None else {"answer": self._sealed(claim.id, answer)}
+        let_go = {"leased_until": now(), "nothing_done": nothing_done}
+        settled = let_go if answer is None else {"answer": self._sealed(claim.id, answer)}
         await self._documents.update(_held(claim), {"$set": settled})
 
     def _sealed(self, request_id: str, answer: Answer) -> str:

@@ -44,8 +44,9 @@ class FakeAnswers:
     async def renew(self, claim, until):
         self._change(claim, leased_until=until)
 
-    async def settle(self, claim, answer):
-        self._change(claim, **({"leased_until": now()} if answer is None else {"answer": answer}))
+    async def settle(self, claim, answer, *, nothing_done=False):
+        let_go = {"leased_until": now(), "nothing_done": nothing_done}
+        self._change(claim, **(let_go if answer is None else {"answer": answer}))
 
     def _change(self, claim, **fields):
         self._check()

@@ -49,7 +49,8 @@ class Once:
             if known.expires_at > now():
                 if answer := _answer_of(known, fingerprint):
                     return answer
-                fresh = msgspec.structs.replace(fresh, first_at=known.first_at, expires_at=known.expires_at)
+                first_at = fresh.first_at if known.nothing_done else known.first_at
+                fresh = msgspec.structs.replace(fresh, first_at=first_at, expires_at=known.expires_at)
             if await self._store.take_over(known, fresh):
                 return self._begun(fresh)
         raise _in_progress()
@@ -58,9 +59,9 @@ class Once:
         """Keep the answer for repeats; one that cannot be stored is not kept, and a repeat runs again after the lease."""
         await self._settle(claim, answer)
 
-    async def let_go(self, claim: Claim) -> None:
-        """Keep nothing: a repeat of the same request runs at once."""
-        await self._settle(claim, None)
+    async def let_go(self, claim: Claim, *, nothing_done: bool = False) -> None:
+        """Keep nothing: a repeat of the same request runs at once; as a new one, when nothing was done."""
+        await self._settle(claim, None, nothing_done=nothing_done)
 
     def _fresh(self, request_id: str, fingerprint: str) -> ClaimedRequest:
         at = now()
@@ -86,11 +87,11 @@ class Once:
             except TransientFailure as failure:
                 log.warning("idempotency.not_renewed", error=type(failure).__name__)
 
-    async def _settle(self, claim: Claim, answer: Answer | None) -> None:
+    async def _settle(self, claim: Claim, answer: Answer | None, *, nothing_done: bool = False) -> None:
         if renewal := self._renewals.pop(claim.token, None):
             renewal.cancel()
         try:
-            await self._store.settle(claim, answer)
+            await self._store.settle(claim, answer, nothing_done=nothing_done)
         except TransientFailure as failure:
             log.warning("idempotency.not_kept", error=type(failure).__name__)
 

@@ -93,7 +93,7 @@ class _Answering:
         claim, self._settled = self._context.claim, True
         assert claim is not None
         if not self._is_to_keep():
-            await self._once.let_go(claim)
+            await self._once.let_go(claim, nothing_done=self._context.may_pass)
             return
         headers = tuple((name, value) for name, value in self._start["headers"] if name not in _OWN_OF_EACH)
         streamed = self._context.body_hash

@@ -260,7 +260,7 @@ async def test_an_expired_key_is_free_for_anything(api):
 async def test_an_answer_that_cannot_be_kept_is_given_all_the_same(api):
     settle = api.stores.answers.settle
 
-    async def broken(claim, answer):
+    async def broken(claim, answer, **_options):
         raise TransientFailure("gone")
 
     api.stores.answers.settle = broken

@@ -1,8 +1,11 @@
 """Transcriptions: two routes, one job, one active at a time (contract A12, A13, A15)."""
 
+import asyncio
+
 import msgspec
 import pytest
 
+from services.transcriber.job_rules import TranscriptionJobRules
 from shared.domain.clock import now
 from shared.domain.errors import TransientFailure
 from shared.domain.job import JobStatus
@@ -11,6 +14,7 @@ from shared.domain.recording import RecordingStatus
 from shared.domain.tenant import Tenant
 from shared.domain.transcript import Segment, Word, transcript_of
 from shared.domain.transcription import Redaction, SpeechOptions, TranscriptionStatus
+from shared.events.transcription import TranscriptionCompleted, transcription_event
 
 
 async def ready(api, status=RecordingStatus.UPLOADED):
@@ -242,3 +246,48 @@ async def test_a_recording_is_reflected_later_when_it_cannot_be_now(api):
 
 async def broken(_event):
     raise TransientFailure("down")
+
+
+async def test_a_run_that_is_cancelled_does_not_hide_the_end_of_the_one_before(api):
+    recording = await ready(api)
+    path = f"/recordings/{recording['id']}/transcribe"
+    first = (await api.ok("POST", path))["id"]
+    documents = api.stores.recordings.documents
+    documents[recording["id"]] = msgspec.structs.replace(documents[recording["id"]], status=RecordingStatus.PROCESSING)
+    ended(api, first, version=3)  # its event is still on its way
+    second = (await api.ok("POST", path))["id"]
+    await api.ok("POST", f"/transcriptions/{second}/cancel")
+    assert (await api.ok("GET", f"/recordings/{recording['id']}"))["status"] == "completed"
+
+
+async def told(api, transcription_id):
+    """Let it be claimed and completed, and the recording show both; what the recording showed in between."""
+    stores = api.stores
+    waiting = stores.transcriptions.documents[transcription_id]
+    running, (started,) = TranscriptionJobRules().claimed(waiting, waiting.job.claimed("w", now(), 30))
+    await stores.recordings.reflect_all([started])
+    shown = await api.ok("GET", f"/recordings/{waiting.recording_id}")
+    stores.transcriptions.documents[transcription_id] = running
+    ended(api, transcription_id, version=running.version + 1)
+    done = transcription_event(TranscriptionCompleted, stores.transcriptions.documents[transcription_id])
+    await stores.recordings.reflect_all([done])
+    return shown["status"], shown["transcription_id"]
+
+
+async def test_a_key_that_was_refused_for_the_moment_makes_the_newest_when_it_is_served(api):
+    recording = await ready(api, RecordingStatus.PROCESSING)
+    path, key = f"/recordings/{recording['id']}/transcribe", {"Idempotency-Key": "once-more"}
+    assert not (await api.call("POST", path, {}, headers=key)).is_success
+    await asyncio.sleep(0.02)  # ids are of milliseconds
+    documents = api.stores.recordings.documents
+    documents[recording["id"]] = msgspec.structs.replace(documents[recording["id"]], status=RecordingStatus.UPLOADED)
+    first = (await api.ok("POST", path))["id"]
+    assert await told(api, first) == ("processing", first)
+    served = await api.call("POST", path, {}, headers=key)
+    second = served.json()["id"]
+    assert (served.status_code, second > first) == (201, True)
+    assert (await api.refused("POST", path))[2]["details"]["transcription_id"] == second
+    assert await told(api, second) == ("processing", second)
+    assert (await api.call("POST", path, {}, headers=key)).json()["id"] == second
+    shown = await api.ok("GET", f"/recordings/{recording['id']}")
+    assert (shown["status"], shown["transcription_id"]) == ("completed", second)
