@@ -34,7 +34,7 @@ from shared.domain.transcription import (
     queued_transcription,
 )
 from shared.domain.transition import TransitionRefused, VersionConflict
-from shared.events.transcription import TranscriptionCompleted, TranscriptionEvent, TranscriptionQueued, transcription_event
+from shared.events.transcription import TranscriptionEvent, TranscriptionQueued, completion_of, transcription_event
 from shared.telemetry.logs import get_logger
 
 log = get_logger()
@@ -101,7 +101,7 @@ class StartTranscription:
         if newest is not None and newest.active:
             raise _already(newest)
         if recording.status is RecordingStatus.PROCESSING and newest and newest.status is TranscriptionStatus.COMPLETED:
-            await reflect(self._recordings, transcription_event(TranscriptionCompleted, newest))  # the next would hide it
+            await reflect(self._recordings, completion_of(newest))  # else the next run would hide it
             return
         details = {"current_status": recording.status, "stitching": recording.job and recording.job.status}
         raise RecordingNotReady("the recording has no audio to transcribe, or not yet", details=details)

@@ -48,3 +48,8 @@ def transcription_event(kind: type[T], transcription: Transcription) -> T:
         transcription_id=transcription.id,
         transcription=transcription_resource(transcription),
     )
+
+
+def completion_of(transcription: Transcription) -> TranscriptionCompleted:
+    """Return the fact, which the transcriber has made, that the transcription is completed: to be shown, not to be told again."""
+    return transcription_event(TranscriptionCompleted, transcription)

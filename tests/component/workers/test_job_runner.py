@@ -391,32 +391,3 @@ async def test_the_work_on_a_deleted_recording_stops_within_seconds_however_long
         await stopped.wait()
     await scene.until(lambda: not runner._running)
     assert scene.job(recording).status is JobStatus.FAILED
-
-
-@pytest.mark.parametrize(
-    ("kind", "before", "reason", "after", "told"),
-    [
-        (JobKind.STITCH, RecordingStatus.COMPLETED, FailureReason.AUDIO_CORRUPT, RecordingStatus.COMPLETED, 0),
-        (JobKind.STITCH, RecordingStatus.COMPLETED, FailureReason.CONTENT_HASH_MISMATCH, RecordingStatus.COMPLETED, 0),
-        (JobKind.STITCH, RecordingStatus.PROCESSING, FailureReason.CONTENT_HASH_MISMATCH, RecordingStatus.PROCESSING, 0),
-        (JobKind.STITCH, RecordingStatus.PROCESSING, FailureReason.AUDIO_CORRUPT, RecordingStatus.FAILED, 1),
-        (JobKind.VERIFY, RecordingStatus.INTEGRITY_FAILURE, FailureReason.OBJECT_MISSING, RecordingStatus.INTEGRITY_FAILURE, 1),
-        (JobKind.VERIFY, RecordingStatus.INTEGRITY_FAILURE, FailureReason.PROCESSING_ERROR, RecordingStatus.INTEGRITY_FAILURE, 1),
-    ],
-)
-async def test_a_job_that_cannot_be_done_ends_whatever_its_recording_has_become(scene, kind, before, reason, after, told):  # noqa: PLR0913, PLR0917
-    recording = await scene.queue()
-    present = scene.store.documents[recording.id]
-    job = msgspec.structs.replace(present.job, kind=kind)
-    scene.store.documents[recording.id] = msgspec.structs.replace(present, status=before, job=job)
-    begun = []
-
-    async def work(claimed):
-        begun.append(claimed.job.token)
-        raise PermanentFailure(reason, "it cannot be done")
-
-    scene.run(work)
-    await scene.until(lambda: scene.job(recording).status is JobStatus.FAILED)
-    ended = scene.store.documents[recording.id]
-    assert (begun, ended.status, ended.job.available_at) == ([1], after, None)
-    assert (len(scene.store.outbox[recording.id]), ended.failure is not None) == (told, bool(told))

@@ -26,7 +26,8 @@ class Shown:
             raise TransientFailure("down")
         self.progress.append(progress)
 
-    async def put(self, _claimed, transcript):
+    async def put(self, _claimed, transcript, *, whole):
+        assert not whole
         self.texts.append(transcript)
         return True
 
