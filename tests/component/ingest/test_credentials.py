@@ -201,30 +201,38 @@ async def test_requests_that_come_together_share_one_lookup():
     assert keys.lookups == 1
 
 
-async def test_what_was_looked_up_before_a_revocation_is_not_believed_after_it():
-    class Slow(FakeKeys):
-        """Answers what stood there when it was asked, once it is told to go on."""
+class Held(FakeKeys):
+    """Answers the first lookups with what stood there when it was asked, once it is told to go on; others at once."""
 
-        def __init__(self):
-            super().__init__()
-            self.asked, self.go_on = asyncio.Event(), asyncio.Event()
+    def __init__(self, lookups):
+        super().__init__()
+        self.held, self.asked, self.go_on = lookups, asyncio.Event(), asyncio.Event()
 
-        async def by_secret(self, secret_sha256):
-            found = await super().by_secret(secret_sha256)
+    async def by_secret(self, secret_sha256):
+        found = await super().by_secret(secret_sha256)
+        if self.lookups <= self.held:
             self.asked.set()
             await self.go_on.wait()
-            return found
+        return found
 
-    keys = Slow()
+
+async def revoked_meanwhile(keys):
+    """Who asked for a key before its revocation and has not been answered; its checker, its id and its header."""
     authenticate = Authenticate({"sk": keys}, 30, Clock())
     key, header = await a_key(keys)
     early = asyncio.create_task(authenticate(header))
     await keys.asked.wait()
     await keys.revoke(key.project_id, key.id, now())
     authenticate.forget(key.id)
+    return early, authenticate, key.id, header
+
+
+async def test_what_was_looked_up_before_a_revocation_is_not_believed_after_it():
+    keys = Held(lookups=2)
+    early, authenticate, key_id, header = await revoked_meanwhile(keys)
     late = asyncio.create_task(authenticate(header))
     keys.go_on.set()
-    assert (await early).credential_id == key.id, "it came before the revocation"
+    assert (await early).credential_id == key_id, "it came before the revocation"
     with pytest.raises(Unauthorized):
         await late
     with pytest.raises(Unauthorized):
@@ -232,31 +240,12 @@ async def test_what_was_looked_up_before_a_revocation_is_not_believed_after_it()
 
 
 async def test_a_lookup_that_a_revocation_overtook_is_not_remembered_when_it_ends_last():
-    class Overtaken(FakeKeys):
-        """Answers the first lookup with what stood there, but after every other one."""
-
-        def __init__(self):
-            super().__init__()
-            self.asked, self.go_on = asyncio.Event(), asyncio.Event()
-
-        async def by_secret(self, secret_sha256):
-            found = await super().by_secret(secret_sha256)
-            if self.lookups == 1:
-                self.asked.set()
-                await self.go_on.wait()
-            return found
-
-    keys = Overtaken()
-    authenticate = Authenticate({"sk": keys}, 30, Clock())
-    key, header = await a_key(keys)
-    early = asyncio.create_task(authenticate(header))
-    await keys.asked.wait()
-    await keys.revoke(key.project_id, key.id, now())
-    authenticate.forget(key.id)
+    keys = Held(lookups=1)
+    early, authenticate, key_id, header = await revoked_meanwhile(keys)
     with pytest.raises(Unauthorized):
         await authenticate(header)
     keys.go_on.set()
-    assert (await early).credential_id == key.id, "it came before the revocation"
+    assert (await early).credential_id == key_id, "it came before the revocation"
     with pytest.raises(Unauthorized):
         await authenticate(header)
 
