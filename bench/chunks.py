@@ -20,6 +20,8 @@ from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
+import uvloop
+
 from bench.figures import Figures
 from bench.http_load import put_request, requests_per_second
 from bench.peers import Peer, answering, api_of, cpu_s, peer
@@ -134,7 +136,7 @@ def main() -> None:
     print(f"chunk PUTs of {CHUNK_BYTES // 1024} KiB per second")
     with tempfile.TemporaryDirectory(prefix="bench-") as folder, peer("bench.bare_handler") as bare:
         with peer("bench.s3_sink") as sink:
-            asyncio.run(answering(sink.port))
+            uvloop.run(answering(sink.port))
             dropping = Stack(new_plan(), Path(folder) / "sink", extra={"EARWITNESS_S3_ENDPOINT": f"http://{HOST}:{sink.port}"})
             report("API, store that drops", _measured(dropping, bare, arguments, store=False))
         real = Stack(new_plan(), Path(folder) / "real")
@@ -145,7 +147,7 @@ def _measured(stack: Stack, bare: Peer, arguments: argparse.Namespace, *, store:
     try:
         stack.start_servers()
         stack.services["ingest"].start()
-        return asyncio.run(measure(stack, bare.port, arguments.rounds, arguments.requests, store=store))
+        return uvloop.run(measure(stack, bare.port, arguments.rounds, arguments.requests, store=store))
     finally:
         stack.stop()
 

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import msgspec
+import uvloop
 from pymongo import MongoClient
 
 from bench.fastapi_twin import DATABASE as TWIN_DATABASE
@@ -161,7 +162,7 @@ def main() -> None:
             stack.start_servers()
             stack.start_services("ingest")
             with peer("bench.empty_handlers") as empty, peer("bench.fastapi_twin", stack.mongo.url) as twin:
-                asyncio.run(_measured(stack, empty, twin, arguments))
+                uvloop.run(_measured(stack, empty, twin, arguments))
         finally:
             stack.stop()
 

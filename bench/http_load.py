@@ -1,11 +1,15 @@
 """A load of identical HTTP requests over kept connections: raw sockets, so that the client costs little beside the server."""
 
 import asyncio
+import re
 import time
 from collections.abc import Sequence
+from functools import partial
+from typing import cast
 from urllib.parse import urlsplit
 
-_HEAD_LIMIT = 1 << 16
+_END_OF_HEAD = b"\r\n\r\n"
+_LENGTH = re.compile(rb"(?i)\r\ncontent-length: *([0-9]+)")
 
 UNLIMITED = {
     "EARWITNESS_REQUESTS_PER_SECOND": "1000000000",
@@ -39,21 +43,65 @@ def json_request(method: str, url: str, key: str, body: bytes = b"") -> bytes:
 
 async def requests_per_second(host: str, port: int, requests: Sequence[bytes], connections: int) -> float:
     """Send `requests`, spread over so many connections, each waiting for its answer before its next; return the rate."""
-    lanes = [requests[number::connections] for number in range(connections)]
-    opened = [await asyncio.open_connection(host, port, limit=_HEAD_LIMIT) for _ in lanes]
+    loop = asyncio.get_running_loop()
+    share = [partial(_Lane, requests[number::connections]) for number in range(connections)]
+    lanes = [(await loop.create_connection(lane, host, port))[1] for lane in share]
     began = time.perf_counter()
-    await asyncio.gather(*(_lane(*streams, lane) for streams, lane in zip(opened, lanes, strict=True)))
+    for lane in lanes:
+        lane.send_next()
+    await asyncio.gather(*(lane.answered for lane in lanes))
     elapsed_s = time.perf_counter() - began
-    for _, writer in opened:
-        writer.close()
+    for lane in lanes:
+        lane.close()
     return len(requests) / elapsed_s
 
 
-async def _lane(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, requests: Sequence[bytes]) -> None:
-    for request in requests:
-        writer.write(request)
-        head = await reader.readuntil(b"\r\n\r\n")
-        length = int(head.lower().partition(b"content-length:")[2].partition(b"\r\n")[0] or 0)
-        body = await reader.readexactly(length)
-        if not head.startswith(b"HTTP/1.1 2"):
-            raise RequestFailed(f"{head.decode(errors='replace')}{body.decode(errors='replace')}")
+class _Lane(asyncio.Protocol):
+    """One connection, one request under way; `answered` is done when all were."""
+
+    def __init__(self, requests: Sequence[bytes]) -> None:
+        self._waiting = iter(requests)
+        self._transport: asyncio.Transport | None = None
+        self._came, self._whole = b"", 0  # of the answer that is coming; 0 while its head is not there
+        self.answered: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.Transport", transport)
+
+    def close(self) -> None:
+        """Leave."""
+        if self._transport is not None:
+            self._transport.close()
+
+    def data_received(self, data: bytes) -> None:
+        came = self._came = self._came + data if self._came else data
+        if not self._whole:
+            self._whole = _length_of(came)
+        if 0 < self._whole <= len(came):
+            if came.startswith(b"HTTP/1.1 2"):
+                self._came, self._whole = b"", 0
+                self.send_next()
+            else:
+                self._fail(RequestFailed(came.decode(errors="replace")))
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._fail(exc or RequestFailed("the server closed the connection"))
+
+    def send_next(self) -> None:
+        """Send the next request, if there is one."""
+        request = next(self._waiting, None)
+        if request is not None and self._transport is not None:
+            self._transport.write(request)
+        elif not self.answered.done():
+            self.answered.set_result(None)
+
+    def _fail(self, failure: Exception) -> None:
+        if not self.answered.done():
+            self.answered.set_exception(failure)
+
+
+def _length_of(answer: bytes) -> int:
+    """Return how long the answer is, head and body, or 0 while its head is not whole."""
+    head, end, _ = answer.partition(_END_OF_HEAD)
+    told = _LENGTH.search(head)
+    return len(head) + len(end) + (int(told[1]) if told else 0) if end else 0

@@ -7,11 +7,12 @@ each process is told too.
 """
 
 import argparse
-import asyncio
 import os
 import tempfile
 from itertools import product
 from pathlib import Path
+
+import uvloop
 
 from bench.figures import Figures
 from bench.http_load import UNLIMITED, json_request, requests_per_second
@@ -92,7 +93,7 @@ def main() -> None:
         try:
             stack.start_servers()
             stack.start_services("ingest")
-            asyncio.run(_measured(stack, empty, prepare(stack, 1000), arguments))
+            uvloop.run(_measured(stack, empty, prepare(stack, 1000), arguments))
         finally:
             stack.stop()
 

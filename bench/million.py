@@ -6,12 +6,13 @@ recordings, one with a project of a million, written past the API; the same requ
 """
 
 import argparse
-import asyncio
 import os
 import tempfile
 import time
 from collections.abc import Mapping
 from pathlib import Path
+
+import uvloop
 
 from bench.figures import Figures
 from bench.http_load import UNLIMITED, json_request, requests_per_second
@@ -88,7 +89,7 @@ def main() -> None:
                 stack.start_servers()
                 stack.start_services("ingest")
             few, many = (Project(stack, count) for stack, count in zip(stacks, (FEW, arguments.recordings), strict=True))
-            asyncio.run(measure(few, many, arguments.rounds, arguments.requests))
+            uvloop.run(measure(few, many, arguments.rounds, arguments.requests))
         finally:
             for stack in stacks:
                 stack.finish()
