@@ -121,7 +121,8 @@ class Logger:
     def info(self, event: str, **fields: object) -> None:
         """Tell what happened as it should."""
         if self.threshold <= logging.INFO:
-            self.write({**fields, "level": "info", "event": event})
+            fields["level"], fields["event"] = "info", event
+            self.write(fields)
 
     def warning(self, event: str, **fields: object) -> None:
         """Tell what is amiss and was coped with."""
