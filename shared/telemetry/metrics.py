@@ -12,6 +12,8 @@ import prometheus_client
 from prometheus_client import REGISTRY, Counter, Gauge, Histogram
 from prometheus_client.exposition import choose_encoder
 
+from shared.telemetry.timings import Timings
+
 QueueProbe = Callable[[], Awaitable[tuple[int, float]]]  # → how many wait, and for how long (seconds) the oldest has
 
 PROBE_TIMEOUT_S = 2.0
@@ -25,7 +27,7 @@ _LAG_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5, 3
 prometheus_client.disable_created_metrics()  # type: ignore[no-untyped-call]  # a `_created` series beside every one of ours says nothing we ask
 
 http_requests_total = Counter("earwitness_http_requests_total", "Requests answered.", ["method", "route", "status"])
-http_request_seconds = Histogram(
+http_request_seconds = Timings(
     "earwitness_http_request_seconds", "From head to end of answer.", ["method", "route"], buckets=_REQUEST_BUCKETS
 )
 rate_limited_total = Counter("earwitness_rate_limited_total", "Requests refused by a rate limit.", ["limit"])
@@ -37,7 +39,7 @@ message_seconds = Histogram(
 message_retries_total = Counter("earwitness_message_retries_total", "Repeated handlings of a message.", ["topic"])
 dead_letters_total = Counter("earwitness_dead_letters_total", "Messages given up.", ["topic"])
 outbox_published_total = Counter("earwitness_outbox_published_total", "Events published from an outbox.", ["event"])
-outbox_lag_seconds = Histogram("earwitness_outbox_lag_seconds", "From an event's write to its publication.", buckets=_LAG_BUCKETS)
+outbox_lag_seconds = Timings("earwitness_outbox_lag_seconds", "From an event's write to its publication.", buckets=_LAG_BUCKETS)
 stage_seconds = Histogram("earwitness_stage_seconds", "One unit of a stage's work.", ["stage"], buckets=_STAGE_BUCKETS)
 jobs = Gauge("earwitness_jobs", "Slots of this process, by what they do.", ["queue", "state"])
 queue_depth = Gauge("earwitness_queue_depth", "Units that wait.", ["queue"])
