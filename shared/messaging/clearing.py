@@ -49,7 +49,7 @@ class Clearing:
         """Clear every `pause_s` seconds, which must be far less than the age at which a sweep takes an event for left behind."""
         self._outboxes, self._keeper, self._pause_s = outboxes, keeper, pause_s
         self._shown: list[Placed] = []
-        self._kept: list[Placed] = []
+        self._kept: list[_Place] = []
         self._added, self._room = asyncio.Event(), asyncio.Event()
         self._room.set()
         self._flushing = asyncio.Lock()
@@ -57,7 +57,10 @@ class Clearing:
     async def add(self, published: Sequence[Placed], *, kept: bool) -> None:
         """Have published events cleared soon, those not `kept` for good be so before; waits while too many wait."""
         await self._room.wait()
-        (self._kept if kept else self._shown).extend(published)
+        if kept:
+            self._kept += _places(published)
+        else:
+            self._shown += published
         self._note()
 
     async def run(self) -> None:
@@ -77,7 +80,7 @@ class Clearing:
             try:
                 if shown:
                     await self._keeper.keep([placed.event for placed in shown])
-                    kept, shown = kept + shown, []
+                    kept, shown = kept + _places(shown), []
                 await self._remove(kept)
             except TransientFailure as failure:
                 log.warning("relay.not_removed", error=type(failure).__name__, events=len(shown) + len(kept))
@@ -87,10 +90,10 @@ class Clearing:
                 self._note()
             return True
 
-    async def _remove(self, placed: Sequence[Placed]) -> None:
+    async def _remove(self, kept: Sequence["_Place"]) -> None:
         by_outbox: dict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
-        for one in placed:
-            by_outbox[one.outbox][one.aggregate_id].append(one.event.event_id)
+        for outbox, aggregate_id, event_id in kept:
+            by_outbox[outbox][aggregate_id].append(event_id)
         for name, published in by_outbox.items():
             await self._outboxes[name].remove_published(published)
 
@@ -98,3 +101,11 @@ class Clearing:
         waiting = len(self._shown) + len(self._kept)
         (self._added.set if waiting else self._added.clear)()
         (self._room.set if waiting < _MOST else self._room.clear)()
+
+
+_Place = tuple[str, str, str]
+"""An outbox, a document in it and an event's id: of a kept event nothing else is needed."""
+
+
+def _places(placed: Sequence[Placed]) -> list[_Place]:
+    return [(one.outbox, one.aggregate_id, one.event.event_id) for one in placed]

@@ -9,7 +9,7 @@ from faststream.kafka import KafkaBroker
 from shared.events.codec import encode
 from shared.events.event import Event
 from shared.messaging.broker import BrokerUnavailable, connect, producer_of, reopen
-from shared.messaging.outgoing import Message, send
+from shared.messaging.outgoing import UNTYPED, Message, send
 from shared.messaging.topology import ensure_topics
 
 PUBLISH_TIMEOUT_S = 5.0
@@ -34,7 +34,10 @@ class EventPublisher:
 
 def message_of(event: Event) -> Message:
     """Return the message that carries `event`; its headers say what can be known without decoding it."""
-    headers = {"event_id": event.event_id} | ({"trace_id": event.trace_id} if event.trace_id else {})
+    event_id = event.event_id.encode()
+    headers = [UNTYPED, ("correlation_id", event_id), ("event_id", event_id)]
+    if event.trace_id:
+        headers.append(("trace_id", event.trace_id.encode()))
     return Message(event.type, event.recording_id.encode(), encode(event), headers)
 
 

@@ -57,7 +57,7 @@ async def test_an_event_whose_handler_died_is_delivered_again(kafka, inbox, even
 
 async def test_poison_on_every_topic_is_dead_lettered_with_what_went_wrong_and_consuming_goes_on(kafka, inbox, event):
     await kafka.consume("stitcher", {topic.event: inbox for topic in TOPICS.values()})
-    poison = [Message(name, b"rec_1", b'{"type": "' + name.encode() + b'"', {"event_id": "evt_p"}) for name in TOPICS]
+    poison = [Message(name, b"rec_1", b'{"type": "' + name.encode() + b'"', [("event_id", b"evt_p")]) for name in TOPICS]
     await deliver(kafka.broker, poison)
     await kafka.publisher.publish([event(1)])
 
