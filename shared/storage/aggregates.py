@@ -11,10 +11,10 @@ from shared.domain.clock import now
 from shared.domain.job import Job, JobStatus, Lane
 from shared.domain.tenant import Tenant
 from shared.domain.transition import VersionConflict
-from shared.events.codec import to_document
 from shared.events.event import Event
 from shared.events.topics import TOPICS
 from shared.storage.documents import Documents, to_builtins
+from shared.storage.event_documents import stored_form
 from shared.storage.kept_forms import first_readable
 
 
@@ -87,7 +87,7 @@ class Aggregates(Generic[A]):
 
     async def add(self, aggregate: A, *events: Event) -> A:
         """Store a new aggregate with its events; raise `AlreadyExists` when a unique key is taken."""
-        await self._documents.insert(aggregate, outbox=[to_document(event) for event in events])
+        await self._documents.insert(aggregate, outbox=[stored_form(event) for event in events])
         return aggregate
 
     async def save(self, before: A, after: A, *events: Event, **unseen: Any) -> A:  # noqa: ANN401 - fields the Struct does not show
@@ -99,7 +99,7 @@ class Aggregates(Generic[A]):
         change = self._change(before, after)
         change["$set"] |= unseen
         if events:
-            change["$push"] = {"outbox": {"$each": [to_document(event) for event in events]}}
+            change["$push"] = {"outbox": {"$each": [stored_form(event) for event in events]}}
         if not await self._documents.update(self._as_read(before), change):
             raise VersionConflict(before.id)
         return after

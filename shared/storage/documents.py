@@ -1,6 +1,6 @@
 """One MongoDB collection seen as Structs; only this, `inserts.py`, `lookups.py`, `pages.py` and `mongo.py` call the driver."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Awaitable, Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Generic, TypeVar
 
@@ -66,9 +66,9 @@ class Documents(Generic[T]):
         """Return a view of the same documents, by a unique field, that reads no fields but those of `form`."""
         return View(self._collection, form, key)
 
-    async def get(self, document_id: str) -> T | None:
+    def get(self, document_id: str) -> Awaitable[T | None]:
         """Return the document with this id; cheaper than `find_one` where many are asked for at once."""
-        return await self._lookups.find(document_id)
+        return self._lookups.find(document_id)
 
     async def find_all(self, document_ids: Collection[str]) -> list[T]:
         """Return those of these documents that are there, in no order."""
@@ -104,11 +104,11 @@ class Documents(Generic[T]):
             found = await cursor.to_list(limit)
         return [plain(document) for document in found]
 
-    async def insert(self, document: T, **extra: Any) -> None:  # noqa: ANN401 - fields that the Struct does not show
+    def insert(self, document: T, **extra: Any) -> Awaitable[None]:  # noqa: ANN401 - fields that the Struct does not show
         """Store a new document; raise `AlreadyExists` when a unique key is taken."""
-        await self._inserts.insert(to_builtins(document) | extra)
+        return self._inserts.insert(to_builtins(document) | extra)
 
-    async def insert_new(self, documents: Sequence[Mapping[str, Any]], *, hasty: bool = False) -> set[int]:
+    async def insert_new(self, documents: Sequence[dict[str, Any]], *, hasty: bool = False) -> set[int]:
         """Store those documents whose keys are free; return the positions of those that were there already.
 
         What a `hasty` insert stored can be read at once, and may be undone by a crash of the server until the same was inserted
@@ -117,7 +117,7 @@ class Documents(Generic[T]):
         collection = self._hasty if hasty else self._collection
         try:
             async with translated():
-                await collection.insert_many([dict(document) for document in documents], ordered=False)
+                await collection.insert_many(documents, ordered=False)
         except BulkWriteError as error:
             failures = error.details["writeErrors"]
             if any(failure["code"] != DUPLICATE_KEY for failure in failures) or error.details.get("writeConcernErrors"):
@@ -180,6 +180,6 @@ class View(Generic[V]):
     def __init__(self, collection: AsyncIOMotorCollection[dict[str, Any]], form: type[V], key: str = "_id") -> None:
         self._lookups = Lookups(collection, form, dict.fromkeys(form.__struct_encode_fields__, 1), key, _PATIENCE)
 
-    async def get(self, value: str) -> V | None:
+    def get(self, value: str) -> Awaitable[V | None]:
         """Return the fields of the document with this value; cheaper than `find_one` where many are asked for at once."""
-        return await self._lookups.find(value)
+        return self._lookups.find(value)

@@ -9,14 +9,15 @@ from bson import Timestamp
 from pymongo import ASCENDING, IndexModel
 
 from shared.domain.tenant import Tenant
-from shared.events.codec import to_document
 from shared.events.event import Event
 from shared.events.topics import TOPICS
 from shared.storage.documents import Documents
+from shared.storage.event_documents import stored_form
 from shared.storage.kept_forms import readable
 from shared.storage.mongo import Mongo
 
 _AS_KEPT = (("kept_at", ASCENDING), ("_id", ASCENDING))
+_WHEN_STORED = Timestamp(0, 0)  # the server puts its own in place of an empty one
 _OF_KNOWN_TYPE = {"event.type": {"$in": list(TOPICS)}}  # what a newer release kept is for that release to tell of
 
 
@@ -109,8 +110,8 @@ def _document(event: Event) -> dict[str, Any]:
         "recording_id": event.recording_id,
         "occurred_at": event.occurred_at,
         "to_fan_out": TOPICS[event.type].public,
-        "kept_at": Timestamp(0, 0),  # the server puts its own in place of an empty one
-        "event": to_document(event),
+        "kept_at": _WHEN_STORED,
+        "event": stored_form(event),
     }
 
 

@@ -3,7 +3,7 @@
 A journalled majority write costs a round trip and a share of an fsync however many documents it carries.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from typing import Any
 
 from motor.motor_asyncio import AsyncIOMotorCollection
@@ -13,7 +13,7 @@ from shared.batches import ONE_BY_ONE, Batches
 from shared.domain.errors import AlreadyExists
 from shared.storage.mongo_errors import DUPLICATE_KEY, StoreUnavailable, translated
 
-Document = Mapping[str, Any]
+Document = dict[str, Any]
 
 _PATIENCE = 0.25  # of a write: a crowd's inserts go in half as many, each later by less than it would wait for another's
 
@@ -25,9 +25,9 @@ class Inserts:
         self._collection = collection
         self._batches = Batches(self._write, ONE_BY_ONE, patience=_PATIENCE)
 
-    async def insert(self, document: Document) -> None:
+    def insert(self, document: Document) -> Awaitable[None]:
         """Return when the document is stored; raise `AlreadyExists` when a unique key of it is taken."""
-        await self._batches(document)
+        return self._batches(document)
 
     async def _write(self, documents: Sequence[Document]) -> list[Exception | None]:
         if len(documents) == 1:
@@ -42,7 +42,7 @@ class Inserts:
     async def _write_one(self, document: Document) -> Exception | None:
         try:
             async with translated():
-                await self._collection.insert_one(dict(document))
+                await self._collection.insert_one(document)
         except Exception as error:  # noqa: BLE001 - whoever waits is told
             return error
         return None
@@ -50,7 +50,7 @@ class Inserts:
     async def _write_many(self, documents: Sequence[Document]) -> list[Exception | None]:
         try:
             async with translated():
-                await self._collection.insert_many([dict(document) for document in documents], ordered=False)
+                await self._collection.insert_many(documents, ordered=False)
         except BulkWriteError as error:
             failures = {failure["index"]: failure for failure in error.details["writeErrors"]}
             unconfirmed = bool(error.details.get("writeConcernErrors"))
@@ -58,7 +58,7 @@ class Inserts:
         return [None] * len(documents)
 
 
-def _error_of(failure: Document | None, *, unconfirmed: bool) -> Exception | None:
+def _error_of(failure: Mapping[str, Any] | None, *, unconfirmed: bool) -> Exception | None:
     if failure is None:
         return StoreUnavailable("a write was not confirmed") if unconfirmed else None
     if failure["code"] == DUPLICATE_KEY:

@@ -1,6 +1,6 @@
 """Lookups by a unique field that come at the same moment go to MongoDB in one query; each reads what stood there after it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from typing import Any, Generic, TypeVar
 
 import msgspec
@@ -28,9 +28,9 @@ class Lookups(Generic[T]):
         self._collection, self._form, self._projection, self._key = collection, form, projection, key
         self._batches = Batches(self._read, AT_ONCE if patience is None else ONE_BY_ONE, patience=patience or 0.0)
 
-    async def find(self, value: str) -> T | None:
+    def find(self, value: str) -> Awaitable[T | None]:
         """Return the document with this value, if there is one; callers of the same moment may be given the same object."""
-        return await self._batches(value)
+        return self._batches(value)
 
     async def _read(self, values: Sequence[str]) -> list[T | Exception | None]:
         wanted = list(dict.fromkeys(values))
