@@ -39,15 +39,15 @@ class Batches(Generic[I, O]):
         self._crowd, self._crowd_until = 0, 0.0
         self._crowd_is_back: asyncio.Event = asyncio.Event()
 
-    async def __call__(self, item: I) -> O:
-        """Return the item's outcome, or raise it when it is an error."""
+    def __call__(self, item: I) -> "asyncio.Future[O]":
+        """Hand the item in; what is returned becomes its outcome, or raises it when it is an error."""
         outcome: asyncio.Future[O] = asyncio.get_running_loop().create_future()
         self._waiting.append((item, outcome))
         if len(self._waiting) >= self._crowd:
             self._crowd_is_back.set()
         if len(self._workers) < self._at_once:
             self._workers.add(asyncio.create_task(self._work_off()))
-        return await outcome
+        return outcome
 
     async def _work_off(self) -> None:
         try:

@@ -5,6 +5,7 @@ hundred bytes. ASGI lets a server keep the head back until then.
 """
 
 from collections.abc import Iterable
+from operator import itemgetter
 from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
@@ -12,6 +13,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCy
 Headers = Iterable[tuple[bytes, bytes]]
 
 _FRAMING = frozenset({b"connection", b"transfer-encoding"})  # what uvicorn has rules for
+_name = itemgetter(0)
 _BODILESS = frozenset({204, 304})
 
 
@@ -55,13 +57,9 @@ class Answer:
             return False
         if cycle.scope["method"] == "HEAD" or start["status"] in _BODILESS or cycle.flow.write_paused or cycle.disconnected:
             return False
-        length = -1
-        for name, value in start["headers"]:
-            if name == b"content-length":
-                length = int(value)
-            elif name in _FRAMING:
-                return False
-        return length == len(message["body"])
+        headers = start["headers"]
+        length = (b"content-length", b"%d" % len(message["body"]))
+        return length in headers and _FRAMING.isdisjoint(map(_name, headers))
 
     def _send_whole(self, start: Any, body: bytes) -> None:  # noqa: ANN401 - an ASGI message
         cycle = self._cycle
@@ -78,7 +76,7 @@ class Answer:
 
 
 def _head(status: int, headers: Headers) -> bytes:
-    lines = [b"%b: %b" % header for header in headers]
+    lines = list(map(b": ".join, headers))
     head = b"%b%b\r\n\r\n" % (STATUS_LINE[status], b"\r\n".join(lines))
     ends = len(lines) + 2
     if head.count(b"\n") != ends or head.count(b"\r") != ends or b"\0" in head:

@@ -74,9 +74,15 @@ class GuardedHttp(HttpToolsProtocol):
         super().on_message_begin()
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Keep a header without the blanks that HTTP allows behind it; a trailer is passed over, lest it pass for a header."""
+        """Keep a header, as uvicorn does, without the blanks that HTTP allows behind it.
+
+        A trailer is passed over, lest it pass for a header.
+        """
         if self._head_since is not None:
-            super().on_header(name, value.rstrip(b" \t"))
+            name, value = name.lower(), value.rstrip(b" \t")
+            if name == b"expect" and value.lower() == b"100-continue":
+                self.expect_100_continue = True
+            self.headers.append((name, value))
 
     def on_headers_complete(self) -> None:
         """Stop waiting for the head; have the application be handed the body as it comes, and its answer go out in one piece."""

@@ -5,6 +5,7 @@ Only requests in exactly the form that is handed out take it. Any other spelling
 """
 
 import re
+from collections.abc import Awaitable
 from functools import lru_cache
 from typing import Any, Self
 
@@ -31,12 +32,12 @@ class ChunkRoute:
     def __init__(self, app: ASGIApp, receive_chunk: ReceiveChunk) -> None:
         self._app, self._receive_chunk = app, receive_chunk
 
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:  # noqa: ANN401 - see ASGIApp
+    def __call__(self, scope: Any, receive: Any, send: Any) -> Awaitable[None]:  # noqa: ANN401 - see ASGIApp
         """Store the chunk, or let the framework have the request."""
         sent = _sent(scope, receive)
-        if sent is None:
-            await self._app(scope, receive, send)
-            return
+        return self._app(scope, receive, send) if sent is None else self._store(sent, scope, send)
+
+    async def _store(self, sent: SentChunk, scope: Any, send: Any) -> None:  # noqa: ANN401 - see ASGIApp
         scope["path_template"] = TEMPLATE
         scope["path_params"] = {"recording_id": sent.recording_id, "chunk_number": sent.chunk_number}
         body = msgspec.json.encode(await store_chunk(self._receive_chunk, context_of(scope), sent))

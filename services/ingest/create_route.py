@@ -4,6 +4,7 @@ Only plain requests take it: the path as it stands, no query, a length that is t
 goes through the framework, where `RecordingController.create` does the same, and where the route is described.
 """
 
+from collections.abc import Awaitable
 from typing import Any
 
 from services.ingest.admission import Admission
@@ -31,11 +32,11 @@ class CreateRoute:
     def __init__(self, app: ASGIApp, admission: Admission, open_recording: OpenRecording) -> None:
         self._app, self._admission, self._open_recording = app, admission, open_recording
 
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:  # noqa: ANN401 - see ASGIApp
+    def __call__(self, scope: Any, receive: Any, send: Any) -> Awaitable[None]:  # noqa: ANN401 - see ASGIApp
         """Open the recording, or let the framework have the request."""
-        if not _is_plain(scope):
-            await self._app(scope, receive, send)
-            return
+        return (self._create if _is_plain(scope) else self._app)(scope, receive, send)
+
+    async def _create(self, scope: Any, receive: Any, send: Any) -> None:  # noqa: ANN401 - see ASGIApp
         scope["path_template"], scope["path_params"] = PATH, {}
         caller = await MAY_CREATE.admit(self._admission, scope, Bucket.REQUESTS)
         body = decode(await _whole(receive) or b"{}", CreateRecording)
@@ -46,13 +47,9 @@ class CreateRoute:
 def _is_plain(scope: Any) -> bool:  # noqa: ANN401 - see ASGIApp
     if scope["type"] != "http" or scope["path"] != PATH or scope["method"] != "POST" or scope["query_string"]:
         return False
-    length = b""
-    for name, value in scope["headers"]:
-        if name == b"content-length":
-            length = value
-        elif name in _FRAMEWORKS:
-            return False
-    return length.isdigit() and int(length) <= MAX_BODY_BYTES
+    told = context_of(scope).told
+    length = told.get(b"content-length", b"")
+    return length.isdigit() and int(length) <= MAX_BODY_BYTES and _FRAMEWORKS.isdisjoint(told)
 
 
 async def _whole(receive: Any) -> bytes:  # noqa: ANN401 - see ASGIApp

@@ -2,11 +2,12 @@
 
 import re
 import time
+from collections.abc import Awaitable, Mapping
 from functools import lru_cache
 from typing import Any
 
 import msgspec
-from prometheus_client import Counter, Histogram
+from prometheus_client import Counter
 
 from services.ingest.problems import envelope_of, problem_of
 from services.ingest.rates.strangers import Strangers
@@ -16,6 +17,7 @@ from shared.domain.trace import trace_of, traced
 from shared.telemetry import metrics
 from shared.telemetry.health import ASGIApp, Health
 from shared.telemetry.logs import bind, get_logger
+from shared.telemetry.timings import Timing
 
 log = get_logger()
 
@@ -36,39 +38,37 @@ class Edge:
         self._app, self._strangers = app, strangers
         self.health = health
 
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:  # noqa: ANN401 - see ASGIApp
+    def __call__(self, scope: Any, receive: Any, send: Any) -> Awaitable[None]:  # noqa: ANN401 - see ASGIApp
         """Serve one request, or pass anything else through."""
-        if scope["type"] == "http":
-            wished, traceparent = _told(scope["headers"])
-            context = RequestContext(_request_id(wished))
-            exchange = _Exchange(scope, send, context, self._strangers)
-            with traced(trace_of(traceparent)), bind(request_id=context.request_id):
-                await exchange.run(self._app, receive)
-        else:
-            await self._app(scope, receive, send)
+        if scope["type"] != "http":
+            return self._app(scope, receive, send)
+        return _Exchange(scope, send, self._strangers).run(self._app, receive)
 
 
 class _Exchange:
     """One request and its answer, as the outside saw them."""
 
-    def __init__(self, scope: Any, send: Any, context: RequestContext, strangers: Strangers) -> None:  # noqa: ANN401 - see ASGIApp
-        self._forward, self._context, self._strangers = send, context, strangers
+    def __init__(self, scope: Any, send: Any, strangers: Strangers) -> None:  # noqa: ANN401 - see ASGIApp
+        told = dict(reversed(scope["headers"]))
+        self._context, self._trace_id = RequestContext(_request_id(told), told), trace_of(_text(told.get(b"traceparent")))
+        self._forward, self._strangers = send, strangers
         self._method: str = scope["method"]
         self._path: str = scope["path"]  # the router rewrites it
         routed_as = _ROUTED_AS.get(self._method)
         self._scope = scope if routed_as is None else {**scope, "method": routed_as}
-        place(self._scope, context)
+        place(self._scope, self._context)
         self._status, self._ended = 0, False
         self._began = time.perf_counter()
 
     async def run(self, app: ASGIApp, receive: Any) -> None:  # noqa: ANN401 - see ASGIApp
         """Let `app` answer; an error it did not answer is answered here when nothing was sent yet."""
-        try:
-            await app(self._scope, receive, self._send)
-        except Exception as error:  # noqa: BLE001 - the last place that can answer; the line carries the stack
-            await self._answer_error(error)
-        finally:
-            self._close()
+        with traced(self._trace_id), bind(request_id=self._context.request_id):
+            try:
+                await app(self._scope, receive, self._send)
+            except Exception as error:  # noqa: BLE001 - the last place that can answer; the line carries the stack
+                await self._answer_error(error)
+            finally:
+                self._close()
 
     async def _send(self, message: Any) -> None:  # noqa: ANN401 - see ASGIApp
         if message["type"] == "http.response.start":
@@ -136,23 +136,18 @@ class _Exchange:
 
 
 @lru_cache(maxsize=4096)
-def _measures(method: str, route: str, status: int) -> tuple[Counter, Histogram]:
+def _measures(method: str, route: str, status: int) -> tuple[Counter, Timing]:
     return metrics.http_requests_total.labels(method, route, str(status)), metrics.http_request_seconds.labels(method, route)
 
 
-def _told(headers: list[tuple[bytes, bytes]]) -> tuple[str, str]:
-    """Return the request id that is wished for and the trace that the request belongs to, empty when they are not told."""
-    wished = traceparent = b""
-    for name, value in headers:
-        if name == b"x-request-id":
-            wished = wished or value
-        elif name == b"traceparent":
-            traceparent = traceparent or value
-    return wished.decode("latin-1"), traceparent.decode("latin-1")
-
-
-def _request_id(wished: str) -> str:
+def _request_id(told: Mapping[bytes, bytes]) -> str:
+    """Return the request id that is wished for, or a new one."""
+    wished = _text(told.get(b"x-request-id"))
     return wished if wished and _WELL_FORMED.fullmatch(wished) else new_id("req")
+
+
+def _text(header: bytes | None) -> str:
+    return header.decode("latin-1") if header else ""
 
 
 def _outcome(status: int) -> str:

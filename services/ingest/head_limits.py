@@ -1,5 +1,6 @@
 """The layer that refuses requests whose head is out of all proportion; inside of `Cors`, so that browsers can read why."""
 
+from collections.abc import Awaitable
 from typing import Any
 
 from services.ingest.limits import check_head
@@ -12,8 +13,8 @@ class HeadLimits:
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:  # noqa: ANN401 - see ASGIApp
+    def __call__(self, scope: Any, receive: Any, send: Any) -> Awaitable[None]:  # noqa: ANN401 - see ASGIApp
         """Serve one request."""
         if scope["type"] == "http":
             check_head(scope["path"], scope["query_string"], scope["headers"])
-        await self._app(scope, receive, send)
+        return self._app(scope, receive, send)

@@ -5,6 +5,7 @@ same, and where the route is described.
 """
 
 import re
+from collections.abc import Awaitable
 from typing import Any
 
 from services.ingest.admission import Admission
@@ -13,6 +14,7 @@ from services.ingest.controllers.recordings import MAY_LIST
 from services.ingest.list_recordings import ListedRecording, ListRecordings, RecordingFilter
 from services.ingest.paging import DEFAULT_LIMIT, Page, PageRequest
 from services.ingest.rates.limiter import Bucket
+from services.ingest.request_context import context_of
 from services.ingest.views.recordings import listed_json
 from shared.domain.recording import RecordingStatus
 from shared.telemetry.health import ASGIApp
@@ -40,13 +42,13 @@ class ListRoute:
         self._app, self._admission, self._list_recordings = app, admission, list_recordings
         self._shown: tuple[Page[ListedRecording] | None, bytes] = None, b""
 
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:  # noqa: ANN401 - see ASGIApp
+    def __call__(self, scope: Any, receive: Any, send: Any) -> Awaitable[None]:  # noqa: ANN401 - see ASGIApp
         """Show the page, or let the framework have the request."""
         plain = scope["type"] == "http" and scope["path"] == PATH and scope["method"] == "GET" and not _has_body(scope)
         given = _given(scope["query_string"].decode("latin-1")) if plain else None
-        if given is None:
-            await self._app(scope, receive, send)
-            return
+        return self._app(scope, receive, send) if given is None else self._list(given, scope, receive, send)
+
+    async def _list(self, given: dict[str, str], scope: Any, receive: Any, send: Any) -> None:  # noqa: ANN401 - see ASGIApp
         scope["path_template"], scope["path_params"] = PATH, {}
         caller = await MAY_LIST.admit(self._admission, scope, Bucket.REQUESTS)
         shown = self._show(await self._list_recordings(caller, _request(given), _filter(given)))
@@ -60,7 +62,7 @@ class ListRoute:
 
 
 def _has_body(scope: Any) -> bool:  # noqa: ANN401 - see ASGIApp
-    return any(name in _FRAMEWORKS for name, _ in scope["headers"])
+    return not _FRAMEWORKS.isdisjoint(context_of(scope).told)
 
 
 def _given(query: str) -> dict[str, str] | None:

@@ -74,13 +74,11 @@ class OpenRecording:
         subjects = await self._find_subjects(caller, body.device_id, body.end_user_id)
         await self._upload_policy(caller.tenant, subjects.device_id)
         wanted = _opened(caller.tenant, body, subjects, claim)
-        recording, resource = await self._stored(wanted)
-        if not caller.sees(recording):
-            raise ResourceAlreadyExists("the device recorded this for an earlier end user", param="recording_uuid")
+        recording, resource = await self._stored(caller, wanted)
         return resource, self._templates.make(caller.tenant, recording.id) if recording.streaming else None
 
-    async def _stored(self, wanted: Recording) -> tuple[Recording, RecordingResource]:
-        """Store the recording, or return the one that is there in its place."""
+    async def _stored(self, caller: Caller, wanted: Recording) -> tuple[Recording, RecordingResource]:
+        """Store the recording, or return the one that is there in its place, if the caller may see it."""
         created = recording_event(RecordingCreated, wanted)
         for _ in range(_TRIES):
             try:
@@ -90,10 +88,16 @@ class OpenRecording:
                 if present is None and wanted.recording_uuid is not None:
                     present = await self._recordings.twin_of(wanted)
                 if present is not None:
-                    return present, recording_resource(present)
+                    return _shown(caller, present)
             else:
                 return wanted, created.recording
         raise not_found("recording")  # an earlier run stored it, and it was deleted since
+
+
+def _shown(caller: Caller, present: Recording) -> tuple[Recording, RecordingResource]:
+    if not caller.sees(present):
+        raise ResourceAlreadyExists("the device recorded this for an earlier end user", param="recording_uuid")
+    return present, recording_resource(present)
 
 
 def _opened(tenant: Tenant, body: CreateRecording, subjects: Subjects, claim: Claim | None) -> Recording:

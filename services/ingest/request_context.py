@@ -25,10 +25,12 @@ class RequestContext(msgspec.Struct):
 
     `operator` says that the operator calls, who is no caller. `claim` is held by a request with an idempotency key; `may_pass`:
     its answer is a refusal that the same request may not meet again; `body_hash` is of the body as far as a handler streamed
-    it, `body_whole` says that it did so to the end. `headers` go out with the answer, whoever answers.
+    it, `body_whole` says that it did so to the end. `told` has the request's headers by their names, the first of each;
+    `headers` go out with the answer, whoever answers.
     """
 
     request_id: str
+    told: Mapping[bytes, bytes]
     caller: Caller | None = None
     operator: bool = False
     standing: Standing | None = None

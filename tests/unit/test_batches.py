@@ -35,7 +35,7 @@ async def turns():
 
 
 async def asked(batches, *items):
-    tasks = [asyncio.create_task(batches(item)) for item in items]
+    tasks = [batches(item) for item in items]
     await turns()
     return tasks
 

@@ -84,7 +84,9 @@ class RateLimiter:
             at = self._clock()
         for window in windows:
             window.spend()
-        told = windows[0] if windows else known[Bucket.REQUESTS][0]
+        if windows:
+            return windows[0].standing
+        told = known[Bucket.REQUESTS][0]
         told.has_token(at)  # so that it is the present window
         return told.standing
 
