@@ -1,6 +1,6 @@
 """What the use cases need from the outside, as they need it."""
 
-from collections.abc import AsyncIterable, Mapping, Sequence
+from collections.abc import AsyncIterable, Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Protocol, TypeVar
 
@@ -81,6 +81,9 @@ class RecordingStore(AggregateStore[Recording], Protocol):
 
     async def those_of(self, tenant: Tenant, versions: Sequence[RecordingVersion]) -> list[Recording]:
         """Return those of the recordings that stand in just these versions and are not deleted, in no order."""
+
+    async def undeleted(self, tenant: Tenant, recording_ids: Collection[str]) -> Collection[str]:
+        """Return the ids of those of these recordings that are there and not deleted."""
 
     async def twin_of(self, recording: Recording) -> Recording | None:
         """Return the recording that has the tenant, device, uuid and generation of this one and is not deleted."""

@@ -1,7 +1,7 @@
 """The `recordings` collection: media, job and outbox inside."""
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime
 from itertools import combinations
 from typing import Any
@@ -106,6 +106,13 @@ class Recordings(Aggregates[Recording]):
         found = await self._documents.find_all(wanted)
         present = [one for one in found if one.tenant == tenant and one.deleted_at is None]
         return [one for one in present if wanted[one.id] == one.version]
+
+    async def undeleted(self, tenant: Tenant, recording_ids: Collection[str]) -> frozenset[str]:
+        """Return the ids of those of these recordings that are there and not deleted."""
+        where = {"_id": {"$in": list(recording_ids)}}
+        found = await self._documents.project(where, ("project_id", "mode", "deleted_at"), None, len(recording_ids))
+        mine = [one for one in found if (one["project_id"], one["mode"]) == (tenant.project_id, tenant.mode.value)]
+        return frozenset(one["_id"] for one in mine if one["deleted_at"] is None)
 
     async def twin_of(self, recording: Recording) -> Recording | None:
         """Return the recording that has the tenant, device, uuid and generation of this one and is not deleted."""

@@ -57,6 +57,10 @@ class FakeRecordings(FakeAggregates):
         wanted = {one.id: one.version for one in versions}
         return [one for one in newest(self.documents.values(), tenant, {}, None) if wanted.get(one.id) == one.version]
 
+    async def undeleted(self, tenant, recording_ids):
+        self._check()
+        return {one.id for one in newest(self.documents.values(), tenant, {}, None) if one.id in recording_ids}
+
     async def add(self, aggregate, *events):
         if aggregate.recording_uuid is not None and await self.twin_of(aggregate) is not None:
             raise AlreadyExists(aggregate.recording_uuid)

@@ -98,19 +98,53 @@ async def test_a_chunk_that_is_being_stored_while_its_recording_is_deleted_is_re
     assert (await api.put_chunk(recording, 2)).status_code == 404
 
 
-async def test_a_transcript_is_gone_with_its_recording_though_the_rest_is_still_to_be_done(api):
-    recording = await uploaded(api)
+async def transcribed(api, recording):
+    """Transcribe the recording; its text is `private`."""
     transcription = await api.ok("POST", f"/recordings/{recording['id']}/transcribe")
     documents, tenant = api.stores.transcriptions.documents, Tenant(api.project_id)
     done = documents[transcription["id"]].changed(status=TranscriptionStatus.PROCESSING)
     documents[done.id] = done.changed(status=TranscriptionStatus.COMPLETED, active=False)
     text = Transcript(text="private", language="en", duration_ms=1, segments=(), confidence=None, word_count=1)
     api.stores.transcripts.kept[tenant, done.id] = text
-    assert (await api.ok("GET", f"/transcriptions/{done.id}"))["text"] == "private"
+    return done.id
+
+
+async def half_deleted(api, recording):
+    """Delete the recording; whoever does so dies before its transcriptions are deleted, too."""
     api.stores.transcriptions.down = True
     assert (await api.call("DELETE", f"/recordings/{recording['id']}")).status_code == 204
     api.stores.transcriptions.down = False
-    assert (await api.refused("GET", f"/transcriptions/{done.id}"))[:2] == (404, "not_found")
+
+
+async def test_a_transcript_is_gone_with_its_recording_though_the_rest_is_still_to_be_done(api):
+    recording = await uploaded(api)
+    transcription_id = await transcribed(api, recording)
+    assert (await api.ok("GET", f"/transcriptions/{transcription_id}"))["text"] == "private"
+    await half_deleted(api, recording)
+    assert (await api.refused("GET", f"/transcriptions/{transcription_id}"))[:2] == (404, "not_found")
+
+
+@pytest.mark.parametrize("query", ["", "?recording_id={}"])
+async def test_no_list_shows_a_transcription_without_its_recording(api, query):
+    recording = await uploaded(api)
+    transcription_id = await transcribed(api, recording)
+    path = "/transcriptions" + query.format(recording["id"])
+    assert [row["id"] for row in (await api.ok("GET", path))["data"]] == [transcription_id]
+    await half_deleted(api, recording)
+    assert await api.ok("GET", path) == {"data": [], "has_more": False, "next_cursor": None}
+
+
+async def test_pages_of_transcriptions_are_full_though_some_of_the_rows_are_without_their_recordings(api):
+    recordings = [await uploaded(api) for _ in range(9)]
+    ids = [await transcribed(api, recording) for recording in recordings]
+    for recording in (recordings[0], *recordings[3:6], recordings[8]):
+        await half_deleted(api, recording)
+    pages, cursor = [], ""
+    while cursor is not None:
+        page = await api.ok("GET", f"/transcriptions?limit=2&cursor={cursor}")
+        pages.append([row["id"] for row in page["data"]])
+        cursor = page["next_cursor"]
+    assert pages == [[ids[7], ids[6]], [ids[2], ids[1]]]
 
 
 async def test_a_key_without_the_scope_may_not_delete(api):

@@ -211,6 +211,7 @@ QUERIES |= {
     for matching in ({}, {"status": "pending"}, {"recording_id": "rec_1"}, {"recording_id": "rec_1", "status": "failed"})
     for position in ({}, {"before": "txn_5"}, {"offset": 10})
 }
+QUERIES["recordings of a page"] = lambda r: r.recordings.undeleted(TENANT, ["rec_1", r.waiting.recording_id])
 QUERIES["texts of a page"] = lambda r: r.transcripts.texts(TENANT, ["txn_1", "txn_2"])
 FILTERS = [
     {name: value for name, value in (("status", status), ("device_id", device), ("end_user_id", user)) if value}
