@@ -110,11 +110,11 @@ class AttemptDelivery:
             pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
 
     async def _note(self, endpoint: WebhookEndpoint, answer: Answer, at: datetime) -> None:
-        """Keep account of how the endpoint does; costs nothing while all is well."""
+        """Keep account of how the endpoint does, unless it has been changed since; costs nothing while all is well."""
         try:
             if answer.accepted:
                 if endpoint.failing_since is not None:
-                    await self._endpoints.note_success(endpoint.tenant, endpoint.id)
+                    await self._endpoints.note_success(endpoint)
             elif answer.status_code == GONE:
                 await self._disable(endpoint, DisabledReason.GONE)
             elif answer.error is not AttemptError.INTERNAL_ERROR:
@@ -126,15 +126,15 @@ class AttemptDelivery:
         known = endpoint.failing_since
         if known is not None and not self._too_long(known, at):
             return
-        present = await self._endpoints.note_failure(endpoint.tenant, endpoint.id, at)
-        if present is not None and present.failing_since is not None and self._too_long(present.failing_since, at):
+        since = await self._endpoints.note_failure(endpoint, at)
+        if since is not None and self._too_long(since, at):
             await self._disable(endpoint, DisabledReason.FAILING)
 
     def _too_long(self, since: datetime, at: datetime) -> bool:
         return (at - since).total_seconds() >= self._rules.disable_after_s
 
     async def _disable(self, endpoint: WebhookEndpoint, reason: DisabledReason) -> None:
-        if await self._endpoints.disable(endpoint.tenant, endpoint.id, reason):
+        if await self._endpoints.disable(endpoint, reason):
             log.warning("webhook.endpoint_disabled", endpoint_id=endpoint.id, reason=reason)
 
 

@@ -46,14 +46,14 @@ class Endpoints(Protocol):
     async def get(self, tenant: Tenant, endpoint_id: str) -> WebhookEndpoint | None:
         """Return the endpoint unless it is deleted."""
 
-    async def disable(self, tenant: Tenant, endpoint_id: str, reason: DisabledReason) -> bool:
-        """Stop sending to the endpoint; return whether it was enabled."""
+    async def disable(self, attempted: WebhookEndpoint, reason: DisabledReason) -> bool:
+        """Stop sending to the endpoint; False when it is disabled, or no longer as it was `attempted`."""
 
-    async def note_failure(self, tenant: Tenant, endpoint_id: str, at: datetime) -> WebhookEndpoint | None:
-        """Note a failed attempt and return the endpoint; `failing_since` keeps the first of a run."""
+    async def note_failure(self, attempted: WebhookEndpoint, at: datetime) -> datetime | None:
+        """Note a failed attempt and return when the run of failures began; None when the endpoint is not as `attempted`."""
 
-    async def note_success(self, tenant: Tenant, endpoint_id: str) -> None:
-        """End a run of failures, if there is one."""
+    async def note_success(self, attempted: WebhookEndpoint) -> None:
+        """End a run of failures, if there is one and the endpoint is still as it was `attempted`."""
 
 
 class NewDeliveries(Protocol):

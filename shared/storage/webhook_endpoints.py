@@ -26,6 +26,10 @@ class WebhookEndpoints:
 
     Each living endpoint holds one of its tenant's numbered slots, under a unique index: so there are never more than
     `MAX_ENDPOINTS`, however many are made at the same moment.
+
+    What an attempt tells counts only for the endpoint as it was attempted: an answer of the URL that it had then, or from
+    before its owner enabled it again, says nothing of how it does now. Any other change of its owner's leaves out, too, what is
+    under way at that moment; the next attempt tells the same.
     """
 
     def __init__(self, mongo: Mongo, sealing: Sealing) -> None:
@@ -82,8 +86,7 @@ class WebhookEndpoints:
         """Store what `after` has changed; raises `VersionConflict` when the endpoint is not as `before` any more, or gone."""
         kept, new = to_builtins(before), to_builtins(self._sealed(after))
         names = {name for name, value in to_builtins(after).items() if value != kept[name]}
-        where = _of(before.tenant) | {"_id": before.id} | _version(before)
-        if not await self._documents.update(where, {"$set": {name: new[name] for name in names}}):
+        if not await self._documents.update(_unchanged(before), {"$set": {name: new[name] for name in names}}):
             raise VersionConflict(before.id)
 
     async def remove(self, tenant: Tenant, endpoint_id: str) -> bool:
@@ -92,21 +95,23 @@ class WebhookEndpoints:
         change = {"$set": gone, "$unset": {"slot": ""}, "$inc": {"version": 1}}
         return await self._documents.update(_of(tenant) | {"_id": endpoint_id}, change)
 
-    async def disable(self, tenant: Tenant, endpoint_id: str, reason: DisabledReason) -> bool:
-        """Stop sending to the endpoint, and say why; return whether it was enabled."""
-        where = _of(tenant) | {"_id": endpoint_id, "status": EndpointStatus.ENABLED.value}
+    async def disable(self, attempted: WebhookEndpoint, reason: DisabledReason) -> bool:
+        """Stop sending to the endpoint, and say why; False when it is disabled, or no longer as it was `attempted`."""
         at = now()
         change = {"status": EndpointStatus.DISABLED.value, "disabled_reason": reason.value, "disabled_at": at, "updated_at": at}
+        where = _unchanged(attempted) | {"status": EndpointStatus.ENABLED.value}
         return await self._documents.update(where, {"$set": change, "$inc": {"version": 1}})
 
-    async def note_failure(self, tenant: Tenant, endpoint_id: str, at: datetime) -> WebhookEndpoint | None:
-        """Note a failed delivery and return the endpoint; `failing_since` keeps the first of a run of failures."""
-        await self._documents.update(_of(tenant) | {"_id": endpoint_id, "failing_since": None}, {"$set": {"failing_since": at}})
-        return await self.get(tenant, endpoint_id)
+    async def note_failure(self, attempted: WebhookEndpoint, at: datetime) -> datetime | None:
+        """Note a failed delivery and return when the run of failures began; None when the endpoint is not as `attempted`."""
+        where = _unchanged(attempted)
+        await self._documents.update(where | {"failing_since": None}, {"$set": {"failing_since": at}})
+        present = await self._documents.find_one(where)
+        return None if present is None else present.failing_since
 
-    async def note_success(self, tenant: Tenant, endpoint_id: str) -> None:
-        """End a run of failures, if there is one."""
-        where = _of(tenant) | {"_id": endpoint_id, "failing_since": {"$type": "date"}}
+    async def note_success(self, attempted: WebhookEndpoint) -> None:
+        """End a run of failures, if there is one and the endpoint is still as it was `attempted`."""
+        where = _unchanged(attempted) | {"failing_since": {"$type": "date"}}
         await self._documents.update(where, {"$set": {"failing_since": None}})
 
     async def reseal(self) -> int:
@@ -141,6 +146,10 @@ def _with_values(endpoint: WebhookEndpoint, change: Any) -> WebhookEndpoint:  # 
 
 def _of(tenant: Tenant) -> dict[str, Any]:
     return {"project_id": tenant.project_id, "mode": tenant.mode.value, "deleted_at": None}
+
+
+def _unchanged(endpoint: WebhookEndpoint) -> dict[str, Any]:
+    return _of(endpoint.tenant) | {"_id": endpoint.id} | _version(endpoint)
 
 
 def _version(endpoint: WebhookEndpoint) -> dict[str, Any]:

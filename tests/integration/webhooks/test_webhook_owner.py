@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import pytest
 import standardwebhooks
+from aiohttp import web
 from standardwebhooks.webhooks import WebhookVerificationError
 
 from services.ingest.webhooks.examples import body_of_example, example_of
@@ -71,7 +72,7 @@ async def test_what_is_due_at_a_disabled_endpoint_waits_and_goes_on_when_it_is_e
     await stage.fan_out(an_upload())
     await receiver.received(1)
     await eventually(lambda: waits_unclaimed(stage, endpoint))
-    await stage.endpoints.disable(TENANT, endpoint.id, DisabledReason.FAILING)
+    await stage.endpoints.disable(endpoint, DisabledReason.FAILING)
     stage.run()
     await eventually(lambda: waits_long(stage, endpoint))
     assert len(receiver.heard) == 1
@@ -122,11 +123,72 @@ async def test_one_success_ends_a_run_of_failures(stage, receiver):
 
 async def test_an_enabled_endpoint_begins_without_a_history(stage):
     endpoint = await stage.endpoint("https://a.example/", failing_since=now() - timedelta(days=6))
-    await stage.endpoints.disable(TENANT, endpoint.id, DisabledReason.FAILING)
+    await stage.endpoints.disable(endpoint, DisabledReason.FAILING)
     present = await stage.present(endpoint)
     await stage.endpoints.save(present, present.enabled())
     present = await stage.present(endpoint)
     assert (present.status, present.failing_since, present.disabled_at) == (EndpointStatus.ENABLED, None, None)
+
+
+class LateAnswer:
+    """Answers `status` when told to; an attempt that waits for it is under way meanwhile."""
+
+    def __init__(self, status):
+        self.status, self.told = status, asyncio.Event()
+
+    async def __call__(self, _request):
+        await self.told.wait()
+        return web.Response(status=self.status)
+
+
+async def under_way(stage, make_receiver, late, **fields):
+    """Return an endpoint with an attempt under way whose answer comes late; whatever else goes there is gone."""
+    receiver = await make_receiver(late, default=410)
+    endpoint = await stage.endpoint(receiver.url(), **fields)
+    await stage.fan_out(an_upload())
+    await receiver.received(1)
+    return endpoint
+
+
+async def noted(stage, late):
+    """Let the answer come, and return when whatever follows from it is done."""
+    late.told.set()
+    await stage.dispatcher.drain(5)
+
+
+@pytest.mark.parametrize("status", [410, 500])
+async def test_what_the_old_url_answers_says_nothing_of_the_new_one(stage, make_receiver, status):
+    late = LateAnswer(status)
+    endpoint = await under_way(stage, make_receiver, late)
+    await stage.endpoints.save(endpoint, endpoint.changed(url="https://new.example/"))
+    await noted(stage, late)
+    assert (await stage.only(endpoint)).attempts[0].status_code == status
+    present = await stage.present(endpoint)
+    assert (present.status, present.failing_since) == (EndpointStatus.ENABLED, None)
+
+
+async def test_that_the_old_url_is_well_ends_no_run_of_failures_of_the_new_one(stage, make_receiver):
+    since, late = now() - timedelta(days=4), LateAnswer(200)
+    endpoint = await under_way(stage, make_receiver, late, failing_since=since)
+    await stage.endpoints.save(endpoint, endpoint.changed(url="https://new.example/", failing_since=None))
+    assert await stage.endpoints.note_failure(await stage.present(endpoint), since) == since
+    await noted(stage, late)
+    assert (await stage.present(endpoint)).failing_since == since
+
+
+async def test_a_410_from_before_it_was_enabled_again_does_not_disable_it_once_more(stage, make_receiver):
+    late = LateAnswer(410)
+    endpoint = await under_way(stage, make_receiver, late)
+    await stage.fan_out(an_upload())  # this one is answered at once
+
+    async def disabled():
+        present = await stage.present(endpoint)
+        return present if present.status is EndpointStatus.DISABLED else None
+
+    present = await eventually(disabled)
+    await stage.endpoints.save(present, present.enabled())
+    await noted(stage, late)
+    assert (await stage.present(endpoint)).status is EndpointStatus.ENABLED
 
 
 async def test_in_its_grace_an_old_secret_still_verifies_by_the_independent_library(stage, receiver):
@@ -197,7 +259,7 @@ async def test_a_hundred_endpoints_at_most_however_many_are_made_at_once(mongo):
 
 async def test_a_change_from_an_older_state_is_not_stored(stage):
     endpoint = await stage.endpoint("https://a.example/")
-    await stage.endpoints.disable(TENANT, endpoint.id, DisabledReason.GONE)
+    await stage.endpoints.disable(endpoint, DisabledReason.GONE)
     with pytest.raises(VersionConflict):
         await stage.endpoints.save(endpoint, endpoint.changed(description="late"))
     assert (await stage.present(endpoint)).status is EndpointStatus.DISABLED
