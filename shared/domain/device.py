@@ -18,6 +18,9 @@ LOW_BATTERY_PERCENT = 15
 FULL_STORAGE_RATIO = 0.9
 """Above it a storage counts as full."""
 
+MOST_UNBINDINGS = 20
+"""As many of those who freed a device are remembered, of whom each might ask again."""
+
 _TOKEN_ALPHABET = string.ascii_lowercase + string.digits
 _TOKEN_CHARACTERS = 32  # 165 bits
 
@@ -63,7 +66,8 @@ class Device(msgspec.Struct, frozen=True, kw_only=True, rename={"id": "_id"}):
     """A device as it is kept; `serial_number` is unique within the tenant.
 
     `end_user_id` is to whom it is bound, None: to nobody; `binding_generation` counts the bindings there were. A bound device
-    has one token, of which the SHA-256 is kept. `storage_used_ratio` is what of its storage is used, from 0 to 1.
+    has one token, of which the SHA-256 is kept. `unbound_by` names the latest requests that freed it, where those were sent with
+    an idempotency key. `storage_used_ratio` is what of its storage is used, from 0 to 1.
     """
 
     id: str
@@ -78,6 +82,7 @@ class Device(msgspec.Struct, frozen=True, kw_only=True, rename={"id": "_id"}):
     end_user_id: str | None = None
     bound_at: datetime | None = None
     binding_generation: int = 0
+    unbound_by: tuple[str, ...] = ()
     token_sha256: str | None = None
     token_last_used_at: datetime | None = None
     battery_percent: int | None = None

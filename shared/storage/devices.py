@@ -7,7 +7,7 @@ from typing import Any
 
 from pymongo import ASCENDING, DESCENDING, IndexModel
 
-from shared.domain.device import FULL_STORAGE_RATIO, LOW_BATTERY_PERCENT, ONLINE_FOR, Device, DeviceCounts
+from shared.domain.device import FULL_STORAGE_RATIO, LOW_BATTERY_PERCENT, MOST_UNBINDINGS, ONLINE_FOR, Device, DeviceCounts
 from shared.domain.tenant import Tenant
 from shared.storage.documents import Documents, to_builtins
 from shared.storage.mongo import Mongo
@@ -86,9 +86,15 @@ class Devices:
             fields |= {"end_user_id": end_user_id, "bound_at": at, "binding_generation": before.binding_generation + 1}
         return await self._documents.change(_as_bound(before), {"$set": fields})
 
-    async def unbind(self, before: Device, at: datetime) -> Device | None:
-        """Free the device, which stands as `before` says, and revoke its token; None when it has changed."""
-        return await self._documents.change(_as_bound(before), {"$set": {**_UNBOUND, "updated_at": at}})
+    async def unbind(self, before: Device, at: datetime, by: str = "") -> Device | None:
+        """Free the device, which stands as `before` says, and revoke its token; None when it has changed.
+
+        The request `by`, if it has a name, is remembered by the same write.
+        """
+        remembered = {"$each": [by] if by else [], "$slice": -MOST_UNBINDINGS}
+        return await self._documents.change(
+            _as_bound(before), {"$set": {**_UNBOUND, "updated_at": at}, "$push": {"unbound_by": remembered}}
+        )
 
     async def replace_token(self, tenant: Tenant, device_id: str, old_sha256: str, new_sha256: str) -> bool:
         """Put a new token in the place of the old one; False when the old one is not good any more."""

@@ -2,7 +2,7 @@
 
 import msgspec
 
-from shared.domain.device import FULL_STORAGE_RATIO, LOW_BATTERY_PERCENT, DeviceCounts
+from shared.domain.device import FULL_STORAGE_RATIO, LOW_BATTERY_PERCENT, MOST_UNBINDINGS, DeviceCounts
 from shared.domain.device_command import CommandStatus, sources_of
 from shared.domain.errors import AlreadyExists, TransientFailure
 
@@ -112,8 +112,12 @@ class FakeDevices(FakeTenantRows):
             fields |= {"end_user_id": end_user_id, "bound_at": at, "binding_generation": before.binding_generation + 1}
         return self._put(self.rows[before.tenant, before.id], **fields)
 
-    async def unbind(self, before, at):
-        return self._put(self.rows[before.tenant, before.id], **UNBOUND, updated_at=at) if self._stands(before) else None
+    async def unbind(self, before, at, by=""):
+        if not self._stands(before):
+            return None
+        present = self.rows[before.tenant, before.id]
+        unbound_by = (*present.unbound_by, *([by] if by else []))[-MOST_UNBINDINGS:]
+        return self._put(present, **UNBOUND, updated_at=at, unbound_by=unbound_by)
 
     async def replace_token(self, tenant, device_id, old_sha256, new_sha256):
         found = self.rows.get((tenant, device_id))

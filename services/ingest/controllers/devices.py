@@ -100,7 +100,7 @@ class DeviceController(Controller):
         self, request: ApiRequest, device_id: FromPath[str], bind_devices: NamedDependency[BindDevices]
     ) -> views.DeviceView:
         """Free a device and revoke its token; one that is free stays as it is."""
-        return views.device_view(await bind_devices.unbind(request.caller, device_id))
+        return views.device_view(await bind_devices.unbind(request.caller, device_id, request.context.claim))
 
     @post(
         "/{device_id:str}/token/refresh",

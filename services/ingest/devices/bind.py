@@ -14,6 +14,7 @@ from services.ingest.refusals import DeviceAlreadyBound, Unauthorized, not_found
 from shared.domain.caller import Caller, secret_sha256
 from shared.domain.clock import now
 from shared.domain.device import Device, new_device_token
+from shared.domain.kept_answer import Claim
 from shared.domain.tenant import Tenant
 from shared.domain.transition import VersionConflict
 
@@ -63,11 +64,16 @@ class BindDevices:
         self._forget(bound.device.id)
         return bound
 
-    async def unbind(self, caller: Caller, device_id: str) -> Device:
-        """Free the device and revoke its token; one that is free stays as it is."""
+    async def unbind(self, caller: Caller, device_id: str, claim: Claim | None = None) -> Device:
+        """Free the device and revoke its token; one that is free stays as it is.
+
+        One that an earlier run of the same claim has freed is returned as it stands, to whomever it is bound by now.
+        """
+        by = "" if claim is None else claim.new_id("unbind")
 
         async def attempt() -> Device:
-            return await self._free(await found(self._devices, caller, device_id))
+            device = await found(self._devices, caller, device_id)
+            return device if by in device.unbound_by else await self._free(device, by)
 
         return await decided_anew(attempt)
 
@@ -99,10 +105,10 @@ class BindDevices:
             await self._commands.cancel_pending(device.tenant, device.id)
         return Bound(device=device, token=token, grant_key=self._grants.key_of(device))
 
-    async def _free(self, before: Device) -> Device:
+    async def _free(self, before: Device, by: str = "") -> Device:
         if before.end_user_id is None:
             return before
-        device = await self._devices.unbind(before, now())
+        device = await self._devices.unbind(before, now(), by)
         if device is None:
             raise VersionConflict(before.id)
         self._forget(device.id)

@@ -133,6 +133,22 @@ async def test_a_device_that_is_bound_again_has_one_binding_and_the_token_that_w
     assert await api.stores.devices.by_secret(secret_sha256(first.json()["device_token"])) is None
 
 
+@pytest.mark.parametrize("unbindings_between", [0, 2])
+async def test_the_repeat_of_an_unbinding_leaves_the_binding_after_it_alone(api, world, unbindings_between):
+    path, own = f"/devices/{world.ids['device_id']}", {"secret": world.credentials["own key"]}
+    first = await api.call("POST", f"{path}/unbind", {}, headers=world.key, **own)
+    assert (first.status_code, first.json()["end_user_id"]) == (200, None)
+    forget(api, first)
+    for _ in range(unbindings_between):
+        await world.made("POST", f"{path}/bind", {"end_user_id": world.ids["end_user_id"]})
+        await api.ok("POST", f"{path}/unbind", {}, headers={"Idempotency-Key": new_ulid()}, **own)
+    bound = await world.made("POST", f"{path}/bind", {"end_user_id": world.ids["end_user_id"]})
+    again = await api.call("POST", f"{path}/unbind", {}, headers=world.key, **own)
+    assert (again.status_code, again.json()["end_user_id"]) == (200, bound["end_user_id"])
+    beat = await api.call("POST", "/devices/me/heartbeat", {}, secret=bound["device_token"])
+    assert beat.status_code == 200
+
+
 async def test_a_relayed_file_is_stored_and_completed_once(api, world):
     recording = (await world.recording())["id"]
     path, headers = f"/recordings/{recording}/upload-relay", {"Content-Type": "audio/wav", **world.key}

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from shared.domain.clock import now
-from shared.domain.device import Connection, Device, DeviceCounts, DeviceState, RecordingState
+from shared.domain.device import MOST_UNBINDINGS, Connection, Device, DeviceCounts, DeviceState, RecordingState
 from shared.domain.device_command import CommandStatus, CommandType, DeviceCommand
 from shared.domain.end_user import EndUser
 from shared.domain.errors import AlreadyExists
@@ -158,6 +158,17 @@ async def test_binding_happens_only_to_a_device_that_stands_as_it_was_read(store
     free = await stores.devices.unbind(again, now())
     assert (free.end_user_id, free.bound_at, free.token_sha256, free.binding_generation) == (None, None, None, 1)
     assert await stores.devices.by_secret("hash_new") is None
+
+
+async def test_a_device_remembers_the_latest_requests_that_freed_it(stores):
+    device = await added(stores.devices, a_device())
+    freed = [f"unbind_{number}" for number in range(MOST_UNBINDINGS + 2)]
+    for by in ("", *freed, ""):
+        bound = await stores.devices.bind(device, "eu_1", "hash", now())
+        device = await stores.devices.unbind(bound, now(), by)
+    assert device.unbound_by == tuple(freed[2:])
+    assert await stores.devices.unbind(bound, now(), "late") is None
+    assert (await stores.devices.get(TENANT, device.id)).unbound_by == device.unbound_by
 
 
 async def test_a_token_is_replaced_by_whoever_holds_it_and_its_use_noted_forwards_only(stores):
