@@ -53,13 +53,13 @@ class WebhookEndpoints:
     async def add(self, endpoint: WebhookEndpoint) -> bool:
         """Store a new endpoint; return False, and store nothing, when the tenant has as many as it may.
 
-        Raises `AlreadyExists` when it is there.
+        Raises `AlreadyExists` when it is there, or was and is deleted.
         """
         while free := await self._free_slots(endpoint.tenant):
             try:
                 await self._documents.insert(self._sealed(endpoint), slot=random.choice(free))  # noqa: S311 - spreads, guards nothing
-            except AlreadyExists:  # the slot is taken by another at the same moment, or this is the endpoint that is there
-                if await self.get(endpoint.tenant, endpoint.id) is not None:
+            except AlreadyExists:  # of this id, or of the slot, which another has taken at the same moment
+                if await self._documents.get(endpoint.id) is not None:
                     raise
                 continue
             return True

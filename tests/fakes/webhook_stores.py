@@ -2,9 +2,11 @@
 
 import msgspec
 
+from shared.domain.clock import now
 from shared.domain.delivery import Delivery, DeliveryLine, DeliveryStatus
+from shared.domain.errors import AlreadyExists
 from shared.domain.transition import VersionConflict
-from shared.domain.webhook import MAX_ENDPOINTS
+from shared.domain.webhook import MAX_ENDPOINTS, EndpointStatus
 
 
 def newest(found, limit, before, offset):
@@ -13,36 +15,43 @@ def newest(found, limit, before, offset):
 
 
 class FakeEndpoints:
-    """Rows by id; `before_saving` runs between a read and its write."""
+    """Rows by id, deleted ones too; `before_saving` runs between a read and its write."""
 
     def __init__(self):
         self.rows = {}
         self.before_saving = None
 
     async def add(self, row):
-        if len([known for known in self.rows.values() if known.tenant == row.tenant]) >= MAX_ENDPOINTS:
+        if len(self._of(row.tenant)) >= MAX_ENDPOINTS:
             return False
+        if row.id in self.rows:
+            raise AlreadyExists(row.id)
         self.rows[row.id] = row
         return True
 
     async def get(self, tenant, row_id):
-        row = self.rows.get(row_id)
-        return row if row is not None and row.tenant == tenant else None
+        return next((row for row in self._of(tenant) if row.id == row_id), None)
 
     async def page(self, tenant, limit, *, before=None, offset=0):
-        return newest([row for row in self.rows.values() if row.tenant == tenant], limit, before, offset)
+        return newest(self._of(tenant), limit, before, offset)
 
     async def save(self, before, after):
         if self.before_saving is not None:
             meanwhile, self.before_saving = self.before_saving, None
             await meanwhile()
-        present = self.rows.get(before.id)
+        present = await self.get(before.tenant, before.id)
         if present is None or present.version != before.version:
             raise VersionConflict(before.id)
         self.rows[before.id] = after
 
     async def remove(self, tenant, row_id):
-        return await self.get(tenant, row_id) is not None and self.rows.pop(row_id) is not None
+        row = await self.get(tenant, row_id)
+        if row is not None:
+            self.rows[row_id] = row.changed(status=EndpointStatus.DISABLED, secrets=(), deleted_at=now())
+        return row is not None
+
+    def _of(self, tenant):
+        return [row for row in self.rows.values() if row.tenant == tenant and row.deleted_at is None]
 
 
 class FakeDeliveries:

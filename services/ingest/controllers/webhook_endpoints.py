@@ -19,7 +19,7 @@ class EndpointController(Controller):
     path = "/v1/webhook-endpoints"
     tags = ("Webhooks",)
 
-    @post("/", guards=[requires("webhooks:write")], refuses=[refusals.LimitReached])
+    @post("/", guards=[requires("webhooks:write")], refuses=[refusals.LimitReached, refusals.NotFound])
     async def create(
         self, request: ApiRequest, data: JSONBody[CreateEndpoint], manage_endpoints: NamedDependency[ManageEndpoints]
     ) -> NewEndpointView:

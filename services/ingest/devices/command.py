@@ -48,9 +48,10 @@ class CommandDevices:
         try:
             await self._commands.add(command)
         except AlreadyExists:
-            if (known := await self._known(command)) is not None:
-                return known
-            raise
+            present = await self._known(command) or await self._commands.get(device.tenant, device.id, command.id)
+            if present is None:
+                raise
+            return present
         return command
 
     async def get(self, caller: Caller, device_id: str, command_id: str) -> DeviceCommand:

@@ -15,6 +15,7 @@ from services.ingest.webhooks.ports import DeliveryStore, EndpointStore
 from services.ingest.webhooks.urls import check_url
 from shared.domain.caller import Caller
 from shared.domain.clock import now
+from shared.domain.errors import AlreadyExists
 from shared.domain.kept_answer import Claim, identified
 from shared.domain.webhook import (
     ALL_EVENTS,
@@ -45,7 +46,10 @@ class ManageEndpoints:
         self._endpoints, self._deliveries, self._pager, self._rules = endpoints, deliveries, pager, rules
 
     async def create(self, caller: Caller, body: CreateEndpoint, claim: Claim | None = None) -> WebhookEndpoint:
-        """Store a new endpoint with a new secret; one that an earlier run of the same claim has stored keeps its own."""
+        """Store a new endpoint with a new secret; one that an earlier run of the same claim has stored keeps its own.
+
+        Raises `NotFound` when that one was deleted since.
+        """
         check_url(body.url, allow_private=self._rules.allow_private)
         endpoint_id = identified("we", claim)
         if claim is not None and (stored := await self._endpoints.get(caller.tenant, endpoint_id)):
@@ -63,7 +67,11 @@ class ManageEndpoints:
             created_at=at,
             updated_at=at,
         )
-        if not await self._endpoints.add(endpoint):
+        try:
+            added = await self._endpoints.add(endpoint)
+        except AlreadyExists:
+            return await self.get(caller, endpoint_id)
+        if not added:
             raise LimitReached(f"a project may have {MAX_ENDPOINTS} webhook endpoints at most")
         return endpoint
 

@@ -12,7 +12,7 @@ class EndpointStore(Protocol):
     """Webhook endpoints."""
 
     async def add(self, endpoint: WebhookEndpoint) -> bool:
-        """Store a new one; False when the tenant has as many as it may."""
+        """Store a new one; False when the tenant has as many as it may. Raises `AlreadyExists`, of a deleted one, too."""
 
     async def get(self, tenant: Tenant, endpoint_id: str) -> WebhookEndpoint | None:
         """Return one."""

@@ -116,6 +116,35 @@ async def test_an_endpoint_that_is_found_again_has_the_secret_that_it_has(api, w
     assert again.json() == first.json()
 
 
+async def test_an_endpoint_that_was_deleted_since_is_not_made_again(api, world):
+    own = {"secret": world.credentials["own key"]}
+    first = await api.call("POST", "/webhook-endpoints", BODIES["endpoint_create"], headers=world.key, **own)
+    forget(api, first)
+    assert (await api.call("DELETE", f"/webhook-endpoints/{first.json()['id']}", **own)).status_code == 204
+    made = rows(api)
+    refused = await api.refused("POST", "/webhook-endpoints", BODIES["endpoint_create"], headers=world.key, **own)
+    assert (refused[:2], rows(api)) == ((404, "not_found"), made)
+
+
+@pytest.mark.parametrize("name", ["device_command_create", "endpoint_create"])
+async def test_a_run_that_was_overtaken_by_its_repeat_finds_what_that_made(api, world, monkeypatch, name):
+    """It looks before the other stores, and stores after it."""
+    path, body, _ = CREATIONS[name]
+    store = api.stores.commands if name == "device_command_create" else api.stores.endpoints
+    first = await api.call("POST", path.format_map(world.ids), body, secret=world.credentials["own key"], headers=world.key)
+    forget(api, first)
+    get, asked = store.get, []
+
+    async def blind_at_first(*wanted):
+        asked.append(wanted)
+        return None if len(asked) == 1 else await get(*wanted)
+
+    monkeypatch.setattr(store, "get", blind_at_first)
+    made = rows(api)
+    again = await api.call("POST", path.format_map(world.ids), body, secret=world.credentials["own key"], headers=world.key)
+    assert (again.status_code, again.json(), rows(api)) == (201, first.json(), made)
+
+
 async def test_what_was_announced_and_stored_is_completed_though_the_answer_was_lost(api, world):
     recording = await world.recording()
     path, body = f"/recordings/{recording['id']}/upload-url", {"content_type": "audio/wav"}
