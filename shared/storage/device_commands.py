@@ -80,9 +80,10 @@ class DeviceCommands:
         due = {"status": _one_of(sources_of(CommandStatus.EXPIRED)), "expires_at": {"$lte": at}}
         await self._documents.update_many(_of(tenant, device_id) | due, {"$set": {"status": CommandStatus.EXPIRED.value}})
 
-    async def cancel_pending(self, tenant: Tenant, device_id: str) -> int:
-        """Cancel what waits for the device; return how many commands that were."""
-        where = _of(tenant, device_id) | {"status": _one_of(sources_of(CommandStatus.CANCELLED))}
+    async def cancel_pending(self, ended: Device) -> int:
+        """Cancel what waits for the device's binding that has `ended`, or an earlier one; return how many commands that were."""
+        where = _of(ended.tenant, ended.id) | {"status": _one_of(sources_of(CommandStatus.CANCELLED))}
+        where["binding_generation"] = {"$lte": ended.binding_generation}
         return await self._documents.update_many(where, {"$set": {"status": CommandStatus.CANCELLED.value}})
 
 

@@ -175,6 +175,7 @@ class FakeCommands(FakeTenantRows):
             if row.status in sources_of(CommandStatus.EXPIRED) and row.expires_at <= at:
                 self._put(row, status=CommandStatus.EXPIRED)
 
-    async def cancel_pending(self, tenant, device_id):
-        waiting = await self.page(tenant, {"device_id": device_id, "status": CommandStatus.PENDING}, 1000)
-        return len([self._put(row, status=CommandStatus.CANCELLED) for row in waiting])
+    async def cancel_pending(self, ended):
+        waiting = await self.page(ended.tenant, {"device_id": ended.id, "status": CommandStatus.PENDING}, 1000)
+        theirs = [row for row in waiting if row.binding_generation <= ended.binding_generation]
+        return len([self._put(row, status=CommandStatus.CANCELLED) for row in theirs])

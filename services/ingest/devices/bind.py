@@ -102,7 +102,7 @@ class BindDevices:
         if device is None:
             raise VersionConflict(before.id)
         if device.binding_generation != before.binding_generation:
-            await self._commands.cancel_pending(device.tenant, device.id)
+            await self._commands.cancel_pending(before)
         return Bound(device=device, token=token, grant_key=self._grants.key_of(device))
 
     async def _free(self, before: Device, by: str = "") -> Device:
@@ -112,5 +112,5 @@ class BindDevices:
         if device is None:
             raise VersionConflict(before.id)
         self._forget(device.id)
-        await self._commands.cancel_pending(device.tenant, device.id)
+        await self._commands.cancel_pending(before)
         return device

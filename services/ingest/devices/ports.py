@@ -71,5 +71,5 @@ class CommandStore(Protocol):
     async def expire(self, tenant: Tenant, device_id: str, at: datetime) -> None:
         """Move every command whose time has passed to expired."""
 
-    async def cancel_pending(self, tenant: Tenant, device_id: str) -> int:
-        """Cancel what waits for the device."""
+    async def cancel_pending(self, ended: Device) -> int:
+        """Cancel what waits for the device's binding that has `ended`, or an earlier one; not what waits for the next."""

@@ -206,6 +206,25 @@ async def test_what_waited_for_one_binding_does_not_come_to_the_next(api, device
     assert (await shown(api, late))["status"] == "cancelled"
 
 
+@pytest.mark.parametrize("slow", ["unbind", "bind"])
+async def test_who_is_slow_to_cancel_leaves_what_waits_for_the_next_binding_alone(api, device, monkeypatch, slow):
+    path, commands, made = f"/devices/{device['id']}", api.stores.commands, []
+    cancel = commands.cancel_pending
+    if slow == "bind":
+        await api.ok("POST", f"{path}/unbind")
+
+    async def late(ended):
+        monkeypatch.setattr(commands, "cancel_pending", cancel)
+        await api.ok("POST", f"{path}/unbind")
+        await api.ok("POST", f"{path}/bind", {"end_user_id": await api.new_end_user()})
+        made.append(await command(api, device))
+        return await cancel(ended)
+
+    monkeypatch.setattr(commands, "cancel_pending", late)
+    await api.ok("POST", f"{path}/{slow}", {"end_user_id": await api.new_end_user()})
+    assert (await shown(api, made[0]))["status"] == "pending"
+
+
 async def test_a_key_may_beat_for_a_device(api, device):
     made = await command(api, device)
     answer = await api.ok("POST", f"/devices/{device['id']}/heartbeat", {"battery_percent": 9})

@@ -230,8 +230,16 @@ async def test_what_waits_can_expire_or_be_cancelled_and_what_has_ended_stays(st
     assert {status: after[row.id] for status, row in rows.items()} == {
         status: CommandStatus.EXPIRED if status in gone else status for status in CommandStatus
     }
-    assert await stores.commands.cancel_pending(TENANT, device.id) == 1
+    assert await stores.commands.cancel_pending(device) == 1
     assert (await stores.commands.get(TENANT, device.id, fresh.id)).status is CommandStatus.CANCELLED
+
+
+async def test_what_waits_for_the_next_binding_is_not_cancelled_with_the_one_before(stores):
+    device = await added(stores.devices, a_device(binding_generation=2))
+    earlier, ended, following = (a_command(device, binding_generation=generation) for generation in (1, 2, 3))
+    await added(stores.commands, earlier, ended, following)
+    assert await stores.commands.cancel_pending(device) == 2
+    assert await stores.commands.page(TENANT, {"device_id": device.id, "status": "pending"}, 10) == [following]
 
 
 async def test_an_idempotency_key_is_one_commands_of_its_device(stores):

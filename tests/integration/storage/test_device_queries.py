@@ -4,6 +4,7 @@ import asyncio
 import secrets
 from datetime import timedelta
 
+import msgspec
 import pytest
 
 from shared.domain.clock import now
@@ -106,7 +107,7 @@ QUERIES = {
     "a command": lambda r: r.commands.get(TENANT, "dev_1", "cmd_011"),
     "a command to deliver": lambda r: r.commands.deliver_next(DEVICE, now()),
     "commands that have expired": lambda r: r.commands.expire(TENANT, "dev_9", now()),
-    "commands to cancel": lambda r: r.commands.cancel_pending(TENANT, "dev_2"),
+    "commands to cancel": lambda r: r.commands.cancel_pending(msgspec.structs.replace(DEVICE, id="dev_2")),
 }
 for position in ({}, {"before": "z"}, {"offset": 10}):
     QUERIES |= {
