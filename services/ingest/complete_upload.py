@@ -5,7 +5,15 @@ from services.ingest.outbox import Outbox, decided_anew
 from services.ingest.ports import RecordingStore
 from services.ingest.read_recordings import found
 from services.ingest.recording_files import RecordingFiles
-from services.ingest.refusals import ContentMismatch, Forbidden, InvalidRequest, SizeMismatch, VerificationPending, not_found
+from services.ingest.refusals import (
+    ContentMismatch,
+    Forbidden,
+    InvalidNow,
+    InvalidRequest,
+    SizeMismatch,
+    VerificationPending,
+    not_found,
+)
 from services.ingest.request_upload import AWAITING_UPLOAD, being_verified
 from services.ingest.uploaded_media import as_uploaded, inspected
 from shared.domain.caller import Caller, CredentialKind
@@ -173,5 +181,5 @@ def _pending() -> VerificationPending:
     return VerificationPending("the upload is being hashed: send the same request again")
 
 
-def _not_awaiting(recording: Recording) -> InvalidRequest:
-    return InvalidRequest("the recording does not await an upload", details={"current_status": recording.status})
+def _not_awaiting(recording: Recording) -> InvalidNow:
+    return InvalidNow("the recording does not await an upload", details={"current_status": recording.status})

@@ -11,7 +11,7 @@ from services.ingest.configuration.upload_policy import UploadPolicy
 from services.ingest.limits import checked_metadata, checked_time
 from services.ingest.outbox import Outbox
 from services.ingest.ports import RecordingStore
-from services.ingest.refusals import ResourceAlreadyExists, not_found
+from services.ingest.refusals import InvalidNow, ResourceAlreadyExists, not_found
 from services.ingest.signatures import ChunkGrant, Signatures
 from services.ingest.subjects import FindSubjects, Subjects
 from shared.domain.caller import Caller
@@ -71,10 +71,15 @@ class OpenRecording:
         same one: it is returned as it stands, whatever else the body says, with a new template. The same goes for what an
         earlier run of the same claim has stored: its id follows from the claim.
         """
-        subjects = await self._find_subjects(caller, body.device_id, body.end_user_id)
-        await self._upload_policy(caller.tenant, subjects.device_id)
-        wanted = _opened(caller.tenant, body, subjects, claim)
-        recording, resource = await self._stored(caller, wanted)
+        try:
+            subjects = await self._find_subjects(caller, body.device_id, body.end_user_id)
+        except InvalidNow:  # the device may have been bound when an earlier run of the claim came
+            if claim is None or (earlier := await self._recordings.get(caller.tenant, claim.new_id("rec"))) is None:
+                raise
+            recording, resource = _shown(caller, earlier)
+        else:
+            await self._upload_policy(caller.tenant, subjects.device_id)
+            recording, resource = await self._stored(caller, _opened(caller.tenant, body, subjects, claim))
         return resource, self._templates.make(caller.tenant, recording.id) if recording.streaming else None
 
     async def _stored(self, caller: Caller, wanted: Recording) -> tuple[Recording, RecordingResource]:

@@ -19,6 +19,7 @@ from shared.domain.transition import TransitionRefused
 
 _STATUSES: Mapping[type[Exception], tuple[int, str]] = {
     refusals.InvalidRequest: (400, "invalid_request"),
+    refusals.InvalidNow: (400, "invalid_request"),
     refusals.EmptyChunk: (400, "empty_chunk"),
     refusals.NotPlainAudio: (400, "not_plain_audio"),
     refusals.NotStreaming: (400, "not_a_streaming_recording"),

@@ -31,6 +31,12 @@ class InvalidRequest(Refused):
     """A body, a parameter or the moment is wrong."""
 
 
+class InvalidNow(InvalidRequest):
+    """The moment is wrong: what the request needs may come about, and then it is served."""
+
+    may_pass = True
+
+
 class Unauthorized(Refused):
     """There is no credential, or none that we know."""
 

@@ -11,7 +11,7 @@ from services.ingest.outbox import Outbox, decided_anew
 from services.ingest.ports import RecordingStore, UploadTokenStore
 from services.ingest.read_recordings import found
 from services.ingest.recording_files import RecordingFiles, file_key
-from services.ingest.refusals import InvalidRequest, LimitReached, VerificationPending
+from services.ingest.refusals import InvalidNow, InvalidRequest, LimitReached, VerificationPending
 from services.ingest.settle_chunk import require_open
 from shared.domain.caller import Caller, secret_sha256
 from shared.domain.clock import now
@@ -76,7 +76,7 @@ class RequestUploadUrl:
         async def attempt() -> Media:
             recording = await found(self._recordings, caller, recording_id)
             if recording.streaming or recording.status not in AWAITING_UPLOAD:
-                raise InvalidRequest("the recording does not await an upload", details={"current_status": recording.status})
+                raise InvalidNow("the recording does not await an upload", details={"current_status": recording.status})
             if being_verified(recording):
                 raise VerificationPending("what was uploaded is being hashed: ask again when that is done")
             if (known := next((item for item in recording.media if item.id == media_id), None)) is not None:

@@ -7,7 +7,7 @@ from typing import Protocol
 
 import msgspec
 
-from services.ingest.refusals import InvalidRequest, not_found
+from services.ingest.refusals import InvalidNow, InvalidRequest, not_found
 from shared.domain.caller import Caller
 from shared.domain.device import Device
 from shared.domain.end_user import EndUser
@@ -65,7 +65,7 @@ class FindSubjects:
             raise InvalidRequest("end_user_id is required with an API key", param="end_user_id")
         device = await self._device(caller.tenant, device_id)
         if device.end_user_id is None:
-            raise InvalidRequest("end_user_id is required: the device is not bound to an end user", param="end_user_id")
+            raise InvalidNow("end_user_id is required: the device is not bound to an end user", param="end_user_id")
         return Subjects(device.end_user_id, device_id)
 
     def forget(self, tenant: Tenant, identifier: str) -> None:

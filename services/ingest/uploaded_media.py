@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import msgspec
 
 from services.ingest.recording_files import RecordingFiles
-from services.ingest.refusals import InvalidRequest, UploadIncomplete
+from services.ingest.refusals import InvalidNow, UploadIncomplete
 from shared.domain.magic import media_kinds
 from shared.domain.media import Media, MediaStatus
 from shared.domain.recording import Recording
@@ -47,7 +47,7 @@ async def _measured(files: RecordingFiles, pending: Sequence[Media]) -> list[Med
 async def _check_kind(files: RecordingFiles, media: Media) -> None:
     kinds = media_kinds(await files.head(media))
     if media.type not in kinds:
-        raise InvalidRequest(
+        raise InvalidNow(  # until another file is stored in its place
             f"what was uploaded is not {media.type} of a format that is taken",
             param="media",
             details={"media_id": media.id, "declared": media.type, "found": sorted(kinds)},
