@@ -18,6 +18,8 @@ from shared.storage.mongo import Mongo
 
 _AS_KEPT = (("kept_at", ASCENDING), ("_id", ASCENDING))
 _WHEN_STORED = Timestamp(0, 0)  # the server puts its own in place of an empty one
+_LATE_S = 2  # between whole seconds: more than one has passed, and no server has crashed and come back within that
+_CLOCKS_DIFFER_S = 5  # those of services, by which events occur, and that of MongoDB
 _OF_KNOWN_TYPE = {"event.type": {"$in": list(TOPICS)}}  # what a newer release kept is for that release to tell of
 
 
@@ -91,11 +93,15 @@ class Events:
         found = await self._documents.find(where, _AS_KEPT, limit)
         return [Kept(event, _position(one)) for one in found for event in readable([one.event], self._documents.name)]
 
-    async def position_of(self, tenant: Tenant, recording_id: str, event_id: str) -> int:
-        """Return the position of one of a recording's events; 0 when it is not among them (any more)."""
+    async def position_after(self, tenant: Tenant, recording_id: str, event_id: str) -> int:
+        """Return a position after which everything stands that was kept since one of a recording's events could first be read.
+
+        0 when it is not among them (any more). A crash of the server may have taken the event away when it had been told of, and
+        it was kept anew, after what came meanwhile: so of one that was kept late this is a moment before it occurred.
+        """
         asked = {**_of(tenant), "_id": event_id, "recording_id": recording_id, **_OF_KNOWN_TYPE}
         found = await self._documents.find_one(asked)
-        return 0 if found is None or not readable([found.event], self._documents.name) else _position(found)
+        return 0 if found is None or not readable([found.event], self._documents.name) else _first_position(found)
 
     async def erase_texts(self, tenant: Tenant, recording_id: str) -> None:
         """Take out of a recording's events what people wrote on it, its name and metadata; the facts stay for their time."""
@@ -122,3 +128,11 @@ def _of(tenant: Tenant) -> dict[str, Any]:
 def _position(found: KeptEvent) -> int:
     stamp = found.kept_at
     return 0 if stamp is None else stamp.time << 32 | stamp.inc
+
+
+def _first_position(found: KeptEvent) -> int:
+    """Return where the event stood at first, or a place before that if it may have been kept anew."""
+    stamp, occurred_s = found.kept_at, int(found.occurred_at.timestamp())
+    if stamp is None or stamp.time - occurred_s < _LATE_S:
+        return _position(found)
+    return (occurred_s - _CLOCKS_DIFFER_S) << 32

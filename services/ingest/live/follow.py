@@ -6,6 +6,8 @@ import time
 from collections.abc import AsyncIterator
 from enum import StrEnum
 
+import msgspec
+
 from services.ingest.live.hub import Hub, Watch
 from services.ingest.live.ports import Credentials, EventLog, KeptEvent, LiveRules
 from services.ingest.live.progress import ProgressFeed, Transcriptions
@@ -38,6 +40,13 @@ class Ended(StrEnum):
     REVOKED = "revoked"  # the credential is not valid any more
 
 
+class Start(msgspec.Struct, frozen=True):
+    """Where a stream begins: after `position`, without the event `known`, which the client has."""
+
+    position: int = 0
+    known: str | None = None
+
+
 class FollowRecording:
     """Opens streams."""
 
@@ -63,9 +72,10 @@ class FollowRecording:
         await found(self._recordings, caller, recording_id)
         watch = self.hub.open(caller.tenant, recording_id)
         try:
-            start = 0
+            start = Start()
             if last_event_id is not None:
-                start = await self.log.position_of(caller.tenant, recording_id, last_event_id)
+                position = await self.log.position_after(caller.tenant, recording_id, last_event_id)
+                start = Start(position, last_event_id)
             return LiveStream(self, watch, caller, authorization, start)
         except BaseException:
             self.hub.close(watch)
@@ -75,11 +85,11 @@ class FollowRecording:
 class LiveStream:
     """One client's stream; nothing is missed between what was and what comes, for it listens before it reads."""
 
-    def __init__(self, opener: FollowRecording, watch: Watch, caller: Caller, authorization: str, start: int) -> None:
+    def __init__(self, opener: FollowRecording, watch: Watch, caller: Caller, authorization: str, start: Start) -> None:
         self._log, self._transcripts, self._hub = opener.log, opener.transcripts, opener.hub
         self._credentials, self._authorization = opener.credentials, authorization
         self._transcriptions = opener.transcriptions
-        self._watch, self._caller, self._start, self._reached = watch, caller, start, start
+        self._watch, self._caller, self._start, self._reached = watch, caller, start, start.position
         self._told: set[str] = set()
         self.ended: Ended | None = None
 
@@ -133,7 +143,7 @@ class LiveStream:
 
     async def _news(self, progress: ProgressFeed) -> AsyncIterator[bytes]:
         """Yield events that were not sent yet; while they cannot be read there are none."""
-        position = max(self._start, self._reached - OVERLAP)
+        position = max(self._start.position, self._reached - OVERLAP)
         while self.ended is None:
             try:
                 batch = await self._log.kept_since(self._caller.tenant, self._watch.recording_id, position, BATCH)
@@ -148,7 +158,7 @@ class LiveStream:
             position = batch[-1].position
 
     def _is_news(self, event: Event) -> bool:
-        return event.event_id not in self._told and TOPICS[event.type].public
+        return event.event_id not in self._told and event.event_id != self._start.known and TOPICS[event.type].public
 
     async def _frame(self, kept: KeptEvent) -> bytes:
         event = kept.event

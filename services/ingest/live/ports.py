@@ -28,8 +28,11 @@ class EventLog(Protocol):
     async def kept_since(self, tenant: Tenant, recording_id: str, position: int, limit: int) -> Sequence[KeptEvent]:
         """Return a recording's events after `position` in the order in which they were kept; 0: from the first."""
 
-    async def position_of(self, tenant: Tenant, recording_id: str, event_id: str) -> int:
-        """Return the position of one of a recording's events; 0 when it is not among them (any more)."""
+    async def position_after(self, tenant: Tenant, recording_id: str, event_id: str) -> int:
+        """Return a position after which everything stands that was kept since one of a recording's events could first be read.
+
+        0 when it is not among them (any more).
+        """
 
 
 class Credentials(Protocol):

@@ -148,6 +148,15 @@ async def test_from_each_event_on_exactly_the_rest_comes(world, position):
         assert await reader.ids(4 - position) == made[position + 1 :]
 
 
+async def test_of_an_event_that_was_kept_anew_what_came_meanwhile_is_told_and_itself_not_again(world):
+    known, between, later = (world.event() for _ in range(3))
+    world.log.keep(between, position=5 << 32)
+    world.log.keep(known, position=9 << 32, first=2 << 32)
+    world.log.keep(later, position=10 << 32)
+    async with world.followed(known.event_id) as reader:
+        assert await reader.ids(2) == [between.event_id, later.event_id]
+
+
 @pytest.mark.parametrize("since", ["evt_unknown", "", "\N{SNOWMAN}" * 200])
 async def test_an_event_that_is_not_known_begins_from_the_first(world, since):
     made = [world.happens() for _ in range(2)]

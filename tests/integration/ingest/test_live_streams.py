@@ -8,6 +8,7 @@ import httpx
 import msgspec
 import pytest
 
+from shared.domain.clock import now
 from shared.domain.tenant import Tenant
 from shared.events.recording import RecordingCreated, recording_event
 from shared.settings import KafkaSettings
@@ -51,7 +52,8 @@ async def happens(api, recording, number):
     """Keep an event as the relay does, without publishing it."""
     platform = api.service._platform
     kept = await platform.recordings.get(Tenant(recording["project_id"]), recording["id"])
-    event = msgspec.structs.replace(recording_event(RecordingCreated, kept), event_id=f"evt_{number:026d}")
+    changes = {"event_id": f"evt_{number:026d}", "occurred_at": now()}
+    event = msgspec.structs.replace(recording_event(RecordingCreated, kept), **changes)
     await platform.events.keep([event])
     return event
 

@@ -98,5 +98,5 @@ async def test_a_stream_of_a_recording_passes_over_it(mongo, made, spoilt):
         await events.keep([fact])
     await collection.update_one({"_id": facts[0].event_id}, spoilt)
     assert [kept.event for kept in await events.kept_since(TENANT, recording.id, 0, 10)] == facts[1:]
-    assert await events.position_of(TENANT, recording.id, facts[0].event_id) == 0
-    assert await events.position_of(TENANT, recording.id, facts[1].event_id) > 0
+    assert await events.position_after(TENANT, recording.id, facts[0].event_id) == 0
+    assert await events.position_after(TENANT, recording.id, facts[1].event_id) > 0
