@@ -13,6 +13,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCy
 Headers = Iterable[tuple[bytes, bytes]]
 
 _FRAMING = frozenset({b"connection", b"transfer-encoding"})  # what uvicorn has rules for
+_LARGE_BYTES = 32 * 1024  # less than that is copied in a moment, and one piece is written faster than two
 _name = itemgetter(0)
 _BODILESS = frozenset({204, 304})
 
@@ -48,8 +49,9 @@ class Answer:
 
     def _let_go(self) -> None:
         """Leave the cycle as uvicorn made it: what holds itself is freed late, and there would be one for each request."""
-        for name in ("receive", "send"):
-            self._cycle.__dict__.pop(name, None)
+        own = self._cycle.__dict__
+        own.pop("receive", None)
+        own.pop("send", None)
 
     def _is_whole(self, start: Any, message: Any) -> bool:  # noqa: ANN401 - ASGI messages
         cycle = self._cycle
@@ -66,7 +68,11 @@ class Answer:
         headers = [*cycle.default_headers, *start["headers"]]
         if not cycle.keep_alive:
             headers.append((b"connection", b"close"))
-        cycle.transport.writelines((_head(start["status"], headers), body))
+        head = _head(start["status"], headers)
+        if len(body) < _LARGE_BYTES:
+            cycle.transport.write(head + body)
+        else:
+            cycle.transport.writelines((head, body))
         cycle.waiting_for_100_continue = False
         cycle.response_complete = True
         cycle.message_event.set()

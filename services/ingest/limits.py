@@ -77,24 +77,25 @@ def checked_time(moment: datetime | None, param: str) -> datetime | None:
     return utc.replace(microsecond=utc.microsecond // 1000 * 1000)
 
 
-def _fault(value: object, depth: int) -> str | None:
-    """Say what is wrong with `value`, or with anything in it; objects and arrays are levels, and this would be the `depth`th."""
-    if isinstance(value, str):
-        return None
-    if depth > MAX_METADATA_DEPTH and isinstance(value, dict | list):
-        return f"may be nested {MAX_METADATA_DEPTH} levels deep at most"
-    if isinstance(value, dict):
-        if any(map(_RESERVED, value)):
-            return "may not hold keys that begin with $"
-        return _fault_inside(value.values(), depth + 1)
-    return _fault_inside(value, depth + 1) if isinstance(value, list) else _fault_of_number(value)
-
-
 def _fault_inside(values: Iterable[object], depth: int) -> str | None:
+    """Say what is wrong with any of the values of an object or array; what is in them is the `depth`th level."""
     for value in values:
-        if fault := _fault(value, depth):
+        kind = type(value)
+        if kind is str:
+            continue
+        fault = _fault(value, depth) if kind is dict or kind is list else _fault_of_number(value)
+        if fault is not None:
             return fault
     return None
+
+
+def _fault(level: Any, depth: int) -> str | None:  # noqa: ANN401 - an object or an array
+    """Say what is wrong with an object or array, which is the `depth`th level, or with anything in it."""
+    if depth > MAX_METADATA_DEPTH:
+        return f"may be nested {MAX_METADATA_DEPTH} levels deep at most"
+    if type(level) is list:
+        return _fault_inside(level, depth + 1)
+    return "may not hold keys that begin with $" if any(map(_RESERVED, level)) else _fault_inside(level.values(), depth + 1)
 
 
 def _fault_of_number(value: object) -> str | None:

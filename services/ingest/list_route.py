@@ -44,7 +44,7 @@ class ListRoute:
 
     def __call__(self, scope: Any, receive: Any, send: Any) -> Awaitable[None]:  # noqa: ANN401 - see ASGIApp
         """Show the page, or let the framework have the request."""
-        plain = scope["type"] == "http" and scope["path"] == PATH and scope["method"] == "GET" and not _has_body(scope)
+        plain = scope["type"] == "http" and scope["method"] == "GET" and scope["path"] == PATH and not _has_body(scope)
         given = _given(scope["query_string"].decode("latin-1")) if plain else None
         return self._app(scope, receive, send) if given is None else self._list(given, scope, receive, send)
 
