@@ -19,7 +19,7 @@ Client = Any  # aiokafka's producer and batches, which have no types of their ow
 Acknowledgement = asyncio.Future[Any]
 
 
-Headers = Sequence[tuple[str, bytes]]
+Headers = list[tuple[str, bytes]]
 
 UNTYPED = ("content-type", b"")
 """The first header of each message, as FastStream sends it."""

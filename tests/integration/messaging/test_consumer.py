@@ -79,7 +79,7 @@ async def test_poison_on_every_topic_is_dead_lettered_with_what_went_wrong_and_c
 @pytest.mark.parametrize("value", [b"\xff\xfe", None, b"{}", b'{"type": "recording.uploaded"}'])
 async def test_whatever_is_no_event_of_the_topic_is_poison(kafka, inbox, value):
     await kafka.consume("poison", {UploadClaimed: inbox})
-    await deliver(kafka.broker, [Message("upload.claimed", b"rec_1", value, {})])
+    await deliver(kafka.broker, [Message("upload.claimed", b"rec_1", value, [])])
     ((record, headers),) = await kafka.dead_letters(1)
     assert record.value == value
     assert headers["x-original-topic"] == "upload.claimed"
@@ -90,7 +90,7 @@ async def test_an_event_in_a_topic_of_another_type_is_poison(kafka, inbox, event
     value = b'{"type":"recording.created"}'
     await deliver(
         kafka.broker,
-        [Message("recording.created", b"k", await _encoded(kafka, event(1)), {}), Message("upload.claimed", b"k", value, {})],
+        [Message("recording.created", b"k", await _encoded(kafka, event(1)), []), Message("upload.claimed", b"k", value, [])],
     )
     letters = await kafka.dead_letters(2)
     assert {headers["x-original-topic"] for _, headers in letters} == {"recording.created", "upload.claimed"}

@@ -31,13 +31,13 @@ async def test_publishing_nothing_needs_no_broker(kafka):
 
 async def test_a_message_no_broker_takes_is_refused_and_spoils_nothing(kafka, event):
     with pytest.raises(MessageSizeTooLargeError):
-        await deliver(kafka.broker, [Message("upload.claimed", b"k", bytes(2_000_000), ())])
+        await deliver(kafka.broker, [Message("upload.claimed", b"k", bytes(2_000_000), [])])
     await kafka.publisher.publish([event(1)])
 
 
 async def test_more_than_a_batch_holds_goes_in_several_and_in_order(kafka):
-    sent = [Message("upload.claimed", b"rec_%d" % (number % 3), b"%03d" % number + bytes(90_000), ()) for number in range(30)]
-    await deliver(kafka.broker, [*sent, Message("upload.claimed", None, b"without a key", ())])
+    sent = [Message("upload.claimed", b"rec_%d" % (number % 3), b"%03d" % number + bytes(90_000), []) for number in range(30)]
+    await deliver(kafka.broker, [*sent, Message("upload.claimed", None, b"without a key", [])])
     records = await kafka.read("upload.claimed", 31)
     for key in (b"rec_0", b"rec_1", b"rec_2"):
         received = [record.value[:3] for record in records if record.key == key]
@@ -47,5 +47,5 @@ async def test_more_than_a_batch_holds_goes_in_several_and_in_order(kafka):
 
 async def test_a_message_larger_than_a_batch_goes_alone(kafka):
     values = [b"before", bytes(600_000), b"after"]
-    await deliver(kafka.broker, [Message("upload.claimed", b"k", value, ()) for value in values])
+    await deliver(kafka.broker, [Message("upload.claimed", b"k", value, []) for value in values])
     assert [record.value for record in await kafka.read("upload.claimed", 3)] == values

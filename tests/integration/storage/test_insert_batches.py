@@ -53,7 +53,7 @@ async def test_a_document_that_cannot_be_encoded_fails_alone(mongo):
 
 async def test_a_caller_that_goes_away_disturbs_nobody(mongo):
     inserts = Inserts(mongo.database["rows"])
-    tasks = [asyncio.create_task(inserts.insert({"_id": number})) for number in range(20)]
+    tasks = [asyncio.ensure_future(inserts.insert({"_id": number})) for number in range(20)]
     await asyncio.sleep(0)
     tasks[3].cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
