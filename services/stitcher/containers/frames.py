@@ -132,7 +132,7 @@ def tag_size(head: bytes, left: int) -> int:
         return left
     if head[:8] == b"APETAGEX":
         return left
-    return len(head) if not any(head) else 0
+    return len(head) - len(head.lstrip(b"\0"))
 
 
 def _broken(stream: ByteStream, before: int, offset: int, parse: Parse) -> Malformed:

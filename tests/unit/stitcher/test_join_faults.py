@@ -171,7 +171,7 @@ def test_a_wav_header_that_no_recorder_writes_is_corruption(tmp_path, good, fiel
 @pytest.mark.parametrize("kind", ["opus", "mp3", "m4a", "wav", "flac", "aac"])
 def test_zeros_behind_a_chunk_are_padding(tmp_path, good, kind):
     """Flash memory is written in blocks."""
-    for name, padding in (("plain", b""), ("padded", bytes(1000))):
+    for name, padding in (("plain", b""), ("padded", bytes(1000)), ("oddly", bytes(1007))):
         folder = tmp_path / name
         (folder / "work").mkdir(parents=True)
         paths = [folder / f"chunk-{k}" for k in range(RUNS)]
