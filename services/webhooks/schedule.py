@@ -40,7 +40,7 @@ def retry_after_s(header: str | None, at: datetime) -> float | None:
         return min(float(text[:9]), RETRY_AFTER_MOST_S)
     try:
         moment = parsedate_to_datetime(text)
-    except ValueError:
+    except (ValueError, OverflowError):  # the latter for a year, an hour or a zone of twenty digits
         return None
     if moment.tzinfo is None:  # the date came without a zone, or with `-0000`
         moment = moment.replace(tzinfo=UTC)

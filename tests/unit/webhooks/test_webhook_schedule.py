@@ -75,7 +75,10 @@ def test_whatever_a_receiver_writes_is_read_or_passed_over(header):
     assert asked_s is None or 0 <= asked_s <= RETRY_AFTER_MOST_S
 
 
-@pytest.mark.parametrize("header", [None, "", "soon", "-5", "1.5", "١٢", "Sat, 99 Nov 2026 10:00:00 GMT"])
+NO_DATES = ("Sat, 99 Nov 2026 10:00:00 GMT", f"Sat, 21 Nov {10**20} 10:00:00 GMT", f"Sat, 21 Nov 2026 10:00:00 +{10**20}")
+
+
+@pytest.mark.parametrize("header", [None, "", "soon", "-5", "1.5", "١٢", *NO_DATES])
 def test_nonsense_is_no_wish(header):
     assert retry_after_s(header, AT) is None
 
