@@ -154,6 +154,6 @@ def _retry_after_s(text: str) -> float | None:
     except ValueError:
         try:
             wait_s = (parsedate_to_datetime(text) - now()).total_seconds()
-        except (ValueError, TypeError):
+        except (ValueError, TypeError, OverflowError):  # the last for a year of twenty digits
             return None
     return min(max(wait_s, 0.0), LONGEST_WAIT_S) if wait_s == wait_s else None  # noqa: PLR0124 - not a number is no wait
