@@ -31,7 +31,7 @@ class Format(NamedTuple):
     @property
     def lossless(self) -> bool:
         """Whether the samples are the recorded ones."""
-        return self.codec in _LOSSLESS or self.codec.startswith("pcm_")
+        return _is_lossless(self.codec)
 
 
 class Measured(NamedTuple):
@@ -55,8 +55,12 @@ def read_format(path: Path) -> Format:
     container, stream = open_audio(path)
     with container:
         context = stream.codec_context
-        bits = _flac_bits(path) or (stream.format.bits if context.name in _LOSSLESS else 0)
+        bits = _flac_bits(path) or (stream.format.bits if _is_lossless(context.name) else 0)
         return Format(context.codec.canonical_name, context.sample_rate, context.channels, bits)
+
+
+def _is_lossless(codec: str) -> bool:
+    return codec in _LOSSLESS or codec.startswith("pcm_")
 
 
 def _flac_bits(path: Path) -> int:

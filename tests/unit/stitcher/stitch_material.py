@@ -24,6 +24,8 @@ KINDS = {
     "aac": ("aac", "adts", "fltp"),
     "alac": ("alac", "ipod", "s16p"),
     "mka": ("flac", "matroska", "s16"),
+    "aiff": ("pcm_s16be", "aiff", "s16"),
+    "aiff24": ("pcm_s24be", "aiff", "s32"),
 }
 
 

@@ -58,7 +58,10 @@ def test_rates_opus_does_not_know_are_resampled_without_drift(tmp_path, work, ki
     assert abs(lag_ms(heard, rate, 4.4, SECONDS)) < 0.7
 
 
-@pytest.mark.parametrize(("kind", "seconds"), [("flac", 1.0), ("flac24", 0.77), ("alac", 1.0), ("mka", 0.5)])
+LOSSLESS = [("flac", 1.0), ("flac24", 0.77), ("alac", 1.0), ("mka", 0.5), ("aiff", 1.0), ("aiff24", 0.77)]
+
+
+@pytest.mark.parametrize(("kind", "seconds"), LOSSLESS)
 def test_lossless_runs_become_one_flac_equal_to_the_sample(tmp_path, work, kind, seconds):
     chunks = runs(tmp_path, signal(SECONDS), kind, seconds)
     joined = join_chunks(chunks, work)

@@ -24,6 +24,7 @@ EXPECTED = {
     "aac": ("audio/aac", "aac", 16_000),
     "mka": ("audio/x-matroska", "flac", 16_000),
     "alac": ("audio/mp4", "alac", 16_000),
+    "aiff": ("audio/aiff", "pcm_s16be", 16_000),
 }
 
 
@@ -65,7 +66,7 @@ def test_every_kind_is_known_with_its_true_length(tmp_path, kind):
 
 
 def test_the_kinds_of_the_material_are_all_probed():
-    assert set(EXPECTED) | {"flac24", "wav24", "float", "alaw"} == set(KINDS)
+    assert set(EXPECTED) | {"flac24", "wav24", "aiff24", "float", "alaw"} == set(KINDS)
 
 
 def test_a_browsers_webm_without_a_duration_is_measured(tmp_path):
