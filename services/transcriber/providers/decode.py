@@ -79,7 +79,7 @@ def _timed(container: Any, channel: int | None) -> Iterator[Samples]:  # noqa: A
     """The samples of the first audio stream, with silence where its clock gets ahead of them, at once or little by little."""
     clock_s, silence_left_s = _start_of(container), MOST_SILENCE_S
     resample: _Resampling | None = None
-    for frame in _frames(container):
+    for frame in readable_frames(container):
         if resample is None or not resample.takes(frame):
             if resample is not None:
                 yield from resample.rest()
@@ -104,20 +104,34 @@ def _start_of(container: Any) -> float:  # noqa: ANN401 - av is not typed for us
     return 0.0 if container.start_time is None else float(container.start_time / av.time_base)
 
 
-def _frames(container: Any) -> Iterator[Any]:  # noqa: ANN401 - av is not typed for us
-    """Every frame that decodes, as far as the file can be read."""
+def readable_frames(container: Any) -> Iterator[Any]:  # noqa: ANN401 - av is not typed for us
+    """Every frame of the first audio stream that decodes, as far as the file can be read."""
     stream = container.streams.audio[0]
     packets = container.demux(stream)
     damaged = 0
     while damaged < MOST_DAMAGED_PACKETS:
         try:
             packet = next(packets, None)
-            if packet is None:
-                return
-            yield from packet.decode()
         except av.error.InvalidDataError:
             damaged += 1
             packets = container.demux(stream)  # an error ends the generator, not the file
+            continue
+        if packet is None:
+            return
+        frames = _decoded(packet)
+        damaged += frames is None
+        yield from frames or ()
+
+
+def _decoded(packet: Any) -> list[Any] | None:  # noqa: ANN401 - av is not typed for us
+    """The packet's frames; None for damage, which decoders call invalid, not implemented, not permitted, or by own numbers."""
+    try:
+        frames: list[Any] = packet.decode()
+    except MemoryError:
+        raise
+    except av.error.FFmpegError:
+        return None
+    return frames
 
 
 def _silence(length_s: float) -> Iterator[Samples]:

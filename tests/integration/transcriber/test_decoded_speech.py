@@ -103,6 +103,17 @@ def test_a_truncated_file_gives_what_is_there(tmp_path):
     assert 2 * RATE < len(whole(cut)) < 8 * RATE
 
 
+@pytest.mark.parametrize("seed", [2, 9, 23, 45])
+def test_a_damaged_packet_is_skipped_whatever_its_decoder_calls_it(tmp_path, seed):
+    """AAC's says of some that they are invalid, of others a number of its own, and of some that they are not permitted."""
+    path = write(tmp_path / "a.aac", tone(3.0), codec="aac")
+    data, chance = bytearray(path.read_bytes()), np.random.default_rng(seed)
+    at = int(chance.integers(len(data) // 2))
+    data[at : at + 2000] = chance.bytes(2000)
+    path.write_bytes(data)
+    assert len(whole(path)) / RATE == pytest.approx(3.0, abs=1.0)
+
+
 @pytest.mark.parametrize("content", [b"", b"hello, this is no audio", bytes(5000), b"RIFF\x00\x00\x00\x00WAVEjunk" * 50])
 def test_what_is_not_media_is_corrupt(tmp_path, content):
     path = tmp_path / "junk"
