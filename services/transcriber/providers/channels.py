@@ -8,7 +8,7 @@ import numpy as np
 from av.audio.resampler import AudioResampler
 from numpy.typing import NDArray
 
-from services.transcriber.providers.decode import by_channel
+from services.transcriber.providers.decode import by_channel, readable_frames
 from services.transcriber.samples import RATE
 from shared.domain.magic import READERS
 
@@ -44,7 +44,7 @@ def _products(container: Any, stream: Any) -> NDArray[np.float64]:  # noqa: ANN4
     products = np.zeros((count, count))
     resampler = AudioResampler(format="flt", layout=stream.layout, rate=RATE)
     heard = 0
-    for frame in container.decode(stream):
+    for frame in readable_frames(container):
         if heard >= LOOKED_AT_S * RATE or frame.layout.nb_channels != count:
             break
         frame.pts = None

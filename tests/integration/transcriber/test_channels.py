@@ -55,6 +55,20 @@ def test_channels_that_say_something_of_their_own_are_heard_one_by_one(tmp_path,
     assert separate_channels(save(tmp_path / "a.wav", *channels)) == own
 
 
+def test_a_damaged_packet_makes_no_one_of_two_channels(tmp_path):
+    path = tmp_path / "a.m4a"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("aac", rate=RATE, layout="stereo")
+        frame = av.AudioFrame.from_ndarray(np.stack([tone(300), tone(500)]), format="fltp", layout="stereo")
+        frame.sample_rate = RATE
+        container.mux([*stream.encode(frame), *stream.encode(None)])
+    data = bytearray(path.read_bytes())
+    middle = len(data) // 2
+    data[middle : middle + 300] = np.random.default_rng(1).bytes(300)
+    path.write_bytes(data)
+    assert separate_channels(path) == (0, 1)
+
+
 def test_what_is_no_audio_has_no_channels(tmp_path):
     (tmp_path / "junk").write_bytes(b"junk")
     assert separate_channels(tmp_path / "junk") == ()
