@@ -16,6 +16,7 @@ _MPEG1_KBPS = (0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320)
 _MPEG2_KBPS = (0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160)
 _MPEG_RATES = {3: (44100, 48000, 32000), 2: (22050, 24000, 16000), 0: (11025, 12000, 8000)}
 _AAC_RATES = (96000, 88200, 64000, 48000, 44100, 32000, 24000, 22050, 16000, 12000, 11025, 8000, 7350)
+_ID3V1_SIZE = 128
 _PROOF = 3  # so many frames in a row are no accident
 
 
@@ -128,8 +129,8 @@ def tag_size(head: bytes, left: int) -> int:
     """The length of a tag (ID3v2, ID3v1, APE) or of zero padding at the head; 0 when it is none of these."""
     if size := id3_size(head):
         return size
-    if head[:3] == b"TAG" and left == 128:  # noqa: PLR2004 - ID3v1 is the last 128 bytes
-        return left
+    if head[:3] == b"TAG" and left >= _ID3V1_SIZE:  # the last of a file, but not of those that are joined, or padded
+        return _ID3V1_SIZE
     if head[:8] == b"APETAGEX":
         return left
     return len(head) - len(head.lstrip(b"\0"))

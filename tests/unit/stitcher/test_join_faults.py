@@ -180,6 +180,17 @@ def test_zeros_behind_a_chunk_are_padding(tmp_path, good, kind):
         assert abs(join_chunks(paths, folder / "work").duration_ms - RUNS * 1000) <= 4 * 128, name
 
 
+@pytest.mark.parametrize("kind", ["mp3", "aac"])
+@pytest.mark.parametrize("behind", [b"", bytes(57)], ids=["plain", "padded"])
+def test_an_id3v1_tag_at_the_end_of_a_chunk_is_no_damage(tmp_path, good, kind, behind):
+    tag = b"TAG" + b"title".ljust(125, b" ")
+    paths = [tmp_path / f"chunk-{k}" for k in range(RUNS)]
+    for path, data in zip(paths, good[kind], strict=True):
+        path.write_bytes(data + tag + behind)
+    (tmp_path / "work").mkdir()
+    assert abs(join_chunks(paths, tmp_path / "work").duration_ms - RUNS * 1000) <= 4 * 128
+
+
 @pytest.mark.parametrize("kind", ["opus", "m4a", "wav", "mp3", "webm"])
 def test_byte_ranges_that_end_too_early_name_the_last_chunk(tmp_path, good, kind):
     parts = [path.read_bytes() for path in evenly(tmp_path, good[kind][0], 5)]
