@@ -122,6 +122,22 @@ async def test_who_speaks_on_a_channel_of_their_own_is_told_by_it(client, real_s
     assert word_error_rate(real_conversation.text, said["SPEAKER_1"]) < CLOSE
 
 
+async def test_a_channel_is_the_speaker_of_its_number_whoever_speaks_first(client, real_speech, real_conversation):
+    both = side_by_side(real_conversation.path, real_speech.path)
+    transcript = await client.heard(client.order(both, multichannel=True))
+    said = " ".join(word.word for word in words_of(transcript) if word.speaker == "SPEAKER_0")
+    assert word_error_rate(real_conversation.text, said) < CLOSE
+
+
+async def test_without_diarization_channels_are_heard_apart_and_nobody_is_named(client, real_speech, real_conversation):
+    both = side_by_side(real_speech.path, real_conversation.path)
+    named = await client.heard(client.order(both, multichannel=True))
+    transcript = await client.heard(client.order(both, multichannel=True, diarization=False))
+    assert_promised(transcript)
+    assert speakers_of(transcript) == [None]
+    assert transcript.text == named.text
+
+
 async def test_audio_may_be_fetched_by_its_url(client, real_conversation):
     if client.service.audio_url is None:
         pytest.skip(f"no URL: {CONVERSATION_URL} does not say where the live service can fetch the conversation")

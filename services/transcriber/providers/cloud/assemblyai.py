@@ -10,7 +10,14 @@ import msgspec
 
 from services.transcriber.cloud_ports import Heard, Placed, ProviderUnavailable, SpeechOrder
 from services.transcriber.providers.cloud.http import ProviderHttp, reason_said
-from services.transcriber.providers.cloud.spoken import Length, Milliseconds, Speakers, is_spaced, spoken_transcript
+from services.transcriber.providers.cloud.spoken import (
+    Length,
+    Milliseconds,
+    Speakers,
+    is_spaced,
+    on_channel,
+    spoken_transcript,
+)
 from services.transcriber.providers.cloud.vocabulary import taken
 from shared.domain.errors import FailureReason, PermanentFailure
 from shared.domain.transcript import Transcript, Word
@@ -22,6 +29,7 @@ _RECENT = 200  # the most that one page of the listing holds
 _GONE = frozenset({404})
 _NOT_FOUND = "not found"  # what a 400 says of a job that is not there
 _DELETED = "deleted_by_user"  # what stands for the audio of a job that was deleted there; it is "completed", of no words
+_CHANNEL_DIGITS = 3
 _NOTHING_SAID = "no spoken audio"  # what language detection answers for silence
 
 
@@ -150,9 +158,14 @@ def _transcript(job: Job, order: SpeechOrder) -> Transcript:
             start=item.start / 1000,
             end=item.end / 1000,
             confidence=item.confidence,
-            speaker=speakers.name(item.channel if order.multichannel else item.speaker),
+            speaker=on_channel(_numbered(item.channel)) if order.multichannel else speakers.name(item.speaker),
         )
         for item in sorted(job.words or [], key=lambda item: item.start)
     ]
     duration_ms = order.duration_ms or round((job.audio_duration or 0) * 1000)
-    return spoken_transcript(words, language=language, given=order.language, duration_ms=duration_ms)
+    return spoken_transcript(words, order, language=language, duration_ms=duration_ms)
+
+
+def _numbered(channel: str | None) -> int | None:
+    """Return the number from 0 of a channel that is counted from 1."""
+    return int(channel) - 1 if channel is not None and channel.isdecimal() and len(channel) <= _CHANNEL_DIGITS else None

@@ -10,7 +10,7 @@ import msgspec
 
 from services.transcriber.cloud_ports import Heard, Placed, SpeechOrder
 from services.transcriber.providers.cloud.http import ProviderHttp, reason_said
-from services.transcriber.providers.cloud.spoken import Length, Seconds, Speakers, is_spaced, spoken_transcript
+from services.transcriber.providers.cloud.spoken import Length, Seconds, Speakers, is_spaced, on_channel, spoken_transcript
 from services.transcriber.providers.cloud.vocabulary import taken
 from shared.domain.errors import PermanentFailure
 from shared.domain.transcript import Word
@@ -116,7 +116,7 @@ class Deepgram:
         )
         words = _words(answer.results.channels, order, gap=" " if is_spaced(language) else "")
         duration_ms = round(answer.metadata.duration * 1000) or order.duration_ms
-        return Heard(spoken_transcript(words, language=language, given=order.language, duration_ms=duration_ms), body)
+        return Heard(spoken_transcript(words, order, language=language, duration_ms=duration_ms), body)
 
     def keeps(self, _job_id: str) -> bool:
         """Say no: a transcript that was answered is gone there."""
@@ -163,9 +163,7 @@ def _words(channels: list[Channel], order: SpeechOrder, *, gap: str) -> list[Wor
             start=item.start,
             end=item.end,
             confidence=item.confidence,
-            speaker=speakers.name(number if order.multichannel else item.speaker)
-            if order.diarization or order.multichannel
-            else None,
+            speaker=on_channel(number) if order.multichannel else speakers.name(item.speaker),
         )
         for number, item in heard
     ]

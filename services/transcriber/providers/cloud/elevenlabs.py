@@ -12,7 +12,7 @@ import msgspec
 
 from services.transcriber.cloud_ports import Heard, Placed, ProviderUnavailable, SpeechOrder
 from services.transcriber.providers.cloud.http import ProviderHttp
-from services.transcriber.providers.cloud.spoken import Length, Seconds, Speakers, spoken_transcript
+from services.transcriber.providers.cloud.spoken import Length, Seconds, Speakers, on_channel, spoken_transcript
 from services.transcriber.providers.cloud.vocabulary import taken
 from shared.domain.transcript import Transcript, Word
 from shared.domain.transcription import ProviderName
@@ -86,7 +86,7 @@ class ElevenLabs:
         seconds = answer.audio_duration_secs
         duration_ms = order.duration_ms if seconds is None else round(seconds * 1000)
         words, language = _words(answer.words, order), answer.language_code
-        transcript = spoken_transcript(words, language=language, given=order.language, duration_ms=duration_ms)
+        transcript = spoken_transcript(words, order, language=language, duration_ms=duration_ms)
         return Heard(transcript, body, answer.transcription_id)
 
     def keeps(self, _job_id: str) -> bool:
@@ -135,14 +135,13 @@ def _words(heard: list[HeardWord], order: SpeechOrder) -> list[Word]:
             continue
         start = reached if item.start is None else item.start
         reached = start if item.end is None else item.end
-        label = item.channel_index if order.multichannel else item.speaker_id
         words.append(
             Word(
                 word=gap + item.text,
                 start=start,
                 end=reached,
                 confidence=None if item.logprob is None else math.exp(min(item.logprob, 0.0)),
-                speaker=speakers.name(label) if order.diarization or order.multichannel else None,
+                speaker=on_channel(item.channel_index) if order.multichannel else speakers.name(item.speaker_id),
             )
         )
         gap = ""

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import msgspec
 
+from services.transcriber.cloud_ports import SpeechOrder
 from services.transcriber.providers.sentences import sentences
 from shared.domain.transcript import Segment, Transcript, Word, mean_confidence, transcript_of
 
@@ -33,22 +34,30 @@ class Speakers:
         return self._names.setdefault(label, f"SPEAKER_{len(self._names)}")
 
 
+def on_channel(number: int | None) -> str | None:
+    """Return who speaks on a channel, by its number in the file (from 0), whoever speaks first; None where there is no number."""
+    return None if number is None or number < 0 else f"SPEAKER_{number}"
+
+
 def is_spaced(language: str | None) -> bool:
     """Say whether the words of `language` are set apart by spaces."""
     return language is None or language.replace("_", "-").partition("-")[0].lower() not in UNSPACED
 
 
-def spoken_transcript(words: Sequence[Word], *, language: str | None, given: str | None, duration_ms: int) -> Transcript:
+def spoken_transcript(words: Sequence[Word], order: SpeechOrder, *, language: str | None, duration_ms: int) -> Transcript:
     """Return the transcript of words in the order in which they were spoken; each carries its own leading space, if any.
 
-    What a provider takes for the language of silence is no language: then that which was given counts, if any.
+    Segments are cut where the speaker changes; he is named where the order asks who speaks. What a provider takes for the
+    language of silence is no language: then that which was given counts, if any.
     """
-    return transcript_of(_segments(words), language=language if words else given, duration_ms=duration_ms)
+    segments = _segments(words, named=order.diarization)
+    return transcript_of(segments, language=language if words else order.language, duration_ms=duration_ms)
 
 
-def _segments(words: Iterable[Word]) -> Iterator[Segment]:
-    for speaker, turn in groupby(words, key=lambda word: word.speaker):
-        said = tuple(turn)
+def _segments(words: Iterable[Word], *, named: bool) -> Iterator[Segment]:
+    for label, turn in groupby(words, key=lambda word: word.speaker):
+        speaker = label if named else None
+        said = tuple(msgspec.structs.replace(word, speaker=speaker) for word in turn)
         text = "".join(word.word for word in said)
         whole = Segment(start=said[0].start, end=said[-1].end, text=text, confidence=mean_confidence(said), words=said)
         for sentence in sentences(whole):
