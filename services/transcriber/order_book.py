@@ -11,7 +11,7 @@ from pathlib import Path
 import msgspec
 
 from services.transcriber.cloud_ports import AudioSource, CloudProvider, SpeechOrder
-from services.transcriber.ports import AudioLocator, OrderStore
+from services.transcriber.ports import MOST_CHANNELS, AudioLocator, OrderStore
 from services.transcriber.source_audio import fetch
 from shared.domain.clock import now
 from shared.domain.errors import TransientFailure
@@ -57,7 +57,7 @@ class OrderBook:
                 language=transcription.requested_language,
                 diarization=transcription.diarization,
                 num_speakers=options.num_speakers,
-                multichannel=options.multichannel,
+                multichannel=options.multichannel and _has_channels_to_tell_apart(audio),
                 vocabulary=options.vocabulary,
             )
 
@@ -121,6 +121,11 @@ class OrderBook:
             open=lambda: _pieces(path),
             url=url,
         )
+
+
+def _has_channels_to_tell_apart(audio: Media) -> bool:
+    """Say whether a provider may take each channel for a speaker: of one alone it would tell nobody apart."""
+    return audio.channels is None or 1 < audio.channels <= MOST_CHANNELS
 
 
 async def _pieces(path: Path) -> AsyncIterator[bytes]:

@@ -17,6 +17,9 @@ from shared.domain.transcription import ProviderName, Transcription, Transcripti
 from shared.events.event import Event
 from shared.workers.leases import Change
 
+MOST_CHANNELS = 8
+"""A file with more is no conversation: its channels are not told apart."""
+
 
 class SpeechRequest(msgspec.Struct, frozen=True, kw_only=True):
     """One recording to transcribe.

@@ -8,11 +8,12 @@ import numpy as np
 from av.audio.resampler import AudioResampler
 from numpy.typing import NDArray
 
+from services.transcriber.ports import MOST_CHANNELS
 from services.transcriber.providers.decode import by_channel, readable_frames
 from services.transcriber.samples import RATE
 from shared.domain.magic import READERS
 
-MOST = 8  # channels that are told apart; a file with more is no conversation
+MOST = MOST_CHANNELS
 LOOKED_AT_S = 600.0
 SAME = 0.95  # of a channel's energy are in another: it is a copy, louder or softer, or turned over
 

@@ -140,7 +140,7 @@ class Scene:
         past = now() - timedelta(seconds=1)
         await self.mongo.database["provider_orders"].update_many({"due_at": {"$type": "date"}}, {"$set": {"due_at": past}})
 
-    async def queued(self, provider, *, project_id=None, language=None):
+    async def queued(self, provider, *, project_id=None, channels=None, **asked):
         at = now()
         media = Media(
             id=new_id("med"),
@@ -149,6 +149,7 @@ class Scene:
             object_key=self.audio.key,
             status=MediaStatus.UPLOADED,
             file_size_bytes=len(self.audio.content),
+            channels=channels,
             created_at=at,
         )
         recording = await self.recordings.add(
@@ -163,7 +164,7 @@ class Scene:
                 updated_at=at,
             )
         )
-        queued = queued_transcription(new_id("txn"), recording, TranscriptionRequest(provider=provider, language=language))
+        queued = queued_transcription(new_id("txn"), recording, TranscriptionRequest(provider=provider, **asked))
         return await self.transcriptions.add(queued)
 
     async def processing(self, _tenant):

@@ -10,7 +10,7 @@ from shared.domain.config.forms import ProcessingConfig
 from shared.domain.ids import new_id
 from shared.domain.job import JobStatus
 from shared.domain.tenant import Tenant
-from shared.domain.transcription import ProviderName, TranscriptionStatus
+from shared.domain.transcription import ProviderName, SpeechOptions, TranscriptionStatus
 from shared.workers.lease_queue import LeaseLost
 from tests.fakes.speech_providers import KEY, cut_off, malformed, not_json, silent, status
 from tests.integration.transcriber.remote_scene import SAID
@@ -144,6 +144,15 @@ async def test_with_a_fail_over_list_the_next_provider_does_it(workers, provider
     assert (done.status, done.provider) == (TranscriptionStatus.COMPLETED, ProviderName.ELEVENLABS)
     assert done.tried == (ProviderName.ASSEMBLYAI, ProviderName.DEEPGRAM)
     assert providers["deepgram"].asked == []  # there is no key for it
+
+
+@pytest.mark.parametrize(("channels", "apart"), [(None, True), (1, False), (2, True), (8, True), (9, False)])
+async def test_who_speaks_is_told_by_voice_where_there_are_no_channels_to_tell_it_by(workers, providers, channels, apart):
+    worker = workers()
+    await worker.queued(ProviderName.ELEVENLABS, channels=channels, options=SpeechOptions(multichannel=True))
+    await worker.step()
+    form = providers["elevenlabs"].asked[0].form
+    assert ("use_multi_channel" in form, form["diarize"]) == (apart, str(not apart).lower())
 
 
 async def test_audio_that_is_at_fault_is_not_tried_elsewhere(workers, providers):
