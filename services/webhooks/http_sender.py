@@ -81,44 +81,49 @@ class HttpSender:
 
     async def post(self, url: str, headers: Mapping[str, str], body: bytes, within_s: float = math.inf) -> Answer:
         """Post once and return what came of it within the time limit, or sooner; redirects are not followed."""
+        until = asyncio.get_running_loop().time() + min(within_s, self._settings.timeout_s)
         try:
-            async with asyncio.timeout(min(within_s, self._settings.timeout_s)):
-                return await self._post(URL(url), headers, body)
+            return await self._post(URL(url), headers, body, until)
         except tuple(_ERRORS) as failure:
             return Answer(error=next(error for kind, error in _ERRORS.items() if isinstance(failure, kind)))
 
-    async def _post(self, url: URL, headers: Mapping[str, str], body: bytes) -> Answer:
+    async def _post(self, url: URL, headers: Mapping[str, str], body: bytes, until: float) -> Answer:
         if url.scheme not in ("http", "https") or not url.host:
             raise aiohttp.InvalidURL(url)
         self._targets.check_literal(url)
-        use = SimpleNamespace(reused=False)
+        use = SimpleNamespace(reused=False, until=until)
         try:
             return await self._exchange(url, headers, body, use)
         except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError):
             if not use.reused:
                 raise
         # The receiver closed an idle connection while we took it from the pool: no answer of its own, so ask again.
-        return await self._exchange(url, headers, body, SimpleNamespace(reused=False))
+        return await self._exchange(url, headers, body, SimpleNamespace(reused=False, until=until))
 
     async def _exchange(self, url: URL, headers: Mapping[str, str], body: bytes, use: SimpleNamespace) -> Answer:
         if self._session is None:
             raise RuntimeError("the sender is not started")
         fixed = {"Content-Type": "application/json", "User-Agent": USER_AGENT, "Accept-Encoding": "identity"}
         request = self._session.post(url, data=body, headers={**fixed, **headers}, allow_redirects=False, trace_request_ctx=use)
-        async with request as response:
+        async with asyncio.timeout_at(use.until):
+            response = await request
+        async with response:
             return Answer(
                 status_code=response.status,
-                response=await _excerpt(response),
+                response=await _excerpt(response, use.until),
                 retry_after=response.headers.get("Retry-After"),
             )
 
 
-async def _excerpt(response: aiohttp.ClientResponse) -> str:
-    """Return the beginning of the body. The status is what counts: a body that is slow, long or broken changes nothing."""
+async def _excerpt(response: aiohttp.ClientResponse, until: float) -> str:
+    """Return the beginning of the body, as much of it as has come by then or is read in two seconds.
+
+    The status is what counts: a body that is slow, long or broken changes nothing.
+    """
     kept = b""
     read = 0
     try:
-        async with asyncio.timeout(READ_MOST_S):
+        async with asyncio.timeout_at(min(until, asyncio.get_running_loop().time() + READ_MOST_S)):
             async for piece in response.content.iter_any():
                 kept += piece[: EXCERPT_BYTES - len(kept)]
                 read += len(piece)

@@ -182,13 +182,14 @@ async def test_a_huge_answer_is_not_read(sender, serve_raw):
     assert sent < 32_000_000
 
 
-async def test_an_answer_that_drips_counts_by_its_status(make_sender, serve_raw):
+@pytest.mark.parametrize("timeout_s", [30, 0.3])
+async def test_an_answer_that_drips_counts_by_its_status(make_sender, serve_raw, timeout_s):
     async def handle(reader, writer):
         await read_request(reader)
         writer.write(b"HTTP/1.1 202 Accepted\r\ncontent-length: 1000\r\n\r\nbegun")
         await reader.read()  # until the client has had enough
 
-    sender = await make_sender(timeout_s=30)
+    sender = await make_sender(timeout_s=timeout_s)
     began = time.monotonic()
     answer = await sender.post(await serve_raw(handle), {}, BODY)
     assert (answer.status_code, answer.response) == (202, "begun")
