@@ -92,7 +92,8 @@ def measure(path: Path) -> Measured:
 def frames(path: Path, limit: int | None) -> Iterator[AudioFrame]:
     """The decoded frames, at most `limit` samples of them, the last one cut short.
 
-    A packet that cannot be decoded raises `Malformed`: cut off when it is the last one, corrupt when more follow.
+    A packet that cannot be decoded raises `Malformed`: cut off when it is the last one, corrupt when more follow. So does a file
+    of no packets at all: it is empty.
     """
     container, stream = open_audio(path)
     with container:
@@ -101,6 +102,8 @@ def frames(path: Path, limit: int | None) -> Iterator[AudioFrame]:
         left = limit if limit is not None else 1 << 62
         packets = container.demux(stream)
         packet = next(packets, None)
+        if packet is None or not packet.size:  # what ends the decoding, with nothing before it
+            raise Malformed(FailureReason.CHUNK_EMPTY, 0, "headers without audio")
         while packet is not None:
             following = next(packets, None)
             for frame in _decoded(packet, following):

@@ -157,6 +157,13 @@ def test_headers_alone_are_an_empty_chunk_also_where_there_is_no_other(tmp_path,
         assert failure(folder, [heads]) == (FailureReason.CHUNK_EMPTY, 1)
 
 
+def test_headers_alone_are_an_empty_chunk_among_lossless_ones(tmp_path):
+    chunks = [path.read_bytes() for path in runs(tmp_path, signal(3.0), "aiff")]
+    count, samples = chunks[1].index(b"COMM") + 10, chunks[1].index(b"SSND") + 4
+    heads = chunks[1][:count] + bytes(4) + chunks[1][count + 4 : samples] + b"\0\0\0\x08" + bytes(8)
+    assert failure(tmp_path, replaced(chunks, 2, heads)) == (FailureReason.CHUNK_EMPTY, 2)
+
+
 FORGED = {"channels": (22, 2, (0, 0xFFFF)), "rate": (24, 4, (0, 1, 0xFFFFFFFF)), "block": (32, 2, (0, 1, 4))}
 
 
