@@ -13,7 +13,6 @@ from services.transcriber.providers.decode import by_channel, readable_frames
 from services.transcriber.samples import RATE
 from shared.domain.magic import READERS
 
-MOST = MOST_CHANNELS
 LOOKED_AT_S = 600.0
 SAME = 0.95  # of a channel's energy are in another: it is a copy, louder or softer, or turned over
 
@@ -21,13 +20,13 @@ SAME = 0.95  # of a channel's energy are in another: it is a copy, louder or sof
 def separate_channels(path: Path) -> tuple[int, ...]:
     """The numbers (from 0) of the channels to hear one by one; none where the file is to be heard as a whole.
 
-    So it is with one channel, with more than `MOST`, and where all are copies of one, by their first ten minutes. A file that
-    cannot be read has none: whoever decodes it says what is wrong.
+    So it is with one channel, with more than `MOST_CHANNELS`, and where all are copies of one, by their first ten minutes. A file
+    that cannot be read has none: whoever decodes it says what is wrong.
     """
     try:
         with av.open(str(path), options=READERS, metadata_errors="ignore") as container:
             stream = next(iter(container.streams.audio), None)
-            if stream is None or not 1 < stream.layout.nb_channels <= MOST:
+            if stream is None or not 1 < stream.layout.nb_channels <= MOST_CHANNELS:
                 return ()
             products = _products(container, stream)
     except (av.error.FFmpegError, ValueError):

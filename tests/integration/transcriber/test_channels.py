@@ -6,7 +6,8 @@ import av
 import numpy as np
 import pytest
 
-from services.transcriber.providers.channels import MOST, separate_channels
+from services.transcriber.ports import MOST_CHANNELS
+from services.transcriber.providers.channels import separate_channels
 from services.transcriber.providers.decode import decoded
 from services.transcriber.samples import RATE
 
@@ -47,8 +48,8 @@ def whole(path, channel=None):
         ([SILENCE, tone(300)], (0, 1)),
         ([SILENCE, SILENCE], ()),
         ([tone(300), tone(300), tone(500)], (0, 2)),
-        ([tone(100 * number) for number in range(1, MOST + 1)], tuple(range(MOST))),
-        ([tone(100 * number) for number in range(1, MOST + 2)], ()),
+        ([tone(100 * number) for number in range(1, MOST_CHANNELS + 1)], tuple(range(MOST_CHANNELS))),
+        ([tone(100 * number) for number in range(1, MOST_CHANNELS + 2)], ()),
     ],
 )
 def test_channels_that_say_something_of_their_own_are_heard_one_by_one(tmp_path, channels, own):
