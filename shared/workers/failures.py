@@ -1,6 +1,10 @@
 """How work in another process fails, other than by the failures which the work itself raises."""
 
+import errno
+
 from shared.domain.errors import TransientFailure
+
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 
 class WorkerDied(TransientFailure):
@@ -31,6 +35,15 @@ class WorkerFailed(TransientFailure):
     def __init__(self, message: str, remote_traceback: str) -> None:
         super().__init__(message)
         self.remote_traceback = remote_traceback
+
+
+class NoRoom(TransientFailure):
+    """The disk is full, or as much of it as is ours: no fault of the work, and there may be room elsewhere, or soon."""
+
+
+def is_full(error: BaseException) -> bool:
+    """Say whether a write failed because the disk is full."""
+    return isinstance(error, OSError) and error.errno in _FULL
 
 
 class PoolStopped(TransientFailure):

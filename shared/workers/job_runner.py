@@ -20,13 +20,15 @@ from shared.domain.job import Failure, Job
 from shared.domain.trace import traced
 from shared.telemetry.logs import bind, get_logger, wide_event
 from shared.telemetry.metrics import jobs, leases_lost_total, stage_seconds
-from shared.workers.failures import WorkerDied, WorkerFailed, WorkerTimedOut
+from shared.workers.failures import NoRoom, WorkerDied, WorkerFailed, WorkerTimedOut, is_full
 from shared.workers.lease_queue import LeaseLost, LeaseQueue
 
 log = get_logger()
 A = TypeVar("A", bound=Any)
 _BLAMING = (WorkerDied, WorkerTimedOut, WorkerFailed)
 _BACKOFF_S = (1.0, 5.0, 15.0, 60.0)
+_ROOM_AFTER_S = 30.0
+_ROOM_WITHIN = timedelta(days=1)  # of the job's queueing: what does not fit until then may never do
 _NOTICE_S = 3.0  # a job whose document was deleted, or cancelled, stops within so long
 
 
@@ -177,12 +179,14 @@ class JobRunner(Generic[A]):
                 until = next_until
 
     async def _try_again(self, claimed: A, error: Exception) -> None:
-        # An outage of what we depend on is not the job's fault; a worker's death or a fault of ours may be.
-        counted = isinstance(error, _BLAMING) or not isinstance(error, TransientFailure)
+        no_room = isinstance(error, NoRoom) or is_full(error)
+        counted = _waited_long(claimed.job) if no_room else _is_to_blame(error)
         if counted and (last := self._last_straw(claimed.job, error)):
             await self._give_up(claimed, PermanentFailure(FailureReason.PROCESSING_ERROR, last))
             return
         backoff_s = _BACKOFF_S[min(claimed.job.attempts, len(_BACKOFF_S)) - 1] if counted else _BACKOFF_S[0]
+        if no_room:
+            backoff_s = max(backoff_s, _ROOM_AFTER_S)  # to fill the disk again at once would help nobody
         await self._hand_back(claimed, backoff_s, counted=counted, died=isinstance(error, WorkerDied))
 
     def _refuse_exhausted(self, job: Job) -> None:
@@ -211,3 +215,12 @@ class JobRunner(Generic[A]):
         with contextlib.suppress(TransientFailure):  # the lease ends by itself
             await self._queue.hand_back(claimed, after_s, counted=counted, died=died)
         self.wake()
+
+
+def _is_to_blame(error: Exception) -> bool:
+    """Say whether it may be the job's fault: an outage of what we depend on is not, a worker's death or a defect may be."""
+    return isinstance(error, _BLAMING) or not isinstance(error, TransientFailure)
+
+
+def _waited_long(job: Job) -> bool:
+    return now() - job.queued_at > _ROOM_WITHIN

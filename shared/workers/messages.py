@@ -31,7 +31,8 @@ class Succeeded(msgspec.Struct, frozen=True):
 class Failed(msgspec.Struct, frozen=True, kw_only=True):
     """The job (or `initialize()`) raised; the process lives on.
 
-    `reason` is set for a permanent failure, and `transient` for a transient one; neither means any other exception.
+    `reason` is set for a permanent failure, `transient` for a transient one, and `no_room` where the disk is full; none of them
+    means any other exception.
     """
 
     message: str
@@ -39,6 +40,7 @@ class Failed(msgspec.Struct, frozen=True, kw_only=True):
     reason: str | None = None
     chunk_number: int | None = None
     transient: bool = False
+    no_room: bool = False
 
 
 Message = Warm | Progressed | Succeeded | Failed

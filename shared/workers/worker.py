@@ -13,7 +13,7 @@ import msgspec
 
 from shared.domain.errors import FailureReason, PermanentFailure, TransientFailure
 from shared.settings import environment_without_settings
-from shared.workers.failures import WorkerDied, WorkerFailed
+from shared.workers.failures import NoRoom, WorkerDied, WorkerFailed
 from shared.workers.messages import LENGTH, Failed, Message, Progressed, Succeeded, Warm, from_body, to_frame
 
 Job = TypeVar("Job")
@@ -130,4 +130,6 @@ def failure_of(failed: Failed) -> Exception:
         return PermanentFailure(FailureReason(failed.reason), failed.message, chunk_number=failed.chunk_number)
     if failed.transient:
         return TransientFailure(failed.message)
+    if failed.no_room:
+        return NoRoom(failed.message)
     return WorkerFailed(failed.message, failed.traceback)

@@ -9,73 +9,14 @@ import pytest
 from services.stitcher.job_rules import RecordingJobRules
 from shared.domain.clock import now
 from shared.domain.errors import FailureReason, PermanentFailure, TransientFailure
-from shared.domain.ids import new_id
-from shared.domain.job import Failure, Job, JobKind, JobStatus, Lane
-from shared.domain.recording import Recording, RecordingStatus
-from shared.domain.tenant import Mode
+from shared.domain.job import Failure, JobStatus, Lane
+from shared.domain.recording import RecordingStatus
 from shared.domain.trace import current_trace, traced
 from shared.telemetry.logs import bound_fields, captured_lines
 from shared.workers.failures import WorkerDied, WorkerTimedOut
-from shared.workers.job_runner import JobLimits, JobRunner
 from shared.workers.lease_queue import LeaseLost
 from shared.workers.leases import Leases
-from tests.fakes.aggregates import FakeAggregates
 from tests.fakes.counts import counted
-
-
-class Silence:
-    def nudge(self, outbox, aggregate_id, events):
-        """Publish nothing."""
-
-
-class Scene:
-    def __init__(self):
-        self.store = FakeAggregates()
-        self.leases = Leases(self.store, Silence(), RecordingJobRules())
-        self.worked = []
-        self.runners = []
-
-    async def queue(self, project="p", **about):
-        at = now()
-        job = Job(id=new_id("job"), kind=JobKind.STITCH, queued_at=at, available_at=at, **about)
-        recording = Recording(
-            id=new_id("rec"),
-            project_id=project,
-            mode=Mode.LIVE,
-            status=RecordingStatus.UPLOADED,
-            job=job,
-            created_at=at,
-            updated_at=at,
-        )
-        return await self.store.add(recording)
-
-    async def complete(self, claimed):
-        self.worked.append(claimed.id)
-        await self.leases.finish(claimed, lambda present: (present.changed(job=present.job.ended(JobStatus.COMPLETED)), ()))
-
-    def run(self, work, worker="w1", **limits):
-        limits = {"slots": 2, "lease_s": 0.4, "poll_s": 0.05} | limits
-        runner = JobRunner(self.leases, work, name="stitch", worker=worker, limits=JobLimits(**limits))
-        self.runners.append((runner, asyncio.create_task(runner.run())))
-        return runner
-
-    def job(self, recording):
-        return self.store.documents[recording.id].job
-
-    async def until(self, fact, within_s=20.0):
-        async with asyncio.timeout(within_s):
-            while not fact():
-                await asyncio.sleep(0.005)
-
-
-@pytest.fixture
-async def scene():
-    scene = Scene()
-    yield scene
-    for runner, task in scene.runners:
-        await runner.stop(0)
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
 
 
 async def test_a_queued_job_is_worked_once(scene):
@@ -239,7 +180,7 @@ async def test_each_lane_has_workers_of_its_own(scene):
     elsewhere = await scene.queue(lane=Lane.ELSEWHERE)
     assert (await scene.leases.claim("w", 9)).id == here.id
     assert await scene.leases.claim("w", 9) is None
-    assert (await Leases(scene.store, Silence(), RecordingJobRules(), lane=Lane.ELSEWHERE).claim("w", 9)).id == elsewhere.id
+    assert (await Leases(scene.store, scene.relay, RecordingJobRules(), lane=Lane.ELSEWHERE).claim("w", 9)).id == elsewhere.id
 
 
 async def test_within_a_project_the_higher_priority_goes_first_and_no_project_waits_for_anothers(scene):
@@ -253,7 +194,7 @@ async def test_a_project_runs_no_more_jobs_at_once_than_it_may_and_others_go_on(
     async def limit_of(tenant):
         return {"p1": 2, "p2": 0}[tenant.project_id]
 
-    leases = Leases(scene.store, Silence(), RecordingJobRules(), limit_of=limit_of)
+    leases = Leases(scene.store, scene.relay, RecordingJobRules(), limit_of=limit_of)
     for project in ("p1", "p1", "p1", "p2", "p2", "p2"):
         await scene.queue(project)
     claimed = [await leases.claim("w", 9) for _ in range(5)]

@@ -14,6 +14,7 @@ import pytest
 
 from shared.domain.errors import FailureReason, PermanentFailure, TransientFailure
 from shared.workers import PoolStopped, ProcessPool, WorkerDied, WorkerFailed, WorkerOptions, WorkerTimedOut
+from shared.workers.failures import NoRoom
 from tests.integration.workers.worker_jobs import Act, Sum, initialize, initialize_never, initialize_once
 
 DEADLINE_S = 60
@@ -176,6 +177,8 @@ async def test_failures_of_the_work_come_through_and_leave_the_process_alive():
         with pytest.raises(TransientFailure, match="the disk is full") as transient:
             await pool.run(Act("wait for better times"))
         assert type(transient.value) is TransientFailure
+        with pytest.raises(NoRoom, match="No space left"):
+            await pool.run(Act("fill the disk"))
         with pytest.raises(WorkerFailed, match="ZeroDivisionError: of the work") as defect:
             await pool.run(Act("stumble"))
         assert "_stumble" in defect.value.remote_traceback

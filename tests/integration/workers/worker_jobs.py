@@ -87,6 +87,11 @@ def _wait_for_better_times(job, report, started):
     raise TransientFailure("the disk is full")
 
 
+def _fill_the_disk(job, report, started):
+    with Path("/dev/full").open("wb", buffering=0) as full:
+        full.write(b"more")
+
+
 def _stumble(job, report, started):
     raise ZeroDivisionError("of the work")
 
@@ -136,6 +141,7 @@ ACTS = {
     "fault": _fault,
     "reject": _reject,
     "wait for better times": _wait_for_better_times,
+    "fill the disk": _fill_the_disk,
     "stumble": _stumble,
     "return a thread": _return_a_thread,
     "survive signals": _survive_signals,
