@@ -121,8 +121,7 @@ class Logger:
     def info(self, event: str, **fields: object) -> None:
         """Tell what happened as it should."""
         if self.threshold <= logging.INFO:
-            fields["level"], fields["event"] = "info", event
-            self.write(fields)
+            self.write({**fields, "level": "info", "event": event})
 
     def warning(self, event: str, **fields: object) -> None:
         """Tell what is amiss and was coped with."""

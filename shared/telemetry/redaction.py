@@ -3,7 +3,6 @@
 import re
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import Any
 
 import msgspec
 
@@ -41,18 +40,10 @@ def _any_names_a_secret(keys: tuple[str, ...]) -> bool:
     return any(map(names_a_secret, keys))
 
 
-def is_plain(fields: Mapping[str, object]) -> bool:
-    """Say whether nothing in `fields` holds anything else, or can change."""
-    return _PLAIN.issuperset(map(type, fields.values()))
-
-
-def redact(fields: dict[str, Any]) -> dict[str, Any]:
-    """Return `fields` with every secret value replaced, at any depth; Structs become plain mappings on the way.
-
-    Where nothing has to be replaced it is `fields` itself, else a copy.
-    """
-    if is_plain(fields) and not _any_names_a_secret(tuple(fields)):
-        return fields
+def redact(fields: Mapping[str, object]) -> dict[str, object]:
+    """Copy `fields` with every secret value replaced, at any depth; Structs become plain mappings on the way."""
+    if not _any_names_a_secret(tuple(fields)) and _PLAIN.issuperset(map(type, fields.values())):
+        return dict(fields)
     return {
         key: REDACTED if value is not None and names_a_secret(key) else value if type(value) in SCALARS else _redact_nested(value)
         for key, value in fields.items()
