@@ -14,7 +14,7 @@ from faststream.kafka import KafkaBroker
 
 from shared.domain.clock import wire_time
 from shared.events.topics import DEAD_LETTER_TOPIC
-from shared.messaging.outgoing import UNTYPED, Headers, Message
+from shared.messaging.outgoing import Headers, Message, as_sent
 from shared.messaging.publisher import deliver
 from shared.telemetry.logs import get_logger
 from shared.telemetry.metrics import dead_letters_total
@@ -74,17 +74,15 @@ class DeadLetters:
 def _letters(record: Record, found: dict[str, str]) -> Iterator[Message]:
     """Yield the letter whole, then ever less of it, for when it is too large: the last is not, whatever `record` is."""
     own = {name: (value or b"").decode(errors="backslashreplace") for name, value in record.headers}  # Kafka knows null ones
-    yield Message(DEAD_LETTER_TOPIC, record.key, record.value, _as_sent(own | found))
+    yield Message(DEAD_LETTER_TOPIC, record.key, record.value, _encoded(own | found))
     found = found | {"x-value": "left out"}
-    yield Message(DEAD_LETTER_TOPIC, record.key, b"", _as_sent(own | found))
-    yield Message(DEAD_LETTER_TOPIC, None, b"", _as_sent(found))
+    yield Message(DEAD_LETTER_TOPIC, record.key, b"", _encoded(own | found))
+    yield Message(DEAD_LETTER_TOPIC, None, b"", _encoded(found))
 
 
-def _as_sent(fields: Mapping[str, str]) -> Headers:
-    """Return the headers as FastStream sends them: the event's id is the correlation id, too."""
-    headers = [(name, value.encode(errors="backslashreplace")) for name, value in fields.items()]
-    correlation = [("correlation_id", value) for name, value in headers if name == "event_id"]
-    return [UNTYPED, *correlation, *headers]
+def _encoded(fields: Mapping[str, str]) -> Headers:
+    headers = {name: value.encode(errors="backslashreplace") for name, value in fields.items()}
+    return as_sent(list(headers.items()), headers.get("event_id"))
 
 
 def headers_of(record: Record, error: BaseException, attempts: int, service: str) -> dict[str, str]:

@@ -21,9 +21,6 @@ Acknowledgement = asyncio.Future[Any]
 
 Headers = list[tuple[str, bytes]]
 
-UNTYPED = ("content-type", b"")
-"""The first header of each message, as FastStream sends it."""
-
 
 class Message(msgspec.Struct, frozen=True):
     """What goes to Kafka; messages of one key keep their order within a topic."""
@@ -32,6 +29,12 @@ class Message(msgspec.Struct, frozen=True):
     key: bytes | None
     value: bytes | None
     headers: Headers
+
+
+def as_sent(headers: Headers, event_id: bytes | None) -> Headers:
+    """Return a message's headers as FastStream sends them: the event's id is the correlation id, too."""
+    correlation = [("correlation_id", event_id)] if event_id else []
+    return [("content-type", b""), *correlation, *headers]
 
 
 async def send(producer: Client, messages: Sequence[Message]) -> None:

@@ -9,7 +9,7 @@ from faststream.kafka import KafkaBroker
 from shared.events.codec import encode
 from shared.events.event import Event
 from shared.messaging.broker import BrokerUnavailable, connect, producer_of, reopen
-from shared.messaging.outgoing import UNTYPED, Message, send
+from shared.messaging.outgoing import Message, as_sent, send
 from shared.messaging.topology import ensure_topics
 
 PUBLISH_TIMEOUT_S = 5.0
@@ -35,10 +35,10 @@ class EventPublisher:
 def message_of(event: Event) -> Message:
     """Return the message that carries `event`; its headers say what can be known without decoding it."""
     event_id = event.event_id.encode()
-    headers = [UNTYPED, ("correlation_id", event_id), ("event_id", event_id)]
+    headers = [("event_id", event_id)]
     if event.trace_id:
         headers.append(("trace_id", event.trace_id.encode()))
-    return Message(event.type, event.recording_id.encode(), encode(event), headers)
+    return Message(event.type, event.recording_id.encode(), encode(event), as_sent(headers, event_id))
 
 
 async def deliver(broker: KafkaBroker, messages: Sequence[Message], timeout_s: float = PUBLISH_TIMEOUT_S) -> None:
