@@ -8,13 +8,12 @@ from services.ingest.recording_files import RecordingFiles
 from services.ingest.refusals import (
     ContentMismatch,
     Forbidden,
-    InvalidNow,
     InvalidRequest,
     SizeMismatch,
     VerificationPending,
     not_found,
 )
-from services.ingest.request_upload import AWAITING_UPLOAD, being_verified
+from services.ingest.request_upload import AWAITING_UPLOAD, being_verified, not_awaiting
 from services.ingest.uploaded_media import as_uploaded, inspected
 from shared.domain.caller import Caller, CredentialKind
 from shared.domain.clock import now
@@ -133,9 +132,9 @@ class CompleteUpload:
 
     async def _replay(self, recording: Recording, claimed: str | None) -> Recording:
         if claimed is None or recording.streaming:
-            raise _not_awaiting(recording)
+            raise not_awaiting(recording)
         if recording.content_sha256 is None:
-            raise _pending() if recording.job and recording.job.status in _ACTIVE else _not_awaiting(recording)
+            raise _pending() if recording.job and recording.job.status in _ACTIVE else not_awaiting(recording)
         if recording.content_sha256 != claimed:
             raise ContentMismatch("the upload was completed with another SHA-256", param="content_sha256")
         if recording.content_sha256_verified_at is not None:
@@ -165,12 +164,10 @@ def _refuse_while_verifying(recording: Recording, claimed: str | None) -> None:
 
 def _refuse_known_mismatch(recording: Recording, claimed: str | None) -> None:
     """Answer for a file that was found wrong before: only another file, or another claim, is looked at anew."""
-    claim = recording.hash_claim
-    if recording.status is not RecordingStatus.INTEGRITY_FAILURE or claim is None:
+    claim = recording.found_wrong
+    if claim is None or claimed not in {None, claim.content_sha256} or main_file(recording.media).id != claim.media_id:
         return
-    if claimed not in {None, claim.content_sha256} or main_file(recording.media).id != claim.media_id:
-        return
-    raise _not_awaiting(recording) if claimed is None else _mismatch(claimed)
+    raise not_awaiting(recording) if claimed is None else _mismatch(claimed)
 
 
 def _mismatch(claimed: str) -> ContentMismatch:
@@ -179,7 +176,3 @@ def _mismatch(claimed: str) -> ContentMismatch:
 
 def _pending() -> VerificationPending:
     return VerificationPending("the upload is being hashed: send the same request again")
-
-
-def _not_awaiting(recording: Recording) -> InvalidNow:
-    return InvalidNow("the recording does not await an upload", details={"current_status": recording.status})

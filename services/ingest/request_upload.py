@@ -76,7 +76,7 @@ class RequestUploadUrl:
         async def attempt() -> Media:
             recording = await found(self._recordings, caller, recording_id)
             if recording.streaming or recording.status not in AWAITING_UPLOAD:
-                raise InvalidNow("the recording does not await an upload", details={"current_status": recording.status})
+                raise not_awaiting(recording)
             if being_verified(recording):
                 raise VerificationPending("what was uploaded is being hashed: ask again when that is done")
             if (known := next((item for item in recording.media if item.id == media_id), None)) is not None:
@@ -136,6 +136,11 @@ def being_verified(recording: Recording) -> bool:
     return job is not None and job.kind is JobKind.VERIFY and job.status in (JobStatus.QUEUED, JobStatus.RUNNING)
 
 
+def not_awaiting(recording: Recording) -> InvalidNow:
+    """Refuse what needs a recording that awaits an upload."""
+    return InvalidNow("the recording does not await an upload", details={"current_status": recording.status})
+
+
 def _announced(recording: Recording, body: RequestUpload, media_id: str) -> Media:
     kind = body.type or MediaType.AUDIO
     content_type = (body.content_type or default_content_type(kind)).partition(";")[0].strip().lower()
@@ -168,5 +173,5 @@ def _gives_way(recording: Recording, present: Media, media: Media) -> bool:
 
 def _was_found_wrong(recording: Recording, present: Media) -> bool:
     """Whether it is this file that was not as declared."""
-    claim = recording.hash_claim
-    return recording.status is RecordingStatus.INTEGRITY_FAILURE and claim is not None and present.id == claim.media_id
+    claim = recording.found_wrong
+    return claim is not None and present.id == claim.media_id

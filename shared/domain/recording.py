@@ -157,6 +157,11 @@ class Recording(msgspec.Struct, frozen=True, kw_only=True, rename={"id": "_id"})
         return Tenant(self.project_id, self.mode)
 
     @property
+    def found_wrong(self) -> HashClaim | None:
+        """The claim that one of its files was found not to be as declared by, while that is so."""
+        return self.hash_claim if self.status is RecordingStatus.INTEGRITY_FAILURE else None
+
+    @property
     def audio(self) -> Media | None:
         """The audio to transcribe: the newest stored audio, else a stored video, else nothing."""
         stored = [media for media in self.media if media.status is MediaStatus.UPLOADED]
