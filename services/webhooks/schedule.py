@@ -3,9 +3,10 @@
 import random
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
 
 import msgspec
+
+from shared.domain.clock import http_date
 
 JITTER = 0.1
 RETRY_AFTER_MOST_S = 8 * 3600.0  # as long as the longest pause of the schedule; whoever asks for more hears of us sooner
@@ -38,9 +39,8 @@ def retry_after_s(header: str | None, at: datetime) -> float | None:
     text = header.strip()
     if text.isascii() and text.isdigit():
         return min(float(text[:9]), RETRY_AFTER_MOST_S)
-    try:
-        moment = parsedate_to_datetime(text)
-    except (ValueError, OverflowError):  # the latter for a year, an hour or a zone of twenty digits
+    moment = http_date(text)
+    if moment is None:
         return None
     if moment.tzinfo is None:  # the date came without a zone, or with `-0000`
         moment = moment.replace(tzinfo=UTC)

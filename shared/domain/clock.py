@@ -2,6 +2,7 @@
 
 import time
 from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 
 import msgspec
 
@@ -25,3 +26,11 @@ def wire_time(moment: datetime) -> str:
 def wire_time_or_none(moment: datetime | None) -> str | None:
     """Format like `wire_time`, or pass None through."""
     return None if moment is None else wire_time(moment)
+
+
+def http_date(text: str) -> datetime | None:
+    """Return the time that an HTTP date of somebody else's names, without a zone where it names none; None when it is no date."""
+    try:
+        return parsedate_to_datetime(text)
+    except (ValueError, OverflowError):  # the latter for a year, an hour or a zone of twenty digits
+        return None

@@ -2,14 +2,13 @@
 
 import asyncio
 from collections.abc import Mapping
-from email.utils import parsedate_to_datetime
 from typing import Any, TypeVar
 
 import aiohttp
 import msgspec
 
 from services.transcriber.cloud_ports import ProviderUnavailable
-from shared.domain.clock import now
+from shared.domain.clock import http_date, now
 from shared.domain.errors import FailureReason, PermanentFailure
 
 MAX_ANSWER_BYTES = 256 * 1024 * 1024  # ten hours of words with times are about 40 MB
@@ -152,8 +151,8 @@ def _retry_after_s(text: str) -> float | None:
     try:
         wait_s = float(text)
     except ValueError:
-        try:
-            wait_s = (parsedate_to_datetime(text) - now()).total_seconds()
-        except (ValueError, TypeError, OverflowError):  # the last for a year of twenty digits
+        moment = http_date(text)
+        if moment is None or moment.tzinfo is None:
             return None
+        wait_s = (moment - now()).total_seconds()
     return min(max(wait_s, 0.0), LONGEST_WAIT_S) if wait_s == wait_s else None  # noqa: PLR0124 - not a number is no wait
