@@ -52,12 +52,12 @@ def _sent(scope: Any, receive: Any) -> SentChunk | None:  # noqa: ANN401 - see A
     path, query = _PATH.fullmatch(scope["path"]), _query(scope["query_string"])
     if path is None or query is None:
         return None
-    size = next((int(value) for name, value in scope["headers"] if name == b"content-length" and value.isdigit()), None)
+    size = context_of(scope).told.get(b"content-length", b"")
     return SentChunk(
         recording_id=path[1],
         chunk_number=path[2],
         query=query,
-        body=None if size is None else ChunkBody(pieces=_Pieces(receive), size_bytes=size),
+        body=ChunkBody(pieces=_Pieces(receive), size_bytes=int(size)) if size.isdigit() else None,
     )
 
 

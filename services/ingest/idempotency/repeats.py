@@ -52,7 +52,7 @@ class KeepsAnswers:
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:  # noqa: ANN401 - see ASGIApp
         """Serve one request; those without a key pass straight through."""
-        if scope["type"] != "http" or scope["method"] != "POST" or all(name != _HEADER for name, _ in scope["headers"]):
+        if scope["type"] != "http" or scope["method"] != "POST" or _HEADER not in context_of(scope).told:
             return await self._app(scope, receive, send)
         answering = _Answering(self._once, context_of(scope), send)
         try:
