@@ -149,7 +149,7 @@ async def test_a_request_that_was_broken_off_may_be_repeated_at_once():
         raise asyncio.CancelledError
 
     scope = {"type": "http", "method": "POST", "headers": [(b"idempotency-key", b"k")]}
-    place(scope, RequestContext("req_1", {}))
+    place(scope, RequestContext("req_1", dict(scope["headers"])))
     with pytest.raises(asyncio.CancelledError):
         await KeepsAnswers(broken_off, once)(scope, None, None)
     await once.let_go(await once.begin("r", "f"))
