@@ -9,12 +9,12 @@ In order:
    may look like anything); else every chunk must be a file of the kind of the first.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from services.stitcher.adts_runs import Cut
 from services.stitcher.bytestream import ByteStream
-from services.stitcher.containers import flac, frames, mp4, ogg, opus, wav, webm
+from services.stitcher.containers import flac, frames, mp4, ogg, opus, sized, wav, webm
 from services.stitcher.containers.malformed import Malformed
 from services.stitcher.containers.opus import OpusStream
 from services.stitcher.containers.wav import Wav
@@ -24,7 +24,15 @@ from shared.domain.errors import FailureReason, PermanentFailure
 
 HEAD = 1 << 16
 _LATER_HEAD = 1 << 13
-_SIZED = ("wav", "mp4", "webm", "x-matroska")
+_WALKS: Mapping[str, Callable[[ByteStream], int]] = {
+    "mp4": mp4.walk,
+    "webm": webm.walk,
+    "x-matroska": webm.walk,
+    "aiff": sized.walk_aiff,
+    "x-caf": sized.walk_caf,
+    "basic": sized.walk_au,
+}
+"""How to see where a file ends that says so itself."""
 
 
 class Arrangement(NamedTuple):
@@ -80,13 +88,11 @@ def _begins(head: bytes, kind: str) -> str | None:
 
 def _declares_all(stream: ByteStream, kind: str) -> bool:
     """Whether the first file is as long as all chunks together, and says so itself."""
-    if kind not in _SIZED:
-        return False
     try:
         if kind == "wav":
             found = wav.scan(stream)
             return found.sized and found.end == stream.size
-        return (mp4.walk if kind == "mp4" else webm.walk)(stream) == stream.size
+        return kind in _WALKS and _WALKS[kind](stream) == stream.size
     except Malformed:
         return False
 
@@ -115,12 +121,10 @@ def check_file(stream: ByteStream, kind: str) -> int:
             return ogg.walk(stream)
         case "wav":
             return _end_of_samples(wav.scan(stream))
-        case "mp4":
-            return mp4.walk(stream)
-        case "webm" | "x-matroska":
-            return webm.walk(stream)
         case "flac":
             flac.scan(stream)  # the frames are read when the joined file is
+        case _ if kind in _WALKS:
+            return _WALKS[kind](stream)
     return stream.size
 
 

@@ -39,6 +39,7 @@ class Measured(NamedTuple):
 
     samples: int
     packet_bytes: int
+    stated: int  # by the container; 0 where it says nothing
 
 
 def open_audio(path: Path) -> tuple[InputContainer, AudioStream]:
@@ -86,7 +87,7 @@ def measure(path: Path) -> Measured:
         clock = stream.time_base * stream.codec_context.sample_rate
         samples = round((end - max(0, stream.start_time or 0)) * clock)
         stated = round((stream.duration or 0) * clock)
-        return Measured(stated if 0 < samples - stated <= one_frame else samples, size)
+        return Measured(stated if 0 < samples - stated <= one_frame else samples, size, stated)
 
 
 def frames(path: Path, limit: int | None) -> Iterator[AudioFrame]:

@@ -155,11 +155,13 @@ def check_promise(samples: int, end: int, promised: int) -> None:
 
 
 def _lengths(path: Path) -> tuple[int | None, int]:
-    """At most how many samples a file holds (MP4 and ADPCM, whose decoders keep the padding), and at least (FLAC's promise)."""
+    """At most how many samples a file holds (of those whose decoders keep the padding), and at least (FLAC's promise)."""
     with ByteStream([path]) as chunk:
         head = chunk.read_at(0, 64)
         if wav.starts(head):
             return wav.scan(chunk).fact or None, 0
         if mp4.starts(head):
             return measure(path).samples, 0
+        if head.startswith(b".snd"):
+            return measure(path).stated or None, 0
         return None, flac.scan(chunk).samples if flac.starts(head) else 0

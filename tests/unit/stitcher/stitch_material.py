@@ -26,6 +26,8 @@ KINDS = {
     "mka": ("flac", "matroska", "s16"),
     "aiff": ("pcm_s16be", "aiff", "s16"),
     "aiff24": ("pcm_s24be", "aiff", "s32"),
+    "caf": ("pcm_s16be", "caf", "s16"),
+    "au": ("pcm_s16be", "au", "s16"),
 }
 
 

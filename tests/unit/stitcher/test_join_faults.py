@@ -12,7 +12,7 @@ from services.stitcher.containers.ogg import encode_page, pages
 from services.stitcher.join import join_chunks
 from shared.domain.errors import FailureReason, PermanentFailure
 
-KINDS = ["opus", "mp3", "m4a", "wav", "flac", "webm", "aac"]
+KINDS = ["opus", "mp3", "m4a", "wav", "flac", "webm", "aac", "aiff", "caf", "au"]
 RUNS = 4
 
 
@@ -175,7 +175,7 @@ def test_a_wav_header_that_no_recorder_writes_is_corruption(tmp_path, good, fiel
     assert failure(tmp_path, forged) == (FailureReason.CHUNK_CORRUPT, 1)
 
 
-@pytest.mark.parametrize("kind", ["opus", "mp3", "m4a", "wav", "flac", "aac"])
+@pytest.mark.parametrize("kind", ["opus", "mp3", "m4a", "wav", "flac", "aac", "aiff", "caf", "au"])
 def test_zeros_behind_a_chunk_are_padding(tmp_path, good, kind):
     """Flash memory is written in blocks."""
     for name, padding in (("plain", b""), ("padded", bytes(1000)), ("oddly", bytes(1007))):
@@ -198,7 +198,7 @@ def test_an_id3v1_tag_at_the_end_of_a_chunk_is_no_damage(tmp_path, good, kind, b
     assert abs(join_chunks(paths, tmp_path / "work").duration_ms - RUNS * 1000) <= 4 * 128
 
 
-@pytest.mark.parametrize("kind", ["opus", "m4a", "wav", "mp3", "webm"])
+@pytest.mark.parametrize("kind", ["opus", "m4a", "wav", "mp3", "webm", "aiff", "caf", "au"])
 def test_byte_ranges_that_end_too_early_name_the_last_chunk(tmp_path, good, kind):
     parts = [path.read_bytes() for path in evenly(tmp_path, good[kind][0], 5)]
     parts[-1] = parts[-1][: len(parts[-1]) // 2 + 1]

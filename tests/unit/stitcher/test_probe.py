@@ -25,6 +25,8 @@ EXPECTED = {
     "mka": ("audio/x-matroska", "flac", 16_000),
     "alac": ("audio/mp4", "alac", 16_000),
     "aiff": ("audio/aiff", "pcm_s16be", 16_000),
+    "caf": ("audio/x-caf", "pcm_s16be", 16_000),
+    "au": ("audio/basic", "pcm_s16be", 16_000),
 }
 
 
