@@ -58,6 +58,10 @@ class ByteStream:
         if held:
             yield b"".join(held)
 
+    def only_zeros_from(self, offset: int) -> bool:
+        """Whether nothing but zeros is there from `offset` on: flash memory is written in blocks."""
+        return not any(any(self.read_at(at, BLOCK)) for at in range(offset, self.size, BLOCK))
+
     def number_at(self, offset: int) -> int:
         """The number (from 1) of the chunk that holds the byte at `offset`; past the end, the last one."""
         return max(1, bisect_right(self.starts, min(offset, self.size - 1)))

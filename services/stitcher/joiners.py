@@ -9,7 +9,7 @@ import msgspec
 
 from services.stitcher import libopus
 from services.stitcher.arrange import Arrangement, check_file
-from services.stitcher.bytestream import BLOCK, ByteStream
+from services.stitcher.bytestream import ByteStream
 from services.stitcher.containers import flac, opus, wav, webm_opus
 from services.stitcher.containers.opus import CLOCK, OpusStream
 from services.stitcher.containers.wav import Wav
@@ -73,19 +73,14 @@ def _join_opus(stream: ByteStream, path: Path, threads: int) -> Written:
             raise mixed(number, f"{one.channels} channels among {found[0].channels}")
         if one.packet_samples == 0:
             raise chunk_failure(FailureReason.CHUNK_EMPTY, number, "headers without audio")
-        if not _only_padding(stream, number - 1, one.end):
-            raise chunk_failure(FailureReason.CHUNK_CORRUPT, number, "more in the chunk than one stream")
+        with stream.only(number - 1) as chunk:
+            if not chunk.only_zeros_from(one.end):
+                raise chunk_failure(FailureReason.CHUNK_CORRUPT, number, "more in the chunk than one stream")
     if _goes_on(found):
         remux_opus(stream, found, path)
         return Written(path, described_opus(msgspec.structs.replace(found[0], last=found[-1].last)), "remux")
     sources = [from_ogg(chunk, one) for chunk, one in zip(stream.paths, found, strict=True)]
     return _opus_runs(sources, path, threads) or _join_any(stream, Arrangement("ogg", separate=True), path, threads)
-
-
-def _only_padding(stream: ByteStream, index: int, end: int) -> bool:
-    """Whether there are at most zeros behind the end of the file in the chunk: flash memory is written in blocks."""
-    with stream.only(index) as chunk:
-        return not any(any(chunk.read_at(at, BLOCK)) for at in range(end, chunk.size, BLOCK))
 
 
 def _opus_runs(sources: list[OpusSource], path: Path, threads: int) -> Written | None:

@@ -43,10 +43,14 @@ def _box(stream: ByteStream, offset: int) -> tuple[int, bytes]:
             raise truncated(stream.size, "an MP4 box header")
         return len(header), b""
     size, name = int.from_bytes(header[:4], "big"), header[4:8]
-    if size == 0:
-        return stream.size - offset, name if any(name) else b""
+    if size == 0:  # to the end, or a few zeros and then another file
+        return stream.size - offset, name if _is_name(name) else b""
     if size == 1:
         size = int.from_bytes(header[8:16], "big")
-    if size < _HEADER or not all(32 <= letter < 127 or letter == 0xA9 for letter in name):  # noqa: PLR2004
+    if size < _HEADER or not _is_name(name):
         raise corrupt(offset, "no MP4 box where the next one should begin")
     return size, name
+
+
+def _is_name(name: bytes) -> bool:
+    return all(32 <= letter < 127 or letter == 0xA9 for letter in name)  # noqa: PLR2004

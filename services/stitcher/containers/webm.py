@@ -22,12 +22,14 @@ def mime(head: bytes) -> str:
 
 
 def walk(stream: ByteStream) -> int:
-    """The offset at which the file that starts at 0 ends.
+    """The offset at which the file that starts at 0 ends, zeros behind it left out.
 
     Segments and clusters are entered (browsers leave their sizes unknown); every other element must fit whole.
     """
     offset = 0
     while offset < stream.size:
+        if offset and stream.read_at(offset, 1) == b"\0" and stream.only_zeros_from(offset):
+            break
         element, size, body = _element(stream, offset)
         if element == _EBML and offset:
             return offset

@@ -175,7 +175,7 @@ def test_a_wav_header_that_no_recorder_writes_is_corruption(tmp_path, good, fiel
     assert failure(tmp_path, forged) == (FailureReason.CHUNK_CORRUPT, 1)
 
 
-@pytest.mark.parametrize("kind", ["opus", "mp3", "m4a", "wav", "flac", "aac", "aiff", "caf", "au"])
+@pytest.mark.parametrize("kind", ["opus", "mp3", "m4a", "wav", "flac", "webm", "aac", "aiff", "caf", "au"])
 def test_zeros_behind_a_chunk_are_padding(tmp_path, good, kind):
     """Flash memory is written in blocks."""
     for name, padding in (("plain", b""), ("padded", bytes(1000)), ("oddly", bytes(1007))):
