@@ -42,6 +42,7 @@ class Arrangement(NamedTuple):
     separate: bool
     opus: OpusStream | None = None  # what byte ranges of one Ogg-Opus file hold, unless it is a chain of several
     cuts: Sequence[Cut] | None = None  # what is audio of each, where that is less than decodes
+    kept: Sequence[range] | None = None  # the bytes of one stream of frames, where there are zeros as well
 
 
 def arrange(stream: ByteStream) -> Arrangement:
@@ -56,7 +57,7 @@ def arrange(stream: ByteStream) -> Arrangement:
     tag_end = frames.id3_size(stream.read_at(0, HEAD))  # the frame behind it is the first file's own, wherever a chunk begins
     later = [None if start == tag_end else _begins(stream.read_at(start, _LATER_HEAD), kind) for start in stream.starts[1:]]
     if not any(later) or _declares_all(stream, kind):
-        return Arrangement(kind, separate=False, opus=_whole(stream, kind))
+        return Arrangement(kind, separate=False, opus=_whole(stream, kind), kept=_less_than_all(stream, kind))
     _all_files(stream, kind, later)
     return Arrangement(kind, separate=True)
 
@@ -108,6 +109,16 @@ def _whole(stream: ByteStream, kind: str) -> OpusStream | None:
         end = links[-1].end if links else check_file(stream, kind)
     _no_chunk_beyond(stream, end)
     return links[0] if len(links) == 1 else None
+
+
+def _less_than_all(stream: ByteStream, kind: str) -> list[range] | None:
+    """What is not zeros between the frames of a stream, where there are any; a whole chunk of them is not audio."""
+    parse = {"mpeg": frames.mp3_frame, "aac": frames.adts_frame}.get(kind)
+    found = [range(stream.size)] if parse is None else frames.without_zeros(stream, parse)
+    for number, (start, size) in enumerate(zip(stream.starts, stream.sizes, strict=True), 1):
+        if not any(part.start < start + size and start < part.stop for part in found):
+            raise not_audio(number)
+    return None if found == [range(stream.size)] else found
 
 
 def check_file(stream: ByteStream, kind: str) -> int:

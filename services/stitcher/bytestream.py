@@ -1,7 +1,7 @@
 """Chunks in order, read as one stream of bytes without ever holding more than a block of them."""
 
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from itertools import accumulate
 from pathlib import Path
@@ -57,6 +57,12 @@ class ByteStream:
                         held, count = [], 0
         if held:
             yield b"".join(held)
+
+    def parts(self, ranges: Iterable[range]) -> Iterator[bytes]:
+        """The bytes at these offsets in order, in blocks."""
+        for part in ranges:
+            for at in range(part.start, part.stop, BLOCK):
+                yield self.read_at(at, min(BLOCK, part.stop - at))
 
     def only_zeros_from(self, offset: int) -> bool:
         """Whether nothing but zeros is there from `offset` on: flash memory is written in blocks."""

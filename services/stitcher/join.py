@@ -3,6 +3,7 @@
 | What the chunks are | How they are joined | Loss |
 |---|---|---|
 | byte ranges of one file of any kind; frames of one MP3 or ADTS stream; a single whole file | concatenate | none |
+| such frames with zeros between them | remux: the zeros left out | none |
 | one Opus encoder's packets over several Ogg files, granules going on | remux | none |
 | WAV files with plain samples | pcm: one header | none |
 | FLAC and other lossless files | reencode, to FLAC | none |
@@ -51,9 +52,10 @@ def join_chunks(chunks: Sequence[Path], work: Path, declared_ms: int = 0, *, thr
     with ByteStream(chunks) as stream, ThreadPoolExecutor(1, thread_name_prefix="md5") as pool:
         arrangement = arrange(stream)
         if arrangement.kind == "aac" and (found := cuts(stream, declared_ms)) is not None:
-            arrangement = arrangement._replace(separate=True, cuts=found)
+            arrangement = arrangement._replace(separate=True, cuts=found, kept=None)
         output = work / "joined"
-        if not arrangement.separate and (arrangement.opus is None or arrangement.opus.contiguous):
+        contiguous = arrangement.kept is None if arrangement.opus is None else arrangement.opus.contiguous
+        if not arrangement.separate and contiguous:
             written, digests = concatenate(stream, arrangement, output)
             return _joined(written, digests, digests.md5)
         chunks_md5 = pool.submit(md5_of, stream)

@@ -1,6 +1,6 @@
 """The ways chunks can be joined, and which one their contents ask for."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import TypeVar
@@ -11,6 +11,7 @@ from services.stitcher import libopus
 from services.stitcher.arrange import Arrangement, check_file
 from services.stitcher.bytestream import ByteStream
 from services.stitcher.containers import flac, opus, wav, webm_opus
+from services.stitcher.containers.malformed import Malformed
 from services.stitcher.containers.opus import CLOCK, OpusStream
 from services.stitcher.containers.wav import Wav
 from services.stitcher.decode import Format, frames, read_format
@@ -52,7 +53,9 @@ def concatenate(stream: ByteStream, arrangement: Arrangement, path: Path) -> tup
 
 
 def join_separate(stream: ByteStream, arrangement: Arrangement, path: Path, *, threads: int) -> Written:
-    """Chunks that are files of their own (or pages of one Ogg stream each chunk numbers anew) to one file."""
+    """Chunks that are files of their own (or of one stream, but not all of them or as it stands) to one file."""
+    if arrangement.kept is not None:
+        return _keep(stream, arrangement.kept, path)
     if not arrangement.separate and arrangement.opus is not None:
         renumber(stream, path)
         return Written(path, described_opus(arrangement.opus), "remux")
@@ -64,6 +67,15 @@ def join_separate(stream: ByteStream, arrangement: Arrangement, path: Path, *, t
         if found[0].codec is not None:
             return _join_pcm(stream, found, path)
     return _join_any(stream, arrangement, path, threads)
+
+
+def _keep(stream: ByteStream, kept: Sequence[range], path: Path) -> Written:
+    """Some of the bytes, as they stand."""
+    with path.open("wb") as file:
+        digests = digest(stream.parts(kept), file)
+    found = inspect(path)
+    _check_decodes(stream, path, kept)
+    return Written(path, found, "remux", digests)
 
 
 def _join_opus(stream: ByteStream, path: Path, threads: int) -> Written:
@@ -156,12 +168,28 @@ def _described(codec: str, rate: int, channels: int, seconds: float) -> Inspecte
     )
 
 
-def _check_decodes(stream: ByteStream, path: Path) -> None:
-    """Decode the joined file where neither checksums nor plain samples speak for it; names the chunk that cannot be."""
+def _check_decodes(stream: ByteStream, path: Path, kept: Sequence[range] = ()) -> None:
+    """Decode the joined file where neither checksums nor plain samples speak for it; names the chunk that cannot be.
+
+    `kept`: of which bytes of the chunks it is made, unless of all.
+    """
     promised = flac.scan(stream).samples if flac.starts(stream.read_at(0, 64)) else 0
     samples = end = 0
     with locating(stream):
-        for frame in frames(path, None):
-            samples += frame.samples
-            end = (frame.pts or 0) + frame.samples
+        try:
+            for frame in frames(path, None):
+                samples += frame.samples
+                end = (frame.pts or 0) + frame.samples
+        except Malformed as fault:
+            fault.offset = _place_of(fault.offset, kept)
+            raise
         check_promise(samples, end, promised)
+
+
+def _place_of(offset: int, kept: Sequence[range]) -> int:
+    """Where in the chunks the byte at `offset` of the joined file was."""
+    for part in kept:
+        if offset < len(part):
+            return part[offset]
+        offset -= len(part)
+    return kept[-1].stop if kept else offset

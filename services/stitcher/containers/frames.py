@@ -5,7 +5,7 @@ Xing/Info/VBRI frame every common encoder puts first; frames without either are 
 the frames themselves say: with no gapless tag there is nothing an encoder's own decoder would trim either.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from services.stitcher.bytestream import ByteStream
@@ -91,12 +91,25 @@ def proven(head: bytes, parse: Parse, *, at: int = 0) -> bool:
     return False
 
 
-def walk(stream: ByteStream, parse: Parse) -> int:
-    """Count the frames of the stream, tags and zeros between them passed over.
+class Piece(NamedTuple):
+    """A frame of the stream, or what stands between two."""
+
+    offset: int
+    size: int
+    frame: Frame | None
+
+    @property
+    def end(self) -> int:
+        """The offset behind it."""
+        return self.offset + self.size
+
+
+def pieces(stream: ByteStream, parse: Parse) -> Iterator[Piece]:
+    """The frames of the stream, and the tags and zeros between them.
 
     Raises `Malformed` where a frame is cut, where none follows on the last, and where the format changes.
     """
-    offset, before, count = 0, 0, 0
+    offset, before = 0, 0
     first: Frame | None = None
     while offset < stream.size:
         head = stream.read_at(offset, 10)
@@ -105,18 +118,34 @@ def walk(stream: ByteStream, parse: Parse) -> int:
             size = tag_size(head, stream.size - offset)
             if not size:
                 raise _broken(stream, before, offset, parse)
-            offset += size
-            continue
-        first = first or frame
-        if (frame.rate, frame.channels) != (first.rate, first.channels):
-            raise Malformed(FailureReason.CHUNKS_MIXED, offset, "the sample rate or channel count changes")
-        if offset + frame.size > stream.size:
-            raise truncated(stream.size, "the last frame")
-        before, offset = offset, offset + frame.size
-        count += 1
+        else:
+            first, before, size = first or frame, offset, frame.size
+            if (frame.rate, frame.channels) != (first.rate, first.channels):
+                raise Malformed(FailureReason.CHUNKS_MIXED, offset, "the sample rate or channel count changes")
+            if offset + size > stream.size:
+                raise truncated(stream.size, "the last frame")
+        yield Piece(offset, size, frame)
+        offset += size
     if first is None:
         raise corrupt(0, "no audio frames")
-    return count
+
+
+def walk(stream: ByteStream, parse: Parse) -> int:
+    """Count the frames of the stream; raises as `pieces` does."""
+    return sum(piece.frame is not None for piece in pieces(stream, parse))
+
+
+def without_zeros(stream: ByteStream, parse: Parse) -> list[range]:
+    """Where the frames and tags of the stream are; FFmpeg's demuxers lose their way in a few zeros between frames."""
+    ranges = [range(0)]
+    for piece in pieces(stream, parse):
+        if piece.frame is None and stream.read_at(piece.offset, 1) == b"\0":
+            continue
+        if piece.offset == ranges[-1].stop:
+            ranges[-1] = range(ranges[-1].start, piece.end)
+        else:
+            ranges.append(range(piece.offset, piece.end))
+    return [found for found in ranges if found]
 
 
 def walk_mp3(stream: ByteStream) -> None:

@@ -55,6 +55,8 @@ def walk_caf(stream: ByteStream) -> int:
 
 def walk_au(stream: ByteStream) -> int:
     """The offset at which the AU that starts at 0 ends; raises `Malformed` where it is cut."""
+    header: int
+    size: int
     _, header, size = _read(stream, 0, _AU_HEADER)
     if not _known(size):
         return stream.size

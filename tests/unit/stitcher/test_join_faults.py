@@ -1,5 +1,6 @@
 """Chunks that cannot be joined: every fault fails with its own reason and the number of the chunk."""
 
+import hashlib
 import random
 import struct
 from pathlib import Path
@@ -8,6 +9,7 @@ import pytest
 from stitch_material import encode, evenly, runs, signal
 
 from services.stitcher.bytestream import ByteStream
+from services.stitcher.containers.frames import adts_frame, has_tag_frame, id3_size, mp3_frame
 from services.stitcher.containers.ogg import encode_page, pages
 from services.stitcher.join import join_chunks
 from shared.domain.errors import FailureReason, PermanentFailure
@@ -37,6 +39,15 @@ def failure(folder: Path, chunks: list[bytes]) -> tuple[FailureReason, int | Non
 
 def replaced(chunks: list[bytes], number: int, data: bytes) -> list[bytes]:
     return [*chunks[: number - 1], data, *chunks[number:]]
+
+
+def frames_alone(data: bytes, kind: str) -> bytes:
+    """The frames without the tags in front and the frame that holds one, as a recorder that cuts one stream has them."""
+    parse = mp3_frame if kind == "mp3" else adts_frame
+    at = id3_size(data)
+    if has_tag_frame(data[at:]):
+        at += parse(data[at:]).size
+    return data[at:]
 
 
 def noise(size: int) -> bytes:
@@ -178,13 +189,43 @@ def test_a_wav_header_that_no_recorder_writes_is_corruption(tmp_path, good, fiel
 @pytest.mark.parametrize("kind", ["opus", "mp3", "m4a", "wav", "flac", "webm", "aac", "aiff", "caf", "au"])
 def test_zeros_behind_a_chunk_are_padding(tmp_path, good, kind):
     """Flash memory is written in blocks."""
-    for name, padding in (("plain", b""), ("padded", bytes(1000)), ("oddly", bytes(1007))):
+    for name, padding in (("plain", b""), ("few", bytes(3)), ("padded", bytes(1000)), ("oddly", bytes(1007))):
         folder = tmp_path / name
         (folder / "work").mkdir(parents=True)
         paths = [folder / f"chunk-{k}" for k in range(RUNS)]
         for path, data in zip(paths, good[kind], strict=True):
             path.write_bytes(data + padding)
         assert abs(join_chunks(paths, folder / "work").duration_ms - RUNS * 1000) <= 4 * 128, name
+
+
+@pytest.mark.parametrize("kind", ["mp3", "aac"])
+@pytest.mark.parametrize("few", range(1, 11))
+def test_zeros_between_frames_are_left_out_of_the_joined_file(tmp_path, good, kind, few):
+    """Demuxers take a few of them for the head of a frame, and lose it or find another where there is none."""
+    whole = frames_alone(good[kind][0], kind)
+    chunks = [tmp_path / f"chunk-{k}" for k in range(RUNS)]
+    for path in chunks:
+        path.write_bytes(whole + bytes(few))
+    (tmp_path / "work").mkdir()
+    joined = join_chunks(chunks, tmp_path / "work")
+    assert (joined.method, joined.path.read_bytes()) == ("remux", whole * RUNS)
+    assert joined.chunks_md5 == hashlib.md5((whole + bytes(few)) * RUNS).hexdigest()
+
+
+@pytest.mark.parametrize("kind", ["mp3", "aac"])
+def test_damage_behind_zeros_is_found_where_it_is(tmp_path, good, kind):
+    whole = frames_alone(good[kind][0], kind)
+    middle = len(whole) // 2
+    damaged = whole[:middle] + noise(40) + whole[middle + 40 :]
+    chunks = [whole + bytes(3), damaged + bytes(3), whole + bytes(3), whole]
+    assert failure(tmp_path, chunks) == (FailureReason.CHUNK_CORRUPT, 2)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("number", [2, RUNS])
+def test_a_chunk_of_zeros_is_not_audio(tmp_path, good, kind, number):
+    chunks = replaced(good[kind], number, bytes(len(good[kind][number - 1])))
+    assert failure(tmp_path, chunks) == (FailureReason.CHUNK_NOT_AUDIO, number)
 
 
 @pytest.mark.parametrize("kind", ["mp3", "aac"])

@@ -58,7 +58,16 @@ def test_rates_opus_does_not_know_are_resampled_without_drift(tmp_path, work, ki
     assert abs(lag_ms(heard, rate, 4.4, SECONDS)) < 0.7
 
 
-LOSSLESS = [("flac", 1.0), ("flac24", 0.77), ("alac", 1.0), ("mka", 0.5), ("aiff", 1.0), ("aiff24", 0.77), ("caf", 0.77), ("au", 1.0)]
+LOSSLESS = [
+    ("flac", 1.0),
+    ("flac24", 0.77),
+    ("alac", 1.0),
+    ("mka", 0.5),
+    ("aiff", 1.0),
+    ("aiff24", 0.77),
+    ("caf", 0.77),
+    ("au", 1.0),
+]
 
 
 @pytest.mark.parametrize(("kind", "seconds"), LOSSLESS)
