@@ -46,7 +46,8 @@ class Stitcher:
         self._stitch = StitchRecording(self._store, recordings, worker, leases, self._spool.folder)
         self._verify = VerifyUpload(self._store, worker, leases, self._spool.folder)
         self._sweep = SweepChunks(self._store, recordings)
-        self._runner = JobRunner(leases, self._work, name="stitch", worker=socket.gethostname(), limits=limits)
+        host = socket.gethostname()
+        self._runner = JobRunner(leases, self._work, name="stitch", worker=host, limits=limits, afterwards=self._tidy)
         self._join_eraser()
         self._consumer = consume(self._platform.broker, self.name, handlers(self._runner.wake, self._erase.wake))
         register_queue("stitch", recordings.queue_state)
@@ -85,13 +86,15 @@ class Stitcher:
         await self._store.stop()
         await asyncio.to_thread(self._spool.close)
 
-    async def _work(self, recording: Recording) -> None:
+    async def _work(self, recording: Recording) -> Recording | None:
         if recording.job is not None and recording.job.kind is JobKind.VERIFY:
             await self._verify(recording)
             self._runner.wake()
-            return
-        stitched = await self._stitch(recording)
-        if stitched.sweep_at is not None:
+            return None
+        return await self._stitch(recording)
+
+    async def _tidy(self, stitched: Recording | None) -> None:
+        if stitched is not None and stitched.sweep_at is not None:
             await self._sweep(stitched)
 
     async def _check_workers(self) -> None:

@@ -63,7 +63,7 @@ class Transcriber:
         self.failed = self._consumer.failed
         self.app = operations_app({**platform.checks, "objects": self._store.check, "workers": self._check_workers})
 
-    def _here(self, settings: TranscriberSettings, configs: EffectiveConfigs) -> JobRunner[Transcription]:
+    def _here(self, settings: TranscriberSettings, configs: EffectiveConfigs) -> JobRunner[Transcription, object]:
         """The runner of what is computed in worker processes, one slot a process."""
         leases = self._leases(Lane.HERE, configs)
         transcribe = TranscribeRecording(
@@ -78,7 +78,7 @@ class Transcriber:
         queue = FailingOver(leases, FailOver(configs, leases))
         return JobRunner(queue, transcribe, name="transcribe", worker=socket.gethostname(), limits=limits)
 
-    def _elsewhere(self, settings: TranscriberSettings, configs: EffectiveConfigs) -> JobRunner[Transcription]:
+    def _elsewhere(self, settings: TranscriberSettings, configs: EffectiveConfigs) -> JobRunner[Transcription, object]:
         """The runner of steps at providers on the network, which wait more than they compute."""
         leases, cloud = self._leases(Lane.ELSEWHERE, configs), settings.cloud
         callback_url, fetch_s = cloud.providers_callback_url, cloud.providers_fetch_audio_s

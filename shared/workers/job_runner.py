@@ -25,6 +25,7 @@ from shared.workers.lease_queue import LeaseLost, LeaseQueue
 
 log = get_logger()
 A = TypeVar("A", bound=Any)
+R = TypeVar("R")
 _BLAMING = (WorkerDied, WorkerTimedOut, WorkerFailed)
 _BACKOFF_S = (1.0, 5.0, 15.0, 60.0)
 _ROOM_AFTER_S = 30.0
@@ -46,13 +47,27 @@ class JobLimits(msgspec.Struct, frozen=True, kw_only=True):
     max_deaths: int = 2
 
 
-class JobRunner(Generic[A]):
-    """Claims and works jobs of one queue until stopped; `wake` when one may have come."""
+async def _nothing(_result: object) -> None:
+    """Do nothing after a job."""
 
-    def __init__(
-        self, queue: LeaseQueue[A], work: Callable[[A], Awaitable[object]], *, name: str, worker: str, limits: JobLimits
+
+class JobRunner(Generic[A, R]):
+    """Claims and works jobs of one queue until stopped; `wake` when one may have come.
+
+    `afterwards` gets what `work` returned: it tidies up behind a job that has ended and so has no lease to lose.
+    """
+
+    def __init__(  # noqa: PLR0913 - what it works on, and how
+        self,
+        queue: LeaseQueue[A],
+        work: Callable[[A], Awaitable[R]],
+        *,
+        name: str,
+        worker: str,
+        limits: JobLimits,
+        afterwards: Callable[[R], Awaitable[object]] = _nothing,
     ) -> None:
-        self._queue, self._work = queue, work
+        self._queue, self._work, self._afterwards = queue, work, afterwards
         self._name, self._worker, self._limits = name, worker, limits
         self._woken = asyncio.Event()
         self._slots = asyncio.Semaphore(limits.slots)
@@ -145,15 +160,16 @@ class JobRunner(Generic[A]):
         self._refuse_exhausted(claimed.job)
         began = time.perf_counter()
         try:
-            await self._leased(claimed)
+            result = await self._leased(claimed)
         except LeaseLost:
             line["outcome"] = "lost"
             leases_lost_total.labels(self._name).inc()
             log.warning("jobs.lease_lost", queue=self._name, id=claimed.id)
             return
         stage_seconds.labels(claimed.job.kind).observe(time.perf_counter() - began)
+        await self._afterwards(result)
 
-    async def _leased(self, claimed: A) -> None:
+    async def _leased(self, claimed: A) -> R:
         """Do the work while a heartbeat renews the lease; a lost lease stops the work."""
         work = asyncio.ensure_future(self._work(claimed))
         heartbeat = asyncio.create_task(self._keep_lease(claimed))
@@ -161,7 +177,7 @@ class JobRunner(Generic[A]):
             await asyncio.wait({work, heartbeat}, return_when=asyncio.FIRST_COMPLETED)
             if not work.done():
                 raise LeaseLost(claimed.id)
-            await work
+            return await work
         finally:
             for task in (work, heartbeat):
                 task.cancel()

@@ -46,9 +46,10 @@ class Scene:
         self.worked.append(claimed.id)
         await self.leases.finish(claimed, lambda present: (present.changed(job=present.job.ended(JobStatus.COMPLETED)), ()))
 
-    def run(self, work, worker="w1", **limits):
+    def run(self, work, worker="w1", *, afterwards=None, **limits):
         limits = {"slots": 2, "lease_s": 0.4, "poll_s": 0.05} | limits
-        runner = JobRunner(self.leases, work, name="stitch", worker=worker, limits=JobLimits(**limits))
+        after = {} if afterwards is None else {"afterwards": afterwards}
+        runner = JobRunner(self.leases, work, name="stitch", worker=worker, limits=JobLimits(**limits), **after)
         self.runners.append((runner, asyncio.create_task(runner.run())))
         return runner
 

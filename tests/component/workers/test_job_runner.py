@@ -58,6 +58,26 @@ async def test_a_long_job_keeps_its_lease(scene):
     assert scene.job(recording).token == 1
 
 
+async def test_what_comes_after_the_result_needs_no_lease(scene):
+    recording, tidied = await scene.queue(), []
+    before = counted("leases_lost_total", queue="stitch")
+
+    async def finish(claimed):
+        await scene.complete(claimed)
+        return claimed.id
+
+    async def tidy(worked_id):
+        await asyncio.sleep(1.0)  # of a lease of 0.4 s, which is renewed no more
+        tidied.append(worked_id)
+
+    with captured_lines() as lines:
+        scene.run(finish, afterwards=tidy)
+        await scene.until(lambda: tidied == [recording.id])
+        await scene.until(lambda: any(line["event"] == "stitch.done" for line in lines))
+    assert [line["outcome"] for line in lines if line["event"] == "stitch.done"] == ["ok"]
+    assert counted("leases_lost_total", queue="stitch") == before
+
+
 async def test_a_dead_workers_job_is_taken_over_and_its_late_result_refused(scene):
     recording = await scene.queue()
     dead = await scene.leases.claim("dead", 0.1)
