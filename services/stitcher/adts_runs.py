@@ -14,9 +14,10 @@ from typing import NamedTuple
 import numpy as np
 
 from services.stitcher.bytestream import ByteStream
-from services.stitcher.containers.frames import adts_frame, id3_size, walk
+from services.stitcher.containers.frames import walk
 from services.stitcher.containers.malformed import Malformed
 from services.stitcher.decode import frames
+from shared.domain.audio_frames import adts_frame, id3_size
 
 _FRAME = 1024
 _SHORT_PRIMING, _LONG_PRIMING = 1024, 2112

@@ -20,6 +20,7 @@ from services.stitcher.containers.opus import OpusStream
 from services.stitcher.containers.wav import Wav
 from services.stitcher.faults import locating, mixed, not_audio
 from services.stitcher.sniff import family, sniff
+from shared.domain.audio_frames import adts_frame, id3_size, mp3_frame
 from shared.domain.errors import FailureReason, PermanentFailure
 
 HEAD = 1 << 16
@@ -54,7 +55,7 @@ def arrange(stream: ByteStream) -> Arrangement:
     if mime is None or mime.startswith("image/"):
         raise not_audio(1)
     kind = family(mime)
-    tag_end = frames.id3_size(stream.read_at(0, HEAD))  # the frame behind it is the first file's own, wherever a chunk begins
+    tag_end = id3_size(stream.read_at(0, HEAD))  # the frame behind it is the first file's own, wherever a chunk begins
     later = [None if start == tag_end else _begins(stream.read_at(start, _LATER_HEAD), kind) for start in stream.starts[1:]]
     if not any(later) or _declares_all(stream, kind):
         return Arrangement(kind, separate=False, opus=_whole(stream, kind), kept=_less_than_all(stream, kind))
@@ -78,7 +79,7 @@ def _all_files(stream: ByteStream, kind: str, later: list[str | None]) -> None:
 
 def _begins(head: bytes, kind: str) -> str | None:
     """The kind of file that surely begins here."""
-    tag = frames.id3_size(head)
+    tag = id3_size(head)
     if kind == "mpeg" and tag == 0 and frames.has_tag_frame(head):
         return kind
     if tag == 0 and head[:1] == b"\xff":
@@ -113,7 +114,7 @@ def _whole(stream: ByteStream, kind: str) -> OpusStream | None:
 
 def _less_than_all(stream: ByteStream, kind: str) -> list[range] | None:
     """What is not zeros between the frames of a stream, where there are any; a whole chunk of them is not audio."""
-    parse = {"mpeg": frames.mp3_frame, "aac": frames.adts_frame}.get(kind)
+    parse = {"mpeg": mp3_frame, "aac": adts_frame}.get(kind)
     found = [range(stream.size)] if parse is None else frames.without_zeros(stream, parse)
     for number, (start, size) in enumerate(zip(stream.starts, stream.sizes, strict=True), 1):
         if not any(part.start < start + size and start < part.stop for part in found):
@@ -127,7 +128,7 @@ def check_file(stream: ByteStream, kind: str) -> int:
         case "mpeg":
             frames.walk_mp3(stream)
         case "aac":
-            frames.walk(stream, frames.adts_frame)
+            frames.walk(stream, adts_frame)
         case "ogg":
             return ogg.walk(stream)
         case "wav":

@@ -14,6 +14,7 @@ from av.packet import Packet
 from services.stitcher.bytestream import ByteStream
 from services.stitcher.containers import flac
 from services.stitcher.containers.malformed import Malformed, corrupt, truncated
+from shared.demux import reader_of
 from shared.domain.errors import FailureReason
 from shared.domain.magic import READERS
 
@@ -44,7 +45,7 @@ class Measured(NamedTuple):
 
 def open_audio(path: Path) -> tuple[InputContainer, AudioStream]:
     """The file and its first audio stream; raises `av.FFmpegError`, or `Malformed` where there is no audio."""
-    container = av.open(str(path), options=READERS, metadata_errors="ignore")
+    container = av.open(str(path), format=reader_of(path), options=READERS, metadata_errors="ignore")
     if not container.streams.audio:
         container.close()
         raise Malformed(FailureReason.CHUNK_NOT_AUDIO, 0, "holds no audio")

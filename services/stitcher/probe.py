@@ -18,6 +18,7 @@ from services.stitcher.digest import digest_file
 from services.stitcher.faults import said
 from services.stitcher.ports import Inspected, Probed
 from services.stitcher.sniff import family, sniff
+from shared.demux import reader_of
 from shared.domain.errors import FailureReason, PermanentFailure
 from shared.domain.magic import READERS
 
@@ -42,7 +43,7 @@ def inspect(path: Path) -> Inspected:
         if mime is not None and (opus := _opus(stream)) is not None:
             return opus
     try:
-        with av.open(str(path), options=READERS, metadata_errors="ignore") as container:
+        with av.open(str(path), format=reader_of(path), options=READERS, metadata_errors="ignore") as container:
             return _demuxed(container, mime)
     except (av.FFmpegError, Malformed, ValueError) as fault:
         reason = FailureReason.UNSUPPORTED_FORMAT if mime is None else FailureReason.AUDIO_CORRUPT

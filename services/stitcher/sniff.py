@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from services.stitcher.containers import flac, frames, mp4, ogg, wav, webm
+from shared.domain.audio_frames import adts_frame, id3_size, mp3_frame
 
 _Reads = tuple[Callable[[bytes], bool], Callable[[bytes], str]]
 _CONTAINERS: tuple[_Reads, ...] = tuple((module.starts, module.mime) for module in (ogg, wav, flac, mp4, webm))
@@ -31,13 +32,13 @@ def sniff(head: bytes) -> str | None:
 
 def _framed(head: bytes) -> str | None:
     tag = 0
-    while more := frames.id3_size(head[tag : tag + 10]):
+    while more := id3_size(head[tag : tag + 10]):
         tag += more
     if tag >= len(head):
         return "audio/mpeg" if tag else None  # the tag fills all we see; MP3 is what carries one
-    if frames.proven(head, frames.mp3_frame, at=tag):
+    if frames.proven(head, mp3_frame, at=tag):
         return "audio/mpeg"
-    return "audio/aac" if frames.proven(head, frames.adts_frame, at=tag) else None
+    return "audio/aac" if frames.proven(head, adts_frame, at=tag) else None
 
 
 def family(mime: str) -> str:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from services.transcriber.ports import MOST_CHANNELS
 from services.transcriber.providers.decode import by_channel, readable_frames
 from services.transcriber.samples import RATE
+from shared.demux import reader_of
 from shared.domain.magic import READERS
 
 LOOKED_AT_S = 600.0
@@ -24,7 +25,7 @@ def separate_channels(path: Path) -> tuple[int, ...]:
     that cannot be read has none: whoever decodes it says what is wrong.
     """
     try:
-        with av.open(str(path), options=READERS, metadata_errors="ignore") as container:
+        with av.open(str(path), format=reader_of(path), options=READERS, metadata_errors="ignore") as container:
             stream = next(iter(container.streams.audio), None)
             if stream is None or not 1 < stream.layout.nb_channels <= MOST_CHANNELS:
                 return ()

@@ -10,6 +10,7 @@ from av.audio.resampler import AudioResampler
 
 from services.transcriber.providers.mix import Mix
 from services.transcriber.samples import RATE, Samples
+from shared.demux import reader_of
 from shared.domain.errors import FailureReason, PermanentFailure
 from shared.domain.magic import READERS
 
@@ -31,7 +32,7 @@ def decoded(path: Path, channel: int | None = None) -> Iterator[Samples]:
     holds no audio. Uses memory for a few blocks, whatever the file's length.
     """
     try:
-        with av.open(str(path), options=READERS, metadata_errors="ignore") as container:
+        with av.open(str(path), format=reader_of(path), options=READERS, metadata_errors="ignore") as container:
             if not container.streams.audio:
                 raise PermanentFailure(FailureReason.UNSUPPORTED_FORMAT, "the file holds no audio")
             yield from _blocks(_timed(container, channel))
@@ -44,7 +45,7 @@ def decoded(path: Path, channel: int | None = None) -> Iterator[Samples]:
 def duration_s(path: Path) -> float | None:
     """What the file's header says, if it says anything."""
     try:
-        with av.open(str(path), options=READERS, metadata_errors="ignore") as container:
+        with av.open(str(path), format=reader_of(path), options=READERS, metadata_errors="ignore") as container:
             return container.duration / av.time_base if container.duration else None
     except av.error.FFmpegError:
         return None

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from stitch_material import cut, encode, evenly, signal
 
 from services.stitcher.bytestream import ByteStream
-from services.stitcher.containers.frames import id3_size
 from services.stitcher.join import join_chunks
 from services.stitcher.probe import probe
+from shared.domain.audio_frames import id3_size
 
 KINDS = ["opus", "mp3", "m4a", "wav", "flac", "webm", "aac", "mka"]
 STEREO_16K = 1.2

@@ -9,9 +9,10 @@ import pytest
 from stitch_material import encode, evenly, runs, signal
 
 from services.stitcher.bytestream import ByteStream
-from services.stitcher.containers.frames import adts_frame, has_tag_frame, id3_size, mp3_frame
+from services.stitcher.containers.frames import has_tag_frame
 from services.stitcher.containers.ogg import encode_page, pages
 from services.stitcher.join import join_chunks
+from shared.domain.audio_frames import adts_frame, id3_size, mp3_frame
 from shared.domain.errors import FailureReason, PermanentFailure
 
 KINDS = ["opus", "mp3", "m4a", "wav", "flac", "webm", "aac", "aiff", "caf", "au"]

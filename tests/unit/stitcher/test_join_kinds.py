@@ -58,6 +58,24 @@ def test_rates_opus_does_not_know_are_resampled_without_drift(tmp_path, work, ki
     assert abs(lag_ms(heard, rate, 4.4, SECONDS)) < 0.7
 
 
+@pytest.mark.parametrize("kind", ["opus", "mp3", "m4a", "wav", "flac", "webm", "aac"])
+@pytest.mark.parametrize("rate", [8000, 16_000, 48_000])
+def test_a_last_chunk_of_a_moment_is_joined_like_the_others(tmp_path, kind, rate):
+    """Whoever presses stop does so at any time."""
+    samples = signal(8.0, rate=rate)
+    for count in (16, 100, 500, 1000):
+        for begin in range(0, 24_000, 2400):
+            folder = tmp_path / f"{count}-{begin}"
+            (folder / "work").mkdir(parents=True)
+            chunks = [
+                *runs(folder, samples[:rate], kind, rate=rate),
+                encode(folder / "last", samples[begin : begin + count], kind, rate=rate),
+            ]
+            wanted_ms = 1000 + count * 1000 / rate
+            joined = join_chunks(chunks, folder / "work", round(wanted_ms))
+            assert -1 <= joined.duration_ms - wanted_ms <= (5 * 1024 * 1000 / rate if kind == "aac" else 20)
+
+
 LOSSLESS = [
     ("flac", 1.0),
     ("flac24", 0.77),
