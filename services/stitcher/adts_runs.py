@@ -88,7 +88,10 @@ def _begin_quietly(stream: ByteStream) -> bool:
     """Whether most chunks after the first that can be told begin with a frame much quieter than those that follow."""
     quiet = loud = 0
     for path in stream.paths[1:]:
-        head = [float(np.square(frame.to_ndarray()).mean()) for frame in islice(frames(path, None), _LOOKED_AT)]
+        try:
+            head = [float(np.square(frame.to_ndarray()).mean()) for frame in islice(frames(path, None), _LOOKED_AT)]
+        except Malformed:
+            continue  # whoever joins it says so
         first, *others = head or [0.0]
         if max(others, default=0.0) > 0:
             quiet, loud = (quiet + 1, loud) if first < _QUIET**2 * max(others) else (quiet, loud + 1)

@@ -28,6 +28,7 @@ class Format(NamedTuple):
     rate: int
     channels: int
     bits: int  # 0 where the codec has no such thing
+    layout: str = ""  # which speaker each channel is for, where that is told
 
     @property
     def lossless(self) -> bool:
@@ -44,12 +45,16 @@ class Measured(NamedTuple):
 
 
 def open_audio(path: Path) -> tuple[InputContainer, AudioStream]:
-    """The file and its first audio stream; raises `av.FFmpegError`, or `Malformed` where there is no audio."""
+    """The file and its first audio stream; raises `av.FFmpegError`, or `Malformed` where there is no audio that FFmpeg knows."""
     container = av.open(str(path), format=reader_of(path), options=READERS, metadata_errors="ignore")
     if not container.streams.audio:
         container.close()
         raise Malformed(FailureReason.CHUNK_NOT_AUDIO, 0, "holds no audio")
-    return container, container.streams.audio[0]
+    stream = container.streams.audio[0]
+    if getattr(stream, "codec_context", None) is None or stream.format is None:  # PyAV's types know of neither
+        container.close()
+        raise corrupt(0, "its header names no codec that is known here")
+    return container, stream
 
 
 def read_format(path: Path) -> Format:
@@ -58,7 +63,7 @@ def read_format(path: Path) -> Format:
     with container:
         context = stream.codec_context
         bits = _flac_bits(path) or (stream.format.bits if _is_lossless(context.name) else 0)
-        return Format(context.codec.canonical_name, context.sample_rate, context.channels, bits)
+        return Format(context.codec.canonical_name, context.sample_rate, context.channels, bits, context.layout.name)
 
 
 def _is_lossless(codec: str) -> bool:

@@ -1,5 +1,6 @@
 """The ways chunks can be joined, and which one their contents ask for."""
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 from pathlib import Path
@@ -151,14 +152,16 @@ def _wav_format(one: Wav) -> Format:
 
 
 def _same(formats: list[Format]) -> None:
-    """All like the first, or the first that is not is named."""
+    """All alike, or the first that is not like most is named."""
+    ((usual, _),) = Counter(formats).most_common(1)
     for number, one in enumerate(formats, 1):
-        if one != formats[0]:
-            raise mixed(number, f"{_words(one)} among {_words(formats[0])}")
+        if one != usual:
+            raise mixed(number, f"{_words(one)} among {_words(usual)}")
 
 
 def _words(one: Format) -> str:
-    return f"{one.codec} of {one.rate} Hz, {one.channels} channels" + (f", {one.bits} bits" if one.bits else "")
+    details = (f"{one.codec} of {one.rate} Hz", f"{one.channels} channels", one.layout, f"{one.bits} bits" if one.bits else "")
+    return ", ".join(filter(None, details))
 
 
 def _described(codec: str, rate: int, channels: int, seconds: float) -> Inspected:

@@ -80,8 +80,10 @@ def _demuxed(container: InputContainer, mime: str | None) -> Inspected:
     if audio is None and not videos:
         raise Malformed(FailureReason.AUDIO_CORRUPT, 0, "neither audio nor video in it")
     main = audio or videos[0]
-    seconds = _duration(container, main.index)
     context = main.codec_context
+    if context is None:
+        raise PermanentFailure(FailureReason.UNSUPPORTED_FORMAT, "its header names no codec that is known here")
+    seconds = _duration(container, main.index)
     return Inspected(
         content_type=_content_type(mime, container.format.name, video=bool(videos)),
         codec=context.codec.canonical_name,

@@ -17,7 +17,7 @@ from av.audio.frame import AudioFrame
 
 from services.stitcher.adts_runs import Cut
 from services.stitcher.bytestream import ByteStream
-from services.stitcher.containers import flac, mp4, wav, webm_opus
+from services.stitcher.containers import flac, mp4, sized, wav, webm_opus
 from services.stitcher.containers.malformed import corrupt, truncated
 from services.stitcher.containers.opus import CLOCK, OpusStream, audio_pages, packets
 from services.stitcher.decode import Format, frames, frames_between, measure
@@ -27,6 +27,7 @@ from services.stitcher.libopus import Decoder, Samples, load
 
 _OPUS_RATES = (8000, 12000, 16000, 24000, 48000)
 _LONGEST_PACKET = 5760
+_SLACK = 4096  # samples by which a header's word and the packets may differ: two frames of the longest codec
 
 Cuts = Sequence[Cut] | None  # one a chunk; None: all of it is audio
 
@@ -161,7 +162,11 @@ def _lengths(path: Path) -> tuple[int | None, int]:
         if wav.starts(head):
             return wav.scan(chunk).fact or None, 0
         if mp4.starts(head):
-            return measure(path).samples, 0
+            found = measure(path)
+            if found.stated - found.samples > _SLACK:
+                raise corrupt(0, "its index holds less audio than it says")
+            return found.samples, 0
         if head.startswith(b".snd"):
-            return measure(path).stated or None, 0
+            padded = chunk.only_zeros_from(sized.walk_au(chunk))
+            return measure(path).stated or None if padded else None, 0
         return None, flac.scan(chunk).samples if flac.starts(head) else 0

@@ -12,6 +12,7 @@ _CHUNK = Struct("<4sI")
 _FORMAT = Struct("<HHIIHH")
 _UNSIZED = 0x7FFFF000  # writers to a pipe put 0xFFFFFFFF, 0x7FFFFFFF and the like where they do not know the size
 _RIFF_LIMIT = 0xFFFFFFFF
+_LETTERS = range(32, 127)
 _CHANNELS = range(1, 256)
 _RATES = range(1000, 768_001)
 _CODECS = {
@@ -98,12 +99,30 @@ def _located(stream: ByteStream, layout: bytes, offset: int, sizes: tuple[int, i
     sized = data_size > 0 and (data_size <= there or data_size < _UNSIZED)
     if sized and data_size > there:
         raise truncated(stream.size, "the WAV data")
+    sized = sized and _ends_at(stream, offset + data_size, data_size & 1)
     end = stream.size
     if sized:
         padded = offset + data_size + (data_size & 1)
-        end = min(stream.size, max(padded, riff_size + 8 if riff_size < _UNSIZED else 0))
+        end = max(min(stream.size, padded), riff_size + 8 if riff_size + 8 <= stream.size else 0)
     size = data_size if sized else there
     return Wav(layout, tag, channels, rate, block, bits, offset, size - size % block, sized, end)
+
+
+def _ends_at(stream: ByteStream, end: int, padding: int) -> bool:
+    """Whether the samples end where the header says: behind them is nothing, or zeros, or what may follow samples in a file.
+
+    More samples are there where a recorder lost its power before it brought the header up to date.
+    """
+    for at in (end + padding, end):
+        behind = stream.read_at(at, _CHUNK.size)
+        if len(behind) < _CHUNK.size or behind[:3] in (b"ID3", b"TAG"):
+            return True
+        if not any(behind):
+            return stream.only_zeros_from(at)
+        name, size = _CHUNK.unpack(behind)
+        if all(letter in _LETTERS for letter in name) and size <= stream.size - at:
+            return True
+    return False
 
 
 def header(wav: Wav, data_size: int) -> bytes:

@@ -1,0 +1,146 @@
+"""Headers that say what is not so: what was recorded is heard all the same, or the chunk is named, but nothing is left out."""
+
+import struct
+
+import numpy as np
+import pytest
+from stitch_material import RATE, encode, pyav_read, runs, signal
+
+from services.stitcher.join import join_chunks
+from services.stitcher.probe import probe
+from shared.domain.errors import FailureReason, PermanentFailure
+
+RUNS = 4
+AU_SIZE = 8
+CUT_OFF = 8000  # of a file: bytes that its header does not know of
+
+
+@pytest.fixture
+def work(tmp_path):
+    folder = tmp_path / "work"
+    folder.mkdir()
+    return folder
+
+
+def changed(path, at, value):
+    data = path.read_bytes()
+    path.write_bytes(data[:at] + value + data[at + len(value) :])
+
+
+def size_of_samples(path):
+    return path.read_bytes().index(b"data") + 4
+
+
+def forget_codec(path):
+    data = path.read_bytes()
+    for name in (b"mp4a", b"esds", b"alac", b"lpcm"):
+        if name in data:
+            changed(path, data.rindex(name), b"zzzz")
+
+
+def heard(chunks):
+    return np.concatenate([pyav_read(path)[0] for path in chunks])
+
+
+def refused(chunks, work):
+    with pytest.raises(PermanentFailure) as caught:
+        join_chunks(chunks, work, RUNS * 1000)
+    return caught.value.reason, caught.value.chunk_number
+
+
+@pytest.mark.parametrize("size", [100_000, 3 << 20, 0x7FFFEFFF, 0x7FFFFFFF, 0xFFFFFFFF, 0, 7])
+def test_a_riff_size_beyond_the_file_does_not_swallow_the_chunks_behind_it(tmp_path, work, size):
+    chunks = runs(tmp_path, signal(float(RUNS)), "wav")
+    wanted = heard(chunks)
+    changed(chunks[0], 4, struct.pack("<I", size))
+    joined = join_chunks(chunks, work)
+    assert (joined.method, joined.duration_ms) == ("pcm", RUNS * 1000)
+    assert np.array_equal(pyav_read(joined.path)[0], wanted)
+
+
+@pytest.mark.parametrize("number", [1, 2, RUNS])
+@pytest.mark.parametrize("kind", ["wav", "au"])
+def test_samples_behind_the_end_that_a_recorder_last_wrote_down_are_kept(tmp_path, work, kind, number):
+    chunks = runs(tmp_path, signal(float(RUNS)), kind)
+    wanted = heard(chunks)
+    stale = chunks[number - 1]
+    at, form = (size_of_samples(stale), "<I") if kind == "wav" else (AU_SIZE, ">I")
+    (size,) = struct.unpack_from(form, stale.read_bytes(), at)
+    changed(stale, at, struct.pack(form, size - CUT_OFF))
+    joined = join_chunks(chunks, work)
+    assert joined.duration_ms == RUNS * 1000
+    assert np.array_equal(pyav_read(joined.path)[0], wanted)
+
+
+@pytest.mark.parametrize(
+    "behind", [b"LIST\x04\0\0\0abcd", b"id3 \x02\0\0\0ab", b"ID3\x04\0\0\0\0\0\0", b"TAG" + bytes(125), b"odd", bytes(600)]
+)
+def test_what_may_follow_samples_is_not_heard(tmp_path, work, behind):
+    chunks = runs(tmp_path, signal(float(RUNS)), "wav")
+    wanted = heard(chunks)
+    for path in chunks:
+        path.write_bytes(path.read_bytes() + behind)
+    joined = join_chunks(chunks, work)
+    assert (joined.method, joined.duration_ms) == ("pcm", RUNS * 1000)
+    assert np.array_equal(pyav_read(joined.path)[0], wanted)
+
+
+@pytest.mark.parametrize("number", [1, 3])
+def test_the_chunk_that_is_unlike_most_is_named(tmp_path, work, number):
+    chunks = runs(tmp_path, signal(float(RUNS)), "wav")
+    encode(chunks[number - 1], signal(1.0, rate=8000), "wav", rate=8000)
+    assert refused(chunks, work) == (FailureReason.CHUNKS_MIXED, number)
+
+
+@pytest.mark.parametrize("number", [1, 3])
+@pytest.mark.parametrize("kind", ["m4a", "alac", "caf"])
+def test_a_codec_that_nobody_knows_is_the_chunks_fault(tmp_path, work, kind, number):
+    chunks = runs(tmp_path, signal(float(RUNS)), kind)
+    forget_codec(chunks[number - 1])
+    assert refused(chunks, work) == (FailureReason.CHUNK_CORRUPT, number)
+
+
+def test_a_whole_file_of_a_codec_that_nobody_knows_is_not_supported(tmp_path):
+    path = encode(tmp_path / "file", signal(1.0), "m4a")
+    forget_codec(path)
+    with pytest.raises(PermanentFailure) as caught:
+        probe(path)
+    assert caught.value.reason is FailureReason.UNSUPPORTED_FORMAT
+
+
+def test_an_index_that_holds_less_than_it_says_is_damage(tmp_path, work):
+    chunks = runs(tmp_path, signal(float(RUNS)), "m4a")
+    changed(chunks[1], chunks[1].read_bytes().index(b"stsz") + 12, struct.pack(">I", 6))  # of 17 frames
+    assert refused(chunks, work) == (FailureReason.CHUNK_CORRUPT, 2)
+
+
+@pytest.mark.parametrize("number", [2, RUNS])
+def test_a_damaged_adts_run_is_named_where_the_duration_is_declared(tmp_path, number):
+    chunks = runs(tmp_path, signal(float(RUNS)), "aac")
+    whole = chunks[number - 1].read_bytes()
+    refusals = []
+    for at in range(500, 1500, 100):  # in its first four frames, by which runs are told
+        work = tmp_path / f"work-{at}"
+        work.mkdir()
+        chunks[number - 1].write_bytes(whole)
+        changed(chunks[number - 1], at, b"\xff" * 24)
+        try:
+            join_chunks(chunks, work, RUNS * 1000)  # AAC has no checksum: not all damage shows
+        except PermanentFailure as failure:
+            refusals.append((failure.reason, failure.chunk_number))
+    assert set(refusals) == {(FailureReason.CHUNK_CORRUPT, number)}
+
+
+def test_channels_for_other_speakers_are_another_format(tmp_path, work):
+    chunks = runs(tmp_path, signal(float(RUNS)), "caf")
+    at = chunks[2].read_bytes().index(b"chan") + 12
+    changed(chunks[2], at, struct.pack(">II", 1 << 16, 1 << 0))  # by a bitmap: front left
+    assert refused(chunks, work) == (FailureReason.CHUNKS_MIXED, 3)
+
+
+def test_a_single_chunk_is_kept_as_it_came(tmp_path, work):
+    (chunk,) = runs(tmp_path, signal(1.0), "wav")
+    changed(chunk, size_of_samples(chunk), struct.pack("<I", 2 * RATE - CUT_OFF))
+    data = chunk.read_bytes()
+    joined = join_chunks([chunk], work)
+    assert joined.path.read_bytes() == data
