@@ -12,6 +12,7 @@ from services.transcriber.ports import MOST_CHANNELS
 from services.transcriber.providers.decode import by_channel, readable_frames
 from services.transcriber.samples import RATE
 from shared.demux import reader_of
+from shared.domain.errors import PermanentFailure
 from shared.domain.magic import READERS
 
 LOOKED_AT_S = 600.0
@@ -30,7 +31,7 @@ def separate_channels(path: Path) -> tuple[int, ...]:
             if stream is None or not 1 < stream.layout.nb_channels <= MOST_CHANNELS:
                 return ()
             products = _products(container, stream)
-    except (av.error.FFmpegError, ValueError):
+    except (av.error.FFmpegError, ValueError, PermanentFailure):
         return ()
     own: list[int] = []
     for channel, energy in enumerate(np.diag(products)):

@@ -19,7 +19,8 @@ GAP_S = 0.1  # a hole in the timestamps from here on is filled with silence ...
 LARGEST_GAP_S = 600.0  # ... up to here; beyond it the clock was set anew, as in a cut transport stream
 MOST_SILENCE_S = 24 * 3600.0  # in all, lest a forged file keeps a worker busy for ever
 BACKWARD_S = 1.0  # a clock that runs back further than this was set anew too
-MOST_DAMAGED_PACKETS = 1000
+LEAST_STEP = 4096  # bytes that a reader gets on by when it meets what it cannot read; it takes far more
+MOST_STEPS_IN_PLACE = 1000  # of one that does not get on: it never will
 STEREO = 2  # channels that we mix, for one may be the other turned over
 MOST_MIXED = 8  # channels that ffmpeg's libraries mix into one, each as loud as its place asks; of more we take the mean
 
@@ -27,9 +28,9 @@ MOST_MIXED = 8  # channels that ffmpeg's libraries mix into one, each as loud as
 def decoded(path: Path, channel: int | None = None) -> Iterator[Samples]:
     """Blocks of samples, each of `BLOCK` or fewer; holes in the timestamps (DTX, lost packets) become silence.
 
-    All channels are mixed into one, unless one is asked for by its number (from 0). Damaged packets are skipped. Raises
-    `PermanentFailure`: `audio_corrupt` when the file cannot be read or nothing in it decodes, `unsupported_format` when it
-    holds no audio. Uses memory for a few blocks, whatever the file's length.
+    All channels are mixed into one, unless one is asked for by its number (from 0). Damaged packets are skipped, however many.
+    Raises `PermanentFailure`: `audio_corrupt` when the file cannot be read, or not to its end, or nothing in it decodes,
+    `unsupported_format` when it holds no audio. Uses memory for a few blocks, whatever the file's length.
     """
     try:
         with av.open(str(path), format=reader_of(path), options=READERS, metadata_errors="ignore") as container:
@@ -106,32 +107,33 @@ def _start_of(container: Any) -> float:  # noqa: ANN401 - av is not typed for us
 
 
 def readable_frames(container: Any) -> Iterator[Any]:  # noqa: ANN401 - av is not typed for us
-    """Every frame of the first audio stream that decodes, as far as the file can be read."""
+    """Every frame of the first audio stream that decodes; raises `PermanentFailure` where the file can be read no further."""
     stream = container.streams.audio[0]
     packets = container.demux(stream)
-    damaged = 0
-    while damaged < MOST_DAMAGED_PACKETS:
+    most_steps = MOST_STEPS_IN_PLACE + container.size // LEAST_STEP
+    steps = 0  # since the last packet
+    while steps < most_steps:
         try:
             packet = next(packets, None)
         except av.error.InvalidDataError:
-            damaged += 1
+            steps += 1
             packets = container.demux(stream)  # an error ends the generator, not the file
             continue
         if packet is None:
             return
-        frames = _decoded(packet)
-        damaged += frames is None
-        yield from frames or ()
+        steps = 0
+        yield from _decoded(packet)
+    raise PermanentFailure(FailureReason.AUDIO_CORRUPT, "the audio cannot be read to its end")
 
 
-def _decoded(packet: Any) -> list[Any] | None:  # noqa: ANN401 - av is not typed for us
-    """The packet's frames; None for damage, which decoders call invalid, not implemented, not permitted, or by own numbers."""
+def _decoded(packet: Any) -> list[Any]:  # noqa: ANN401 - av is not typed for us
+    """The packet's frames; none of damage, which decoders call invalid, not implemented, not permitted, or by own numbers."""
     try:
         frames: list[Any] = packet.decode()
     except MemoryError:
         raise
     except av.error.FFmpegError:
-        return None
+        return []
     return frames
 
 

@@ -1,12 +1,13 @@
 """Decoding: real containers and codecs, written by ffmpeg's libraries, read back as 16 kHz mono."""
 
 import wave
+from types import SimpleNamespace
 
 import av
 import numpy as np
 import pytest
 
-from services.transcriber.providers.decode import BLOCK, decoded, duration_s
+from services.transcriber.providers.decode import BLOCK, LEAST_STEP, MOST_STEPS_IN_PLACE, decoded, duration_s, readable_frames
 from services.transcriber.samples import RATE
 from shared.domain.errors import FailureReason, PermanentFailure
 
@@ -112,6 +113,40 @@ def test_a_damaged_packet_is_skipped_whatever_its_decoder_calls_it(tmp_path, see
     data[at : at + 2000] = chance.bytes(2000)
     path.write_bytes(data)
     assert len(whole(path)) / RATE == pytest.approx(3.0, abs=1.0)
+
+
+def test_what_comes_after_thousands_of_damaged_packets_is_heard_at_its_time(tmp_path):
+    path = write(tmp_path / "a.m4a", tone(90.0, 48000), codec="aac", rate=48000)
+    data = path.read_bytes()
+    begin, length = data.index(b"mdat") + 4, data.index(b"moov") - data.index(b"mdat")
+    first, last = begin + length // 4, begin + length * 3 // 4
+    path.write_bytes(data[:first] + bytes(last - first) + data[last:])
+    samples = whole(path)
+    assert len(samples) / RATE == pytest.approx(90.0, abs=0.1)
+    assert np.abs(samples[30 * RATE : 60 * RATE]).max() == 0
+    assert np.abs(samples[70 * RATE :]).max() > 0.4
+
+
+class Stuck:
+    """A reader that finds the same damage again and again."""
+
+    size = 10 * LEAST_STEP
+
+    def __init__(self):
+        self.streams, self.asked = SimpleNamespace(audio=["sound"]), 0
+
+    def demux(self, _stream):
+        self.asked += 1
+        raise av.error.InvalidDataError(1, "damaged")
+        yield
+
+
+def test_a_file_that_can_be_read_no_further_is_corrupt():
+    stuck = Stuck()
+    with pytest.raises(PermanentFailure, match="to its end") as failed:
+        list(readable_frames(stuck))
+    assert failed.value.reason is FailureReason.AUDIO_CORRUPT
+    assert MOST_STEPS_IN_PLACE <= stuck.asked <= 2 * MOST_STEPS_IN_PLACE
 
 
 @pytest.mark.parametrize("content", [b"", b"hello, this is no audio", bytes(5000), b"RIFF\x00\x00\x00\x00WAVEjunk" * 50])
