@@ -3,13 +3,14 @@
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import av
 from av.audio.frame import AudioFrame
 from av.audio.stream import AudioStream
 from av.container import InputContainer
 from av.packet import Packet
+from av.stream import Stream
 
 from services.stitcher.bytestream import ByteStream
 from services.stitcher.containers import flac
@@ -57,6 +58,17 @@ def open_audio(path: Path) -> tuple[InputContainer, AudioStream]:
     return container, stream
 
 
+def packets_of(container: InputContainer, stream: Stream) -> "Iterator[Packet[Any]]":
+    """The stream's packets, and at the end the empty one that has a decoder give what it still holds.
+
+    That end PyAV does not reach where it found a stream on the way, as pictures that begin after the sound; asked again it does.
+    """
+    try:
+        yield from container.demux(stream)
+    except IndexError:
+        yield from container.demux(stream)
+
+
 def read_format(path: Path) -> Format:
     """Codec and layout of a file's audio."""
     container, stream = open_audio(path)
@@ -84,7 +96,7 @@ def measure(path: Path) -> Measured:
     container, stream = open_audio(path)
     with container:
         end, size = 0, 0
-        for packet in container.demux(stream):
+        for packet in packets_of(container, stream):
             if packet.size and packet.pts is not None:
                 end = max(end, packet.pts + (packet.duration or 0))
                 size += packet.size
@@ -107,7 +119,7 @@ def frames(path: Path, limit: int | None) -> Iterator[AudioFrame]:
         if stream.codec_context.name == "flac":
             stream.codec_context.options = {"err_detect": "crccheck+explode"}
         left = limit if limit is not None else 1 << 62
-        packets = container.demux(stream)
+        packets = packets_of(container, stream)
         packet = next(packets, None)
         if packet is None or not packet.size:  # what ends the decoding, with nothing before it
             raise Malformed(FailureReason.CHUNK_EMPTY, 0, "headers without audio")

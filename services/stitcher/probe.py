@@ -14,6 +14,7 @@ from services.stitcher.containers import ogg, webm_opus
 from services.stitcher.containers.frames import promised_frames
 from services.stitcher.containers.malformed import Malformed
 from services.stitcher.containers.opus import CLOCK, OpusStream, is_opus, links
+from services.stitcher.decode import packets_of
 from services.stitcher.digest import digest_file
 from services.stitcher.faults import said
 from services.stitcher.ports import Inspected, Probed
@@ -100,7 +101,7 @@ def _duration(container: InputContainer, index: int) -> float:
     assert stream.time_base is not None
     begin: int | None = None
     end, last, step, proven, count = 0, 0, 0, False, 0
-    for packet in container.demux(stream):
+    for packet in packets_of(container, stream):
         if packet.size == 0 or packet.pts is None:
             continue
         count += 1

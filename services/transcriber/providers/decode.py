@@ -115,7 +115,7 @@ def readable_frames(container: Any) -> Iterator[Any]:  # noqa: ANN401 - av is no
     while steps < most_steps:
         try:
             packet = next(packets, None)
-        except av.error.InvalidDataError:
+        except (av.error.InvalidDataError, IndexError):  # the latter at the end, for streams that were found on the way
             steps += 1
             packets = container.demux(stream)  # an error ends the generator, not the file
             continue

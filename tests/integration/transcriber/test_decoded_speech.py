@@ -10,6 +10,7 @@ import pytest
 from services.transcriber.providers.decode import BLOCK, LEAST_STEP, MOST_STEPS_IN_PLACE, decoded, duration_s, readable_frames
 from services.transcriber.samples import RATE
 from shared.domain.errors import FailureReason, PermanentFailure
+from tests.late_pictures import late_pictures
 
 
 def tone(length_s, rate=RATE, hertz=440):
@@ -157,6 +158,12 @@ def test_what_is_not_media_is_corrupt(tmp_path, content):
         whole(path)
     assert failed.value.reason is FailureReason.AUDIO_CORRUPT
     assert str(tmp_path) not in failed.value.message
+
+
+def test_sound_is_heard_to_its_end_where_pictures_begin_late(tmp_path):
+    samples = whole(late_pictures(tmp_path / "call.flv", 20))
+    assert len(samples) / RATE == pytest.approx(20.0, abs=0.05)
+    assert np.abs(samples[-RATE:]).max() > 0.4
 
 
 def test_pictures_alone_are_an_unsupported_format(tmp_path):

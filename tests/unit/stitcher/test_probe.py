@@ -12,6 +12,7 @@ from stitch_material import KINDS, encode, pyav_read, signal
 
 from services.stitcher.probe import probe
 from shared.domain.errors import FailureReason, PermanentFailure
+from tests.late_pictures import late_pictures
 
 FRAME_MS = {"aac": 128}  # ADTS says nothing of its encoder's priming; one frame of 64 ms comes before, one is padding
 EXPECTED = {
@@ -162,3 +163,8 @@ def test_what_is_no_media_is_refused(tmp_path, data, reason):
     path = tmp_path / "file"
     path.write_bytes(data)
     assert refused(path) is reason
+
+
+def test_sound_is_measured_to_its_end_where_pictures_begin_late(tmp_path):
+    probed = probe(late_pictures(tmp_path / "call.flv", 20))
+    assert (probed.codec, probed.duration_ms) == ("pcm_s16le", 20_000)
