@@ -1,14 +1,14 @@
 """Captions: what is said, cut into cues of at most two lines of 42 columns and seven seconds (contract A14)."""
 
 import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 
 import msgspec
 
 from services.ingest.exports.columns import width_of
 from services.ingest.exports.pieces import COLUMNS, LONGEST_S, Piece, label_of, pieces_of
-from shared.domain.transcript import Transcript
+from shared.domain.transcript import Segment, Transcript
 
 _SHORTEST_S = 1.0  # a cue stands at least so long where nothing follows at once
 _PAUSE_S = 0.4
@@ -31,29 +31,51 @@ def cues_of(transcript: Transcript) -> list[Cue]:
     """Return the cues, ordered by their starts; a cue has one speaker and is of one segment, and every word is in one cue."""
     cues: list[Cue] = []
     speaking: str | None = None
-    for segment in transcript.segments:
+    for segment, crossed in zip(transcript.segments, _crossed(transcript.segments), strict=True):
         for speaker, run in groupby(pieces_of(segment), key=lambda piece: piece.speaker):
-            label = label_of(speaker) if speaker != speaking else ""
-            for pieces in _cut(list(run), label):
-                cues.append(_cue(pieces, label))
-                label = ""
-            speaking = speaker
-    return _in_time(sorted(cues, key=lambda cue: (cue.start_ms, cue.end_ms)), transcript.duration_ms)
+            room = width_of(label_of(speaker))
+            first, others = room if crossed or speaker != speaking else 0, room if crossed else 0
+            cues += _cut(list(run), first, others)
+            speaking = None if crossed else speaker  # whose cue is the last before the next is seen only in their order
+    ordered = sorted(cues, key=lambda cue: (cue.start_ms, cue.end_ms))
+    return _in_time(list(_labelled(ordered)), transcript.duration_ms)
 
 
-def _cut(pieces: Sequence[Piece], label: str) -> Iterator[Sequence[Piece]]:
-    """Yield as many pieces at a time as make a cue, cut where a reader would pause."""
+def _crossed(segments: Sequence[Segment]) -> list[bool]:
+    """Say of each segment whether it is among some that several speak at once: the cues of one may stand between another's."""
+    crossed: list[bool] = []
+    start, reach, voices = 0, 0.0, set[str | None]()
+    for number, segment in enumerate(segments):
+        if segment.start >= reach:
+            crossed += [len(voices) > 1 and number - start > 1] * (number - start)
+            start, voices = number, set()
+        reach = max(reach, segment.end)
+        voices |= {word.speaker or segment.speaker for word in segment.words} or {segment.speaker}
+    together = len(segments) - start
+    return crossed + [len(voices) > 1 and together > 1] * together
+
+
+def _labelled(cues: Iterable[Cue]) -> Iterator[Cue]:
+    """Name the speaker in each cue before which another one's stands."""
+    speaking: str | None = None
+    for cue in cues:
+        yield cue if cue.speaker == speaking else msgspec.structs.replace(cue, label=label_of(cue.speaker))
+        speaking = cue.speaker
+
+
+def _cut(pieces: Sequence[Piece], room: int, rooms: int) -> Iterator[Cue]:
+    """Yield cues, cut where a reader would pause; the first leaves `room` columns for a label, the others `rooms`."""
     begin = 0
     while begin < len(pieces):
-        full = _most(pieces, begin, label)
+        full = _most(pieces, begin, room)
         end = full if full == len(pieces) else _best_cut(pieces, begin, full)
-        yield pieces[begin:end]
-        begin, label = end, ""
+        yield _cue(pieces[begin:end], room)
+        begin, room = end, rooms
 
 
-def _most(pieces: Sequence[Piece], begin: int, label: str) -> int:
+def _most(pieces: Sequence[Piece], begin: int, room: int) -> int:
     """Return where a cue that begins here must end at the latest."""
-    end, rows, width = begin + 1, 1, width_of(label) + pieces[begin].width
+    end, rows, width = begin + 1, 1, room + pieces[begin].width
     while end < len(pieces) and pieces[end].end - pieces[begin].start <= LONGEST_S:
         piece = pieces[end]
         added = len(piece.glue) + piece.width
@@ -89,11 +111,11 @@ def _final(text: str) -> str:
     return plain[-1:]
 
 
-def _cue(pieces: Sequence[Piece], label: str) -> Cue:
+def _cue(pieces: Sequence[Piece], room: int) -> Cue:
     start_ms = round(pieces[0].start * 1000)
     end_ms = min(round(max(piece.end for piece in pieces) * 1000), start_ms + round(LONGEST_S * 1000))
-    lines = _lines(pieces, width_of(label))
-    return Cue(start_ms=start_ms, end_ms=max(end_ms, start_ms + 1), lines=lines, speaker=pieces[0].speaker, label=label)
+    lines, speaker = _lines(pieces, room), pieces[0].speaker
+    return Cue(start_ms=start_ms, end_ms=max(end_ms, start_ms + 1), lines=lines, speaker=speaker, label="")
 
 
 def _lines(pieces: Sequence[Piece], taken: int) -> tuple[str, ...]:

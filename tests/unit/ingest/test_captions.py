@@ -151,6 +151,16 @@ def test_a_new_speaker_begins_a_new_cue_and_is_named_once():
     assert "\nSPEAKER_1: Fine, thanks.\n" in as_srt(transcript)
 
 
+def test_who_goes_on_after_another_said_something_is_named_again():
+    long = said(SCRIPTS[0] * 2, 0.0, speaker="SPEAKER_0")
+    first, again = said("Mhm.", 2.0, speaker="SPEAKER_1"), said("Mhm.", long.end, speaker="SPEAKER_1")
+    cues = assert_readable(a_transcript(long, first, again))
+    named = [(cue.speaker, bool(cue.label)) for cue in cues]
+    assert named[:3] == [("SPEAKER_0", True), ("SPEAKER_1", True), ("SPEAKER_0", True)]
+    assert set(named[3:-1]) == {("SPEAKER_0", False)}
+    assert named[-1] == ("SPEAKER_1", True)
+
+
 def test_words_of_two_speakers_in_one_segment_are_two_cues():
     no = Word(word="No", start=0, end=1, confidence=None, speaker="A")
     yes = Word(word="Yes", start=1, end=2, confidence=None, speaker="B")
@@ -211,7 +221,7 @@ speakers = st.sampled_from([None, "SPEAKER_0", "SPEAKER_1", "<b> & -->"])
 def transcripts(draw):
     segments, at = [], 0.0
     for _ in range(draw(st.integers(0, 4))):
-        at += draw(st.floats(0, 5))
+        at = max(0.0, at + draw(st.floats(-5, 5)))
         speaker, texts, timed = draw(speakers), draw(st.lists(words, min_size=1, max_size=25)), []
         for text in texts:
             end = at + draw(st.floats(0.0, 12.0))
@@ -228,6 +238,8 @@ def transcripts(draw):
 @given(transcripts())
 def test_whatever_was_said_keeps_the_limits_and_is_read_alike_by_every_parser(transcript):
     cues = assert_readable(transcript)
+    for before, cue in zip([None, *cues], cues, strict=False):
+        assert bool(cue.label) == (cue.speaker is not None and (before is None or before.speaker != cue.speaker))
     expected = "".join(cleaned(word.word) for segment in transcript.segments for word in segment.words if segment.words)
     if all(segment.words for segment in transcript.segments):
         in_order = sorted(squeezed("".join("".join(cue.lines) for cue in cues)))
