@@ -14,6 +14,7 @@ from services.transcriber.job_rules import TranscriptionJobRules
 from services.transcriber.keyring import Keyring
 from services.transcriber.order_book import OrderBook
 from services.transcriber.providers.cloud.factory import clouds
+from services.transcriber.providers.compare_channels import CompareChannels
 from services.transcriber.providers.whisper import WhisperPool, WhisperProvider, whisper_pool
 from services.transcriber.remote_rules import RemoteRules
 from services.transcriber.settings import TranscriberSettings
@@ -84,7 +85,14 @@ class Transcriber:
         callback_url, fetch_s = cloud.providers_callback_url, cloud.providers_fetch_audio_s
         step = TranscribeRemotely(
             recordings=self._platform.recordings,
-            book=OrderBook(self._orders, self._store, self._spool.folder, callback_url=callback_url, fetch_s=fetch_s),
+            book=OrderBook(
+                self._orders,
+                self._store,
+                self._spool.folder,
+                CompareChannels(),
+                callback_url=callback_url,
+                fetch_s=fetch_s,
+            ),
             results=self._results(settings, leases),
             claims=leases,
             failover=FailOver(configs, leases),

@@ -11,7 +11,7 @@ from pathlib import Path
 import msgspec
 
 from services.transcriber.cloud_ports import AudioSource, CloudProvider, SpeechOrder
-from services.transcriber.ports import MOST_CHANNELS, AudioLocator, OrderStore
+from services.transcriber.ports import MOST_CHANNELS, AudioLocator, ChannelsAlike, OrderStore
 from services.transcriber.source_audio import fetch
 from shared.domain.clock import now
 from shared.domain.errors import TransientFailure
@@ -32,23 +32,40 @@ class OrderBook:
     the URL holds by which a provider fetches the audio; None gives it the bytes.
     """
 
-    def __init__(
-        self, orders: OrderStore, store: AudioLocator, spool: Path, *, callback_url: str | None = None, fetch_s: int | None = None
+    def __init__(  # noqa: PLR0913 - the collaborators of the orders
+        self,
+        orders: OrderStore,
+        store: AudioLocator,
+        spool: Path,
+        channels_alike: ChannelsAlike,
+        *,
+        callback_url: str | None = None,
+        fetch_s: int | None = None,
     ) -> None:
-        self._orders, self._store, self._spool = orders, store, spool
+        self._orders, self._store, self._spool, self._channels_alike = orders, store, spool, channels_alike
         self._callback_url, self._fetch_s = callback_url and callback_url.rstrip("/"), fetch_s
 
     @contextlib.asynccontextmanager
     async def written(
         self, transcription: Transcription, recording: Recording, key: str, *, with_audio: bool
     ) -> AsyncIterator[SpeechOrder]:
-        """Yield the order of a transcription; the audio's bytes are fetched only where they are to be sent."""
+        """Yield the order of a transcription; the audio's bytes are fetched only where they are to be sent or listened to.
+
+        Whether the channels are told apart is decided before the order is first placed, and kept with it.
+        """
         options, audio = transcription.options, recording.audio
         assert audio is not None, "whoever writes an order has found its audio"
         with tempfile.TemporaryDirectory(dir=self._spool, prefix=f"{transcription.id}-") as folder:
-            source = self._source(transcription, audio, Path(folder) / "audio")
-            if with_audio and source.url is None:
-                await fetch(self._store, audio, Path(folder) / "audio")
+            path = Path(folder) / "audio"
+            source = self._source(transcription, audio, path)
+            multichannel = options.multichannel and _has_channels_to_tell_apart(audio)
+            undecided = multichannel and transcription.remote is None
+            if with_audio and (source.url is None or undecided):
+                await fetch(self._store, audio, path)
+            if with_audio and undecided:
+                multichannel = not await self._channels_alike(path)
+            elif transcription.remote is not None and transcription.remote.whole:
+                multichannel = False
             yield SpeechOrder(
                 reference=transcription.id,
                 api_key=key,
@@ -57,7 +74,7 @@ class OrderBook:
                 language=transcription.requested_language,
                 diarization=transcription.diarization,
                 num_speakers=options.num_speakers,
-                multichannel=options.multichannel and _has_channels_to_tell_apart(audio),
+                multichannel=multichannel,
                 vocabulary=options.vocabulary,
             )
 

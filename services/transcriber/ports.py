@@ -197,6 +197,13 @@ class ProviderSecrets(Protocol):
         """Return the key itself, None when the project has none."""
 
 
+class ChannelsAlike(Protocol):
+    """What listens to a file's channels, beside the event loop."""
+
+    async def __call__(self, path: Path) -> bool:
+        """Say whether all channels are surely the same."""
+
+
 class ProgressStore(Protocol):
     """Where progress is shown."""
 

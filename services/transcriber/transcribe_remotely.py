@@ -91,7 +91,8 @@ class TranscribeRemotely:
         at = now()
 
         def asked(remote: RemoteJob | None) -> RemoteJob:
-            remote = remote or RemoteJob(provider=transcription.provider, placed_at=at)
+            whole = transcription.options.multichannel and not order.multichannel
+            remote = remote or RemoteJob(provider=transcription.provider, placed_at=at, whole=whole)
             asked_at, sent_at = (at, None) if order.callback_url else (None, at)
             return msgspec.structs.replace(remote, asked_at=asked_at, sent_at=sent_at)
 

@@ -83,7 +83,7 @@ class RemoteJob(msgspec.Struct, frozen=True, kw_only=True):
     `job_id` is the provider's own, None until it has answered; `failures` counts the exchanges that failed in a row. `sent_at` is
     when an order was last sent whose result comes in the same exchange, None again when the provider surely did not take it.
     Where the result comes to a callback, `asked_at` is what `sent_at` is elsewhere, and `answered_at` is when the result had come
-    and was stored.
+    and was stored. `whole`: each channel was to be a speaker, but all are the same, and were ordered to be heard as one.
     """
 
     provider: ProviderName
@@ -93,6 +93,7 @@ class RemoteJob(msgspec.Struct, frozen=True, kw_only=True):
     sent_at: datetime | None = None
     asked_at: datetime | None = None
     answered_at: datetime | None = None
+    whole: bool = False
 
 
 class TranscriptionProgress(msgspec.Struct, frozen=True, kw_only=True):

@@ -11,6 +11,7 @@ from services.transcriber.job_rules import TranscriptionJobRules
 from services.transcriber.keyring import Keyring
 from services.transcriber.order_book import OrderBook
 from services.transcriber.providers.cloud.factory import clouds
+from services.transcriber.providers.compare_channels import CompareChannels
 from services.transcriber.remote_rules import RemoteRules
 from services.transcriber.store_result import StoreResult
 from services.transcriber.transcribe_remotely import TranscribeRemotely
@@ -108,7 +109,7 @@ class Scene:
         keyring = Keyring(self.keys, self.settings.keys())
         self.transcribe = TranscribeRemotely(
             recordings=self.recordings,
-            book=OrderBook(self.orders, self.files, spool, callback_url=callback_url, fetch_s=fetch_s),
+            book=OrderBook(self.orders, self.files, spool, CompareChannels(), callback_url=callback_url, fetch_s=fetch_s),
             results=results,
             claims=self.leases,
             failover=FailOver(self, self.leases),

@@ -1,5 +1,6 @@
 """Channels: which of a file's are heard one by one, and what each of them holds."""
 
+import os
 import wave
 
 import av
@@ -7,7 +8,8 @@ import numpy as np
 import pytest
 
 from services.transcriber.ports import MOST_CHANNELS
-from services.transcriber.providers.channels import separate_channels
+from services.transcriber.providers.channels import are_alike, separate_channels
+from services.transcriber.providers.compare_channels import CompareChannels
 from services.transcriber.providers.decode import decoded
 from services.transcriber.samples import RATE
 
@@ -73,6 +75,21 @@ def test_a_damaged_packet_makes_no_one_of_two_channels(tmp_path):
 def test_what_is_no_audio_has_no_channels(tmp_path):
     (tmp_path / "junk").write_bytes(b"junk")
     assert separate_channels(tmp_path / "junk") == ()
+    assert not are_alike(tmp_path / "junk")
+
+
+@pytest.mark.parametrize(
+    ("channels", "alike"),
+    [([tone(300)] * 2, True), ([tone(300), -0.2 * tone(300)], True), ([tone(300), tone(500)], False), ([SILENCE] * 2, False)],
+)
+async def test_channels_are_compared_in_a_process_of_their_own(tmp_path, channels, alike):
+    assert await CompareChannels()(save(tmp_path / "a.wav", *channels)) is alike
+
+
+async def test_channels_that_take_too_long_to_compare_are_not_known_to_be_alike(tmp_path):
+    path = tmp_path / "endless"
+    os.mkfifo(path)
+    assert not await CompareChannels(time_limit_s=0.2)(path)
 
 
 @pytest.mark.parametrize("rate", [8000, 44100, 48000, 96000])
