@@ -71,7 +71,7 @@ def _products(container: Any, stream: Any) -> NDArray[np.float64]:  # noqa: ANN4
     products = np.zeros((count, count))
     resampler = AudioResampler(format="flt", layout=stream.layout, rate=RATE)
     heard = 0
-    for frame in readable_frames(container):
+    for frame, _ in readable_frames(container):
         if heard >= LOOKED_AT_S * RATE or frame.layout.nb_channels != count:
             break
         frame.pts = None

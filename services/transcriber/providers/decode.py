@@ -16,7 +16,7 @@ from shared.domain.magic import READERS
 
 BLOCK = 10 * RATE  # samples
 GAP_S = 0.1  # a hole in the timestamps from here on is filled with silence ...
-LARGEST_GAP_S = 600.0  # ... up to here; beyond it the clock was set anew, as in a cut transport stream
+LARGEST_GAP_S = 600.0  # ... up to here, but for damage; beyond it the clock was set anew, as in a cut transport stream
 MOST_SILENCE_S = 24 * 3600.0  # in all, lest a forged file keeps a worker busy for ever
 BACKWARD_S = 1.0  # a clock that runs back further than this was set anew too
 LEAST_STEP = 4096  # bytes that a reader gets on by when it meets what it cannot read; it takes far more
@@ -81,13 +81,13 @@ def _timed(container: Any, channel: int | None) -> Iterator[Samples]:  # noqa: A
     """The samples of the first audio stream, with silence where its clock gets ahead of them, at once or little by little."""
     clock_s, silence_left_s = _start_of(container), MOST_SILENCE_S
     resample: _Resampling | None = None
-    for frame in readable_frames(container):
+    for frame, lost_s in readable_frames(container):
         if resample is None or not resample.takes(frame):
             if resample is not None:
                 yield from resample.rest()
             resample = _Resampling(frame, channel)
         late_s = 0.0 if frame.time is None else frame.time - clock_s
-        if GAP_S < late_s <= min(LARGEST_GAP_S, silence_left_s):
+        if GAP_S < late_s <= min(LARGEST_GAP_S + lost_s, silence_left_s):
             silence_left_s -= late_s
             yield from resample.rest()
             yield from _silence(late_s)
@@ -106,12 +106,15 @@ def _start_of(container: Any) -> float:  # noqa: ANN401 - av is not typed for us
     return 0.0 if container.start_time is None else float(container.start_time / av.time_base)
 
 
-def readable_frames(container: Any) -> Iterator[Any]:  # noqa: ANN401 - av is not typed for us
-    """Every frame of the first audio stream that decodes; raises `PermanentFailure` where the file can be read no further."""
+def readable_frames(container: Any) -> Iterator[tuple[Any, float]]:  # noqa: ANN401 - av is not typed for us
+    """Every frame of the first audio stream that decodes, and how many seconds of damage come before it.
+
+    Raises `PermanentFailure` where the file can be read no further.
+    """
     stream = container.streams.audio[0]
     packets = container.demux(stream)
     most_steps = MOST_STEPS_IN_PLACE + container.size // LEAST_STEP
-    steps = 0  # since the last packet
+    steps, lost_s = 0, 0.0  # since the last packet, and since the last frame
     while steps < most_steps:
         try:
             packet = next(packets, None)
@@ -122,18 +125,22 @@ def readable_frames(container: Any) -> Iterator[Any]:  # noqa: ANN401 - av is no
         if packet is None:
             return
         steps = 0
-        yield from _decoded(packet)
+        frames = _decoded(packet)
+        lost_s += float((packet.duration or 0) * (packet.time_base or 0)) if frames is None else 0.0
+        for frame in frames or ():
+            yield frame, lost_s
+            lost_s = 0.0
     raise PermanentFailure(FailureReason.AUDIO_CORRUPT, "the audio cannot be read to its end")
 
 
-def _decoded(packet: Any) -> list[Any]:  # noqa: ANN401 - av is not typed for us
-    """The packet's frames; none of damage, which decoders call invalid, not implemented, not permitted, or by own numbers."""
+def _decoded(packet: Any) -> list[Any] | None:  # noqa: ANN401 - av is not typed for us
+    """The packet's frames; None for damage, which decoders call invalid, not implemented, not permitted, or by own numbers."""
     try:
         frames: list[Any] = packet.decode()
     except MemoryError:
         raise
     except av.error.FFmpegError:
-        return []
+        return None
     return frames
 
 

@@ -7,6 +7,7 @@ import av
 import numpy as np
 import pytest
 
+from services.transcriber.providers import decode
 from services.transcriber.providers.decode import BLOCK, LEAST_STEP, MOST_STEPS_IN_PLACE, decoded, duration_s, readable_frames
 from services.transcriber.samples import RATE
 from shared.domain.errors import FailureReason, PermanentFailure
@@ -116,7 +117,10 @@ def test_a_damaged_packet_is_skipped_whatever_its_decoder_calls_it(tmp_path, see
     assert len(whole(path)) / RATE == pytest.approx(3.0, abs=1.0)
 
 
-def test_what_comes_after_thousands_of_damaged_packets_is_heard_at_its_time(tmp_path):
+@pytest.mark.parametrize("largest_gap_s", [600.0, 10.0])
+def test_what_comes_after_thousands_of_damaged_packets_is_heard_at_its_time(tmp_path, monkeypatch, largest_gap_s):
+    """However long the damage is: the clock of packets that are there was not set anew."""
+    monkeypatch.setattr(decode, "LARGEST_GAP_S", largest_gap_s)
     path = write(tmp_path / "a.m4a", tone(90.0, 48000), codec="aac", rate=48000)
     data = path.read_bytes()
     begin, length = data.index(b"mdat") + 4, data.index(b"moov") - data.index(b"mdat")
