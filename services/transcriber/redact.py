@@ -39,17 +39,21 @@ def _tokens(segment: Segment) -> list[str]:
 
 
 def _masked(tokens: Sequence[str], kinds: Collection[Redaction]) -> Iterator[str]:
-    bare = [_bare(token) for token in tokens]
-    written_out = _written_out(bare) if Redaction.NUMBERS in kinds else frozenset()
-    for place, token in enumerate(tokens):
+    numbers = Redaction.NUMBERS in kinds
+    shown = [_without_digits(token) if numbers else token for token in tokens]
+    bare = [_bare(token if _bare(token).isnumeric() else rest) for token, rest in zip(tokens, shown, strict=True)]
+    written_out = _written_out(bare) if numbers else frozenset()
+    for place, token in enumerate(shown):
         if Redaction.PROFANITY in kinds and is_profane(bare[place]):
             yield WORD.sub(lambda found: found[0][0] + "*" * (len(found[0]) - 1), token)
         elif place in written_out and not bare[place].isnumeric():
             yield WORD.sub("#", token)
-        elif Redaction.NUMBERS in kinds:
-            yield "".join("#" if character.isnumeric() else character for character in token)
         else:
             yield token
+
+
+def _without_digits(token: str) -> str:
+    return "".join("#" if character.isnumeric() else character for character in token)
 
 
 def _bare(token: str) -> str:
@@ -80,8 +84,11 @@ def _number_in(run: list[int], words: Sequence[str]) -> Iterable[int]:
 
 
 def _is_number(word: str) -> bool:
-    first, *others = word.split("-")
-    return word.isnumeric() or (first in NUMBER_WORDS and all(other in NUMBER_WORDS or other == "one" for other in others))
+    """Whether the word is a number by itself, hyphens or not: `forty-two`, `four-oh-one`."""
+    parts = word.split("-")
+    spelt = len(parts) > 1 and parts.count("one") >= SPELT_ONES
+    written = all(part in NUMBER_WORDS or part in BESIDE_NUMBERS for part in parts)
+    return word.isnumeric() or (written and (spelt or not NUMBER_WORDS.isdisjoint(parts)))
 
 
 def _rewritten(segment: Segment, tokens: Sequence[str]) -> Segment:

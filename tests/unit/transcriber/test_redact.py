@@ -38,7 +38,11 @@ def said(*sentences, with_words=True):
         ("a point and a break", "a point and a break"),
         ("سعره ٤٢ درهما", "سعره ## درهما"),
         ("twenty-one and thirty", "# # #"),
+        ("4million or 2-two, 1st", "## or #-#, #st"),
         ("long-two-handed", "long-two-handed"),
+        ("nine-one-one, four-oh-one, one-eight-hundred", "#, #, #"),
+        ("double-oh-seven, one-two, one-one", "#, #, #"),
+        ("one-on-one, double-o, one-time", "one-on-one, double-o, one-time"),
     ],
 )
 def test_numbers_are_hidden(sentence, shown, with_words):
