@@ -74,6 +74,11 @@ class CloudProvider(Protocol):
         ...
 
     @property
+    def most_channels(self) -> int:
+        """How many channels it tells apart; of a file with more it refuses to."""
+        ...
+
+    @property
     def calls_back(self) -> bool:
         """Whether it sends the result to the order's `callback_url` instead of being asked for it."""
         ...

@@ -47,7 +47,7 @@ class OrderBook:
 
     @contextlib.asynccontextmanager
     async def written(
-        self, transcription: Transcription, recording: Recording, key: str, *, with_audio: bool
+        self, transcription: Transcription, recording: Recording, provider: CloudProvider, key: str, *, with_audio: bool
     ) -> AsyncIterator[SpeechOrder]:
         """Yield the order of a transcription; the audio's bytes are fetched only where they are to be sent or listened to.
 
@@ -58,7 +58,7 @@ class OrderBook:
         with tempfile.TemporaryDirectory(dir=self._spool, prefix=f"{transcription.id}-") as folder:
             path = Path(folder) / "audio"
             source = self._source(transcription, audio, path)
-            multichannel = options.multichannel and _has_channels_to_tell_apart(audio)
+            multichannel = options.multichannel and _has_channels_to_tell_apart(audio, provider)
             undecided = multichannel and transcription.remote is None
             if with_audio and (source.url is None or undecided):
                 await fetch(self._store, audio, path)
@@ -140,9 +140,9 @@ class OrderBook:
         )
 
 
-def _has_channels_to_tell_apart(audio: Media) -> bool:
-    """Say whether a provider may take each channel for a speaker: of one alone it would tell nobody apart."""
-    return audio.channels is None or 1 < audio.channels <= MOST_CHANNELS
+def _has_channels_to_tell_apart(audio: Media, provider: CloudProvider) -> bool:
+    """Say whether the provider may take each channel for a speaker: of one alone it would tell nobody apart."""
+    return audio.channels is None or 1 < audio.channels <= min(MOST_CHANNELS, provider.most_channels)
 
 
 async def _pieces(path: Path) -> AsyncIterator[bytes]:

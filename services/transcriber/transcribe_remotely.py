@@ -70,7 +70,7 @@ class TranscribeRemotely:
             raise PermanentFailure(FailureReason.PROVIDER_NOT_CONFIGURED, f"{transcription.provider} is not configured here")
         recording, _ = await audio_of(self._recordings, transcription)
         step = self._rules.next_step(transcription.remote, now())
-        async with self._book.written(transcription, recording, key, with_audio=step is Step.PLACE) as order:
+        async with self._book.written(transcription, recording, provider, key, with_audio=step is Step.PLACE) as order:
             match step:
                 case Step.PLACE:
                     return await self._place(provider, transcription, order)

@@ -146,13 +146,22 @@ async def test_with_a_fail_over_list_the_next_provider_does_it(workers, provider
     assert providers["deepgram"].asked == []  # there is no key for it
 
 
-@pytest.mark.parametrize(("channels", "apart"), [(None, True), (1, False), (2, True), (8, True), (9, False)])
+@pytest.mark.parametrize(("channels", "apart"), [(None, True), (1, False), (2, True), (5, True), (6, False), (9, False)])
 async def test_who_speaks_is_told_by_voice_where_there_are_no_channels_to_tell_it_by(workers, providers, channels, apart):
     worker = workers()
     await worker.queued(ProviderName.ELEVENLABS, channels=channels, options=SpeechOptions(multichannel=True))
     await worker.step()
     form = providers["elevenlabs"].asked[0].form
     assert ("use_multi_channel" in form, form["diarize"]) == (apart, str(not apart).lower())
+
+
+@pytest.mark.parametrize(("channels", "apart"), [(None, True), (1, False), (2, True), (8, True), (9, False)])
+async def test_a_provider_that_takes_any_number_of_channels_is_given_eight(workers, providers, channels, apart):
+    worker = workers(deepgram_key=True)
+    await worker.queued(ProviderName.DEEPGRAM, channels=channels, options=SpeechOptions(multichannel=True))
+    await worker.step()
+    asked = providers["deepgram"].asked[0].query
+    assert ("multichannel" in asked, "diarize" in asked) == (apart, not apart)
 
 
 async def test_audio_that_is_at_fault_is_not_tried_elsewhere(workers, providers):

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from services.transcriber.cloud_ports import Heard, Placed, ProviderUnavailable, SpeechOrder
+from services.transcriber.ports import MOST_CHANNELS
 from services.transcriber.providers.cloud.http import ProviderHttp, reason_said
 from services.transcriber.providers.cloud.spoken import (
     Length,
@@ -72,6 +73,7 @@ class AssemblyAI:
     """The provider `assemblyai`."""
 
     name = ProviderName.ASSEMBLYAI
+    most_channels = MOST_CHANNELS
     calls_back = False
     finds_orders = True
 

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from services.transcriber.cloud_ports import Heard, Placed, SpeechOrder
+from services.transcriber.ports import MOST_CHANNELS
 from services.transcriber.providers.cloud.http import ProviderHttp, reason_said
 from services.transcriber.providers.cloud.spoken import Length, Seconds, Speakers, is_spaced, on_channel, spoken_transcript
 from services.transcriber.providers.cloud.vocabulary import taken
@@ -82,6 +83,7 @@ class Deepgram:
     """The provider `deepgram`."""
 
     name = ProviderName.DEEPGRAM
+    most_channels = MOST_CHANNELS
     calls_back = True
     finds_orders = False
 

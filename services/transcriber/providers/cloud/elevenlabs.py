@@ -54,6 +54,7 @@ class ElevenLabs:
     """The provider `elevenlabs`."""
 
     name = ProviderName.ELEVENLABS
+    most_channels = 5
     calls_back = False
     finds_orders = False
 
