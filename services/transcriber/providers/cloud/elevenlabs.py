@@ -106,7 +106,7 @@ class ElevenLabs:
             "tag_audio_events": "false",
             "diarize": str(order.diarization and not order.multichannel).lower(),
             "language_code": order.language,
-            "num_speakers": order.num_speakers if order.diarization else None,
+            "num_speakers": order.num_speakers if order.diarization and not order.multichannel else None,
             "use_multi_channel": "true" if order.multichannel else None,
             "multichannel_output_style": "combined" if order.multichannel else None,
             "source_url": order.audio.url,
