@@ -13,7 +13,7 @@ from shared.domain.chunks import ChunkUpload, decoded_manifest
 from shared.domain.clock import now
 from shared.domain.errors import FailureReason, PermanentFailure
 from shared.domain.job import JobStatus
-from shared.domain.media import Media, MediaStatus
+from shared.domain.media import Media, MediaStatus, main_file
 from shared.domain.object_keys import chunk_key, media_key
 from shared.domain.recording import Finalization, Recording
 from shared.domain.stored_object import ObjectChanged, ObjectMissing, UploadReplaced, pinned
@@ -68,17 +68,30 @@ class StitchRecording:
 
     async def _probe(self, recording: Recording, folder: Path) -> Recording:
         media = recording.audio
-        if media is None:  # pictures only: nothing to hear, nothing to wait for
-            return await self._claims.finish(recording, _nothing_to_hear)
-        path = folder / "whole"
-        with pinned(media.etag):
-            await self._store.download(media.object_key, path, etag=media.etag)
-        probed = await self._worker.probe(path)
+        if media is None:
+            return await self._hash(recording, folder)
+        probed = await self._worker.probe(await self._whole(media, folder))
 
         def stitched(present: Recording) -> tuple[Recording, Sequence[Event]]:
             return _done(present, _probed_media(media, probed), probed.duration_ms, probed.sha256, sweep_at=None)
 
         return await self._claims.finish(recording, stitched)
+
+    async def _hash(self, recording: Recording, folder: Path) -> Recording:
+        """Pictures only: there is nothing to hear, and to wait for nothing but the hash."""
+        digest = await self._worker.sha256(await self._whole(main_file(recording.media), folder))
+
+        def hashed(present: Recording) -> tuple[Recording, Sequence[Event]]:
+            return _hashed(present, digest)
+
+        return await self._claims.finish(recording, hashed)
+
+    async def _whole(self, media: Media, folder: Path) -> Path:
+        """Fetch the file as it was when its upload was completed."""
+        path = folder / "whole"
+        with pinned(media.etag):
+            await self._store.download(media.object_key, path, etag=media.etag)
+        return path
 
     async def _pinned(self, recording: Recording, finalization: Finalization, folder: Path) -> list[ChunkUpload]:
         """Return the uploads that finalize pinned, in order: what else the store holds is no part of the recording."""
@@ -164,8 +177,7 @@ def _probed_media(media: Media, probed: Probed) -> Media:
 def _done(
     present: Recording, media: Media, duration_ms: int, sha256: str, *, sweep_at: datetime | None
 ) -> tuple[Recording, Sequence[Event]]:
-    if present.content_sha256_verified_at is not None and present.content_sha256 != sha256:
-        raise UploadReplaced  # a hash that was verified never gives way to another
+    _check_verified(present, sha256)
     after = present.changed(
         media=present.with_media(media),
         duration_ms=duration_ms,
@@ -177,6 +189,13 @@ def _done(
     return after, (recording_event(RecordingStitched, after),)
 
 
-def _nothing_to_hear(present: Recording) -> tuple[Recording, Sequence[Event]]:
-    after = present.changed(job=present.job and present.job.ended(JobStatus.COMPLETED))
+def _hashed(present: Recording, sha256: str) -> tuple[Recording, Sequence[Event]]:
+    _check_verified(present, sha256)
+    after = present.changed(content_sha256=sha256, job=present.job and present.job.ended(JobStatus.COMPLETED))
     return after, (recording_event(RecordingStitched, after),)
+
+
+def _check_verified(present: Recording, sha256: str) -> None:
+    """Raise unless this may be its hash: one that was verified never gives way to another."""
+    if present.content_sha256_verified_at is not None and present.content_sha256 != sha256:
+        raise UploadReplaced

@@ -121,10 +121,16 @@ class Scene:
         return {stored.key for stored in await self.store.list(recording_prefix(recording.project_id, recording.id))}
 
     async def whole(
-        self, body: bytes, kind: JobKind = JobKind.STITCH, claim: str | None = None, *, noted: bool = True
+        self,
+        body: bytes,
+        kind: JobKind = JobKind.STITCH,
+        claim: str | None = None,
+        *,
+        noted: bool = True,
+        of: MediaType = MediaType.AUDIO,
     ) -> Recording:
         recording = self._recording(kind, streaming=False)
-        media = self._media(recording, MediaStatus.UPLOADED)
+        media = msgspec.structs.replace(self._media(recording, MediaStatus.UPLOADED), type=of)
         stored = await self.store.put(media.object_key, body, len(body), "audio/ogg")
         media = msgspec.structs.replace(media, etag=stored.etag if noted else None)
         hash_claim = claim and HashClaim(content_sha256=claim, media_id=media.id)
@@ -297,6 +303,14 @@ async def test_a_whole_file_is_probed_and_hashed(scene):
     assert stitched.content_sha256 == hashlib.sha256(body).hexdigest()
     assert stitched.content_sha256_verified_at is None
     assert stitched.audio.codec == "opus"
+
+
+async def test_a_picture_by_itself_is_hashed_though_there_is_nothing_to_hear(scene):
+    body = b"\xff\xd8\xff" + bytes(100)
+    stitched = await scene.stitch(await scene.whole(body, of=MediaType.IMAGE))
+    assert stitched.content_sha256 == hashlib.sha256(body).hexdigest()
+    assert (stitched.job.status, stitched.transcription_due) == (JobStatus.COMPLETED, False)
+    assert [type(event) for event in await scene.outbox(stitched)] == [RecordingStitched]
 
 
 async def test_a_whole_file_that_vanished_fails_the_recording_not_the_service(scene):
