@@ -1,5 +1,6 @@
 """An example of each event that a webhook may carry, for tests of endpoints: news of things that never were."""
 
+import hashlib
 from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
@@ -17,7 +18,7 @@ from shared.domain.transcript import Segment, Transcript, Word, transcript_of
 from shared.domain.transcription import Transcription, TranscriptionRequest, TranscriptionStatus, queued_transcription
 from shared.events.event import Event
 from shared.events.payload import body_of
-from shared.events.recording import RecordingEvent, recording_event
+from shared.events.recording import RecordingDeleted, RecordingEvent, recording_event
 from shared.events.topics import TOPICS
 from shared.events.transcription import TranscriptionCompleted, TranscriptionEvent, transcription_event
 
@@ -27,6 +28,7 @@ _DURATION_MS = 12_400
 _FAILURE = Failure(reason=FailureReason.AUDIO_CORRUPT, message="an example of a failure")
 _RECORDINGS: Mapping[str, dict[str, Any]] = {
     "recording.created": {"status": RecordingStatus.PENDING, "media": (), "duration_ms": None, "uploaded_at": None},
+    "recording.stitched": {"content_sha256": hashlib.sha256(b"an example").hexdigest()},
     "recording.failed": {"status": RecordingStatus.FAILED, "failure": _FAILURE, "duration_ms": None},
 }
 _TRANSCRIPTIONS: Mapping[str, dict[str, Any]] = {
@@ -38,15 +40,19 @@ _TRANSCRIPTIONS: Mapping[str, dict[str, Any]] = {
         "language": "en",
         "duration_ms": _DURATION_MS,
         "word_count": len(_WORDS),
+        "speaker_count": 1,
         "confidence": 0.97,
     },
 }
+_ENDED = (TranscriptionStatus.COMPLETED, TranscriptionStatus.FAILED)
 
 
 def example_of(event_type: str, tenant: Tenant) -> Event:
-    """Return an example of a public event, of this moment and with ids of its own."""
+    """Return an example of a public event, of this moment and with ids of its own; it has all that the API would tell so far."""
     kind = TOPICS[event_type].event
     recording = _recording(tenant, _RECORDINGS.get(event_type, {}))
+    if kind is RecordingDeleted:
+        recording = recording.deleted(urls_end=recording.created_at)
     if issubclass(kind, RecordingEvent):
         return recording_event(kind, recording)
     if issubclass(kind, TranscriptionEvent):
@@ -82,7 +88,7 @@ def _recording(tenant: Tenant, fields: Mapping[str, Any]) -> Recording:
         id=new_id("rec"),
         project_id=tenant.project_id,
         mode=tenant.mode,
-        end_user_id="eu_example",
+        end_user_id=new_id("eu"),
         name="An example",
         started_at=at - timedelta(milliseconds=_DURATION_MS),
         ended_at=at,
@@ -94,7 +100,9 @@ def _recording(tenant: Tenant, fields: Mapping[str, Any]) -> Recording:
 
 def _transcription(recording: Recording, fields: Mapping[str, Any]) -> Transcription:
     queued = queued_transcription(new_id("txn"), recording, TranscriptionRequest())
-    return msgspec.structs.replace(queued, **fields)
+    status, at = fields.get("status", queued.status), queued.created_at
+    started_at = None if status is TranscriptionStatus.PENDING else at
+    return msgspec.structs.replace(queued, started_at=started_at, completed_at=at if status in _ENDED else None, **fields)
 
 
 def _transcript() -> Transcript:

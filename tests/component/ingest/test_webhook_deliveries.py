@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 
 import msgspec
 import pytest
@@ -170,6 +171,28 @@ async def test_there_is_an_example_of_every_event(api, path, event_type):
     body = json.loads(shown["body"])
     assert (body["id"], body["type"], body["data"]["test"]) == (shown["event_id"], event_type, True)
     assert body["data"]["project_id"] == api.project_id
+
+
+SAID = {
+    "recording.stitched": {"duration_ms", "content_sha256"},
+    "recording.failed": {"error"},
+    "recording.deleted": {"deleted_at"},
+    "transcription.started": {"started_at"},
+    "transcription.completed": {"started_at", "completed_at", "language", "word_count", "speaker_count", "text", "segments"},
+    "transcription.failed": {"started_at", "completed_at", "error", "error_message"},
+}
+"""What a thing that has come so far always has, and before has not."""
+
+
+@pytest.mark.parametrize("event_type", PUBLIC_EVENT_TYPES)
+async def test_an_example_says_what_the_api_would_say_of_a_thing_in_that_status(api, path, event_type):
+    answering(api)
+    data = json.loads((await api.ok("POST", f"{path}/test", {"event_type": event_type}))["body"])["data"]
+    assert {name for name in SAID.get(event_type, ()) if data[name] is None} == set()
+    later = {"deleted_at", "completed_at", "started_at"} & set(data) - SAID.get(event_type, set())
+    assert {name for name in later if data[name] is not None} <= ({"started_at"} if "media" in data else set())
+    kinds = {"end_user_id": "eu", "recording_id": "rec", "project_id": "proj"}
+    assert all(re.fullmatch(f"{kinds[name]}_[0-9A-Z]{{26}}", data[name]) for name in kinds.keys() & data.keys())
 
 
 async def test_by_default_the_example_is_one_that_the_endpoint_hears(api):
