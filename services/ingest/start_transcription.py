@@ -84,7 +84,7 @@ class StartTranscription:
         diarization = True if body.diarization is None else body.diarization
         return TranscriptionRequest(
             provider=provider,
-            language=accepted_language(provider, body.language),
+            language=accepted_language(provider, body.language, param="language"),
             diarization=diarization,
             options=_options(body),
             priority=body.priority or Priority.NORMAL,
@@ -149,13 +149,13 @@ def refuse_unless_configured(provider: ProviderName, configured: AbstractSet[Pro
         raise ProviderNotConfigured(f"{provider} is not configured here", param=param, details=details)
 
 
-def accepted_language(provider: ProviderName, language: str | None) -> str | None:
-    """Return the language as the provider takes it; refuses, naming the accepted format, when it does not."""
+def accepted_language(provider: ProviderName, language: str | None, *, param: str) -> str | None:
+    """Return the language as the provider takes it; refuses, naming the accepted format and the field, when it does not."""
     if language is None:
         return None
     accepted = LANGUAGES[provider].accept(language)
     if accepted is None:
-        raise UnsupportedLanguage(f"{provider} takes {LANGUAGES[provider].form}; not {language}", param="language")
+        raise UnsupportedLanguage(f"{provider} takes {LANGUAGES[provider].form}; not {language}", param=param)
     return accepted
 
 

@@ -52,5 +52,6 @@ def refuse_unworkable(result: Resolved, said: Mapping[str, Any], providers: Abst
     if result.section.form is ProcessingConfig and "auto_transcription" in said:
         auto = msgspec.convert(result.value, ProcessingConfig).auto_transcription
         refuse_unless_configured(auto.provider, providers, param="auto_transcription.provider")
-        if accepted_language(auto.provider, auto.language) != auto.language:
-            raise InvalidRequest(f"{auto.provider} spells that language otherwise", param="auto_transcription.language")
+        field = "auto_transcription.language"
+        if accepted_language(auto.provider, auto.language, param=field) != auto.language:
+            raise InvalidRequest(f"{auto.provider} spells that language otherwise", param=field)

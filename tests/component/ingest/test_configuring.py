@@ -44,7 +44,7 @@ async def test_a_reset_brings_the_defaults_back_and_may_be_repeated(api):
         ({"auto_transcription": True}, "invalid_request", "auto_transcription"),
         ({"auto_transcription": {"provider": "parrot"}}, "invalid_request", "auto_transcription.provider"),
         ({"auto_transcription": {"provider": "deepgram"}}, "provider_not_configured", "auto_transcription.provider"),
-        ({"auto_transcription": {"language": "klingon"}}, "unsupported_language", "language"),
+        ({"auto_transcription": {"language": "klingon"}}, "unsupported_language", "auto_transcription.language"),
         ({"auto_transcription": {"language": "en-US"}}, "invalid_request", "auto_transcription.language"),
         ({"auto_summary": {"template": "poem"}}, "invalid_request", "auto_summary.template"),
         ([], "invalid_request", None),
