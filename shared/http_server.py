@@ -12,7 +12,7 @@ from typing import Any
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-from shared.http_answer import Answer
+from shared.http_answer import Answer, Headers
 from shared.http_body import RequestBody
 from shared.http_parser import RequestParser
 from shared.telemetry.health import ASGIApp, error_body
@@ -149,12 +149,17 @@ class GuardedHttp(HttpToolsProtocol):
         """Answer with the refusal and close; once earlier requests are answered, or without an answer where one has begun."""
         cycle, in_head = self.cycle, self._head_since is not None
         if cycle is not None and in_head and not cycle.response_complete:
-            self._refusal = _refusal(status, phrase, code, message or phrase)
+            self._refusal = _refusal(status, phrase, code, message or phrase, self._standing())
             self._head_since, self._head_bytes, self._in_message = None, 0, False
             return
         if cycle is None or in_head or (cycle is self._running and not cycle.response_started):
-            self.transport.write(_refusal(status, phrase, code, message or phrase))
+            self.transport.write(_refusal(status, phrase, code, message or phrase, self._standing()))
         self.transport.close()
+
+    def _standing(self) -> Headers:
+        """Return what the application has its every answer say of how the client stands, if it has such headers."""
+        headers_of = getattr(self.app, "standing_of", None)
+        return () if headers_of is None else headers_of(self.client)
 
     def on_response_complete(self) -> None:
         """Go on with the next request, or with the refusal of what came behind the last."""
@@ -235,13 +240,14 @@ class HttpServer(uvicorn.Server):
         self._all_finished = True  # not reached when uvicorn's time limit cancels the wait
 
 
-def _refusal(status: int, phrase: str, code: str, message: str) -> bytes:
+def _refusal(status: int, phrase: str, code: str, message: str, standing: Headers) -> bytes:
     body, request_id = error_body(code, message)
+    told = b"".join(b"%b: %b\r\n" % header for header in standing)
     head = (
         f"HTTP/1.1 {status} {phrase}\r\ncontent-type: application/json\r\ncontent-length: {len(body)}\r\n"
-        f"x-request-id: {request_id}\r\nconnection: close\r\n\r\n"
+        f"x-request-id: {request_id}\r\nconnection: close\r\n"
     )
-    return head.encode() + body
+    return b"%b%b\r\n%b" % (head.encode(), told, body)
 
 
 def _bind(host: str, port: int) -> socket.socket:

@@ -11,7 +11,7 @@ from prometheus_client import Counter
 
 from services.ingest.problems import envelope_of, problem_of
 from services.ingest.rates.strangers import Strangers
-from services.ingest.request_context import RequestContext, place
+from services.ingest.request_context import RequestContext, Standing, place
 from shared.domain.ids import new_id
 from shared.domain.trace import trace_of, traced
 from shared.telemetry import metrics
@@ -20,6 +20,8 @@ from shared.telemetry.logs import bind, get_logger
 from shared.telemetry.timings import Timing
 
 log = get_logger()
+
+Headers = tuple[tuple[bytes, bytes], ...]
 
 _WELL_FORMED = re.compile(r"[A-Za-z0-9_.:-]{1,128}")
 _QUIET = frozenset({"/health", "/health/live", "/health/ready", "/metrics"})  # asked all day long, logged only when they fail
@@ -43,6 +45,10 @@ class Edge:
         if scope["type"] != "http":
             return self._app(scope, receive, send)
         return _Exchange(scope, send, self._strangers).run(self._app, receive)
+
+    def standing_of(self, client: tuple[str, int] | None) -> Headers:
+        """Return how a client's address stands, for what the server answers by itself where no request could be read."""
+        return _standing_headers(self._strangers.standing({"client": client, "headers": ()}))
 
 
 class _Exchange:
@@ -81,14 +87,12 @@ class _Exchange:
             message = {"type": message["type"], "body": b""}
         await self._forward(message)
 
-    def _headers(self) -> tuple[tuple[bytes, bytes], ...]:
+    def _headers(self) -> Headers:
         """Return what every answer carries: its request's id, how its project or client stands, and what was asked for it."""
         standing = self._context.standing or self._strangers.standing(self._scope)
         return (
             (b"x-request-id", self._context.request_id.encode()),
-            (b"x-ratelimit-limit", b"%d" % standing.limit),
-            (b"x-ratelimit-remaining", b"%d" % standing.remaining),
-            (b"x-ratelimit-reset", b"%d" % standing.resets_at),
+            *_standing_headers(standing),
             *self._context.headers,
         )
 
@@ -133,6 +137,14 @@ class _Exchange:
             line.update(ids)
         line.update(self._context.line)
         return line
+
+
+def _standing_headers(standing: Standing) -> Headers:
+    return (
+        (b"x-ratelimit-limit", b"%d" % standing.limit),
+        (b"x-ratelimit-remaining", b"%d" % standing.remaining),
+        (b"x-ratelimit-reset", b"%d" % standing.resets_at),
+    )
 
 
 @lru_cache(maxsize=4096)

@@ -10,6 +10,8 @@ import pytest
 from shared.domain.clock import now
 from shared.domain.object_keys import chunk_of, chunk_prefix
 from shared.domain.tenant import Tenant
+from shared.http_server import HEAD_LIMIT_BYTES
+from tests.conformance import Exchange, check
 from tests.integration.ingest.conftest import until
 
 
@@ -247,3 +249,18 @@ async def test_acknowledged_chunks_survive_a_race_of_senders_and_finalizers(api)
     assert {status for _, status in sent} <= {200, 409}
     listed = await api.ok("GET", f"/recordings/{recording['id']}/chunks")
     assert [item["chunk_number"] for item in listed["data"]] == list(range(1, 21))
+
+
+@pytest.mark.parametrize(
+    ("sent", "status"), [(b"tea, please\r\n\r\n", 400), (b"GET / HTTP/1.1\r\nX-Long: " + b"a" * HEAD_LIMIT_BYTES, 431)]
+)
+async def test_what_is_no_request_is_answered_with_all_that_every_answer_carries(api, sent, status):
+    """Before anything of ours has seen it; the client's address is all that is known."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", urlsplit(api.url).port)
+    writer.write(sent)
+    head, _, body = (await reader.readuntil(b"}}")).partition(b"\r\n\r\n")
+    first, *lines = head.decode().split("\r\n")
+    writer.close()
+    assert first.startswith(f"HTTP/1.1 {status} ")
+    headers = [(name, value) for name, _, value in (line.partition(": ") for line in lines)]
+    check(Exchange("BREW", f"{api.url}/tea", status, headers, body))
