@@ -23,6 +23,10 @@ BY_URL = {"signed_url": 403, "callback_token": 404}
 OF_THEIRS = {"provider_key_remove": 404}
 """What strangers are answered of things of their own, which they do not have."""
 
+TAKERS = {"secret_key": "own key", "admin_token": "admin token", "device_token": "own device token"}
+TAKERS |= {"upload_token": "own upload token"}
+"""Which of our credentials is of each kind."""
+
 _KINDS = {
     "a key of all other scopes": "restricted_key",
     "another device's token": "device_token",
@@ -159,15 +163,13 @@ async def check_crossed(world: World, operation: Operation) -> None:
 async def check_owner(world: World, operation: Operation) -> None:
     """Each credential that the operation takes succeeds with it on things of its own: else the refusals would prove nothing."""
     kinds = operation[2]["x-credentials"]
-    takers = {"secret_key": "own key", "admin_token": "admin token", "device_token": "own device token"}
-    takers["upload_token"] = "own upload token"
-    for kind, name in takers.items():
+    for kind, name in TAKERS.items():
         if kind in kinds:
             changes = operation[0] != "GET"
             if changes or world.used:
                 await world.furnish()
             world.used = changes  # what is changed or gone would not be there for the next
-            ids = world.ids | await _prepared(world, operation)
+            ids = world.ids | await prepared(world, operation)
             answer = await ask(world, operation, world.credentials[name], ids)
             wanted = OWN.get(operation[2]["operationId"], success_of(operation))
             assert (name, answer.status_code) == (name, wanted), answer.text
@@ -182,7 +184,8 @@ async def check_stream(world: World, operation: Operation) -> None:
         assert response.status_code == success_of(operation)
 
 
-async def _prepared(world: World, operation: Operation) -> dict[str, str]:
+async def prepared(world: World, operation: Operation) -> dict[str, str]:
+    """Make what the operation needs beside one of everything, and return whose ids to name."""
     prepare = PREPARE.get(operation[2]["operationId"].removesuffix("_alias"))
     return {} if prepare is None else await prepare(world)
 
