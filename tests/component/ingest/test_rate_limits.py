@@ -5,9 +5,11 @@ import asyncio
 import msgspec
 import pytest
 
+from services.ingest.join import rates_of
 from services.ingest.rates.limiter import Bucket, RateLimiter, Rates
 from services.ingest.rates.strangers import Strangers
 from services.ingest.refusals import RateLimitExceeded
+from services.ingest.settings import ApiSettings
 from tests.fakes.answers import FakeWindows
 from tests.fakes.ingest import API_SETTINGS, Api, fake_stores
 
@@ -178,6 +180,12 @@ def test_memory_is_bounded_however_many_addresses_try(clock, monkeypatch):
     for number in range(200):
         strangers.note_failure(scope(f"10.0.0.{number}"))
     assert len(strangers._failures) == 50
+
+
+def test_the_default_limits_are_those_of_the_contract():
+    given = {"public_url": "http://a", "admin_token": "x" * 16, "signing_secret": "x" * 16}
+    defaults = Rates(requests_per_second=100, requests_per_minute=6000, upload_urls_per_minute=600, transcriptions_per_minute=300)
+    assert rates_of(msgspec.convert(given, ApiSettings)) == defaults
 
 
 @pytest.fixture
