@@ -105,7 +105,9 @@ def _check_type(event_type: str | None) -> None:
 
 
 def _usual_type(endpoint: WebhookEndpoint) -> str:
-    return _USUAL_EXAMPLE if ALL_EVENTS in endpoint.events else endpoint.events[0]
+    """Return the first event that the endpoint asks for, of those that are ever sent."""
+    heard = [] if ALL_EVENTS in endpoint.events else [event for event in endpoint.events if event in PUBLIC_EVENT_TYPES]
+    return heard[0] if heard else _USUAL_EXAMPLE
 
 
 def _test_delivery(endpoint: WebhookEndpoint, event_type: str, claim: Claim | None) -> Delivery:

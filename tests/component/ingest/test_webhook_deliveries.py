@@ -195,10 +195,18 @@ async def test_an_example_says_what_the_api_would_say_of_a_thing_in_that_status(
     assert all(re.fullmatch(f"{kinds[name]}_[0-9A-Z]{{26}}", data[name]) for name in kinds.keys() & data.keys())
 
 
-async def test_by_default_the_example_is_one_that_the_endpoint_hears(api):
+@pytest.mark.parametrize(
+    ("events", "example"),
+    [
+        (["transcription.failed", "recording.created"], "transcription.failed"),
+        (["summary.started", "recording.created"], "recording.created"),
+        (["summary.started"], "recording.uploaded"),  # nothing here makes what it asks for
+    ],
+)
+async def test_by_default_the_example_is_one_that_the_endpoint_hears(api, events, example):
     answering(api)
-    endpoint = await api.ok("POST", "/webhooks", {**GOOD, "events": ["transcription.failed", "recording.created"]})
-    assert (await api.ok("POST", f"/webhooks/{endpoint['id']}/test"))["event_type"] == "transcription.failed"
+    endpoint = await api.ok("POST", "/webhooks", {**GOOD, "events": events})
+    assert (await api.ok("POST", f"/webhooks/{endpoint['id']}/test"))["event_type"] == example
 
 
 @pytest.mark.parametrize("event_type", ["*", "upload.claimed", "nothing.happened"])
