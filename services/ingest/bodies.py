@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
-from services.ingest.limits import MAX_CHUNK_NUMBER, MAX_INTEGER, MAX_NAME
+from services.ingest.limits import MAX_CHUNK_NUMBER, MAX_INTEGER, MAX_NAME, YEARS_PATTERN
 from shared.domain.caller import SCOPES
 from shared.domain.media import MediaType
 from shared.domain.tenant import Mode
@@ -15,7 +15,7 @@ Name = Annotated[str, msgspec.Meta(max_length=MAX_NAME)]
 RequiredName = Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_NAME)]
 Identifier = Annotated[str, msgspec.Meta(min_length=1, max_length=128)]
 Word = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
-Moment = Annotated[datetime, msgspec.Meta(tz=True)]
+Moment = Annotated[datetime, msgspec.Meta(tz=True, extra_json_schema={"pattern": YEARS_PATTERN})]
 Size = Annotated[int, msgspec.Meta(ge=1, le=MAX_INTEGER)]
 ChunkNumber = Annotated[int, msgspec.Meta(ge=1, le=MAX_CHUNK_NUMBER)]
 Milliseconds = Annotated[int, msgspec.Meta(ge=0, le=MAX_INTEGER)]

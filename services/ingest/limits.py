@@ -22,6 +22,9 @@ MAX_HEADER_BYTES = 64 * 1024
 MAX_PATH = 8 * 1024
 MAX_QUERY_BYTES = 8 * 1024
 
+YEARS_PATTERN = "^(19[0-9]{2}|[2-8][0-9]{3})-"
+"""How a time begins whose year is one of those that are taken."""
+
 _YEARS = range(1900, 9000)
 _CHUNK_NUMBER = re.compile("[1-9][0-9]{0,5}")
 _RESERVED = re.compile(r"\$").match

@@ -2,14 +2,17 @@
 
 import json
 import re
+from datetime import UTC, datetime
 
 import jsonschema_rs
 import pytest
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from services.ingest.http import UseCases, http_app
+from services.ingest.limits import checked_time
 from services.ingest.openapi.document import Document
 from services.ingest.openapi.examples import EXAMPLES
+from services.ingest.refusals import InvalidRequest
 from shared.domain.caller import SCOPES
 from shared.events.topics import PUBLIC_EVENT_TYPES
 from tests.conformance import document, operations
@@ -76,6 +79,24 @@ def test_ids_and_times_in_answers_have_their_exact_form(name, key):
     if key == "id" or (key.endswith("_id") and key not in CHOSEN_BY_CLIENTS):
         answered = [text for text in texts if "maxLength" not in text]  # what clients send is bounded, and need not exist
         assert all(text.get("pattern", "").endswith("_[A-Za-z0-9]{1,64}$") for text in answered), f"{name}.{key}: `an_id(…)`"
+
+
+@pytest.mark.parametrize(
+    ("name", "key"),
+    [("CreateKey", "expires_at"), ("CreateRecording", "recorded_at"), ("RequestUpload", "captured_at")],
+)
+def test_a_time_that_is_sent_says_which_years_are_taken(name, key):
+    (text,) = [text for text in SCHEMAS[name]["properties"][key]["anyOf"] if text["type"] == "string"]
+    for year in range(1, 10_000):
+        moment = datetime(year, 6, 1, tzinfo=UTC)
+        assert (re.search(text["pattern"], moment.isoformat()) is not None) is _is_taken(moment), year
+
+
+def _is_taken(moment):
+    try:
+        return checked_time(moment, "a time") == moment
+    except InvalidRequest:
+        return False
 
 
 @pytest.mark.parametrize("name", [name for name in SCHEMAS if "examples" in SCHEMAS[name]])
