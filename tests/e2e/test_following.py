@@ -48,6 +48,15 @@ async def test_a_recording_is_followed_live_and_from_any_event_on(project, stack
     assert {event_id for event_id, _ in told} <= {heard.json["id"] for heard in receiver.heard}
 
 
+async def test_every_step_of_a_streamed_recording_is_told_to_its_transcript(project, stack):
+    recording = await project.open()
+    following = asyncio.create_task(heard_live(stack, project, recording["id"], 6))
+    await project.put_chunks(recording, {1: tone(1), 2: tone(2)})
+    assert (await project.finalize(recording["id"], 2)).status == 200
+    told = [kind for _, kind in await following]
+    assert told == [*STORY, "transcription.queued", "transcription.started", "transcription.completed"]
+
+
 async def test_an_owner_tests_rotates_reads_and_replays(project, receiver):
     endpoint = await project.endpoint(receiver.url(), "recording.created")
     path = f"/v1/webhook-endpoints/{endpoint['id']}"
