@@ -17,7 +17,7 @@ BENCHES = {
     "chunks": (),
     "create": (),
     "list": (),
-    "million": ("--recordings", "100000"),
+    "million": (),
     "stitch": (),
     "transcribe": ("--rounds", "3"),
     "claims": ("--rounds", "2"),
