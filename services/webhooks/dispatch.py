@@ -22,6 +22,8 @@ log = get_logger()
 
 HOLD = timedelta(hours=1)
 """What waits for a disabled endpoint is looked at so often: if its being enabled was missed, it goes on by itself."""
+UNSIGNED_HOLD = timedelta(minutes=1)
+"""What waits for an endpoint whose secrets cannot be opened here is looked at so often: nobody tells when they can be again."""
 _QUEUE = "webhook_deliveries"
 
 
@@ -47,11 +49,11 @@ class Dispatcher:
         self._draining = False
 
     def claimed(self, delivery: Delivery, endpoint: WebhookEndpoint) -> Delivery:
-        """Return a delivery about to be stored as claimed by this worker if it has a slot for it, else as it is, for the queue.
+        """Return a delivery about to be stored as claimed by this worker if it can send it now, else as it is, for the queue.
 
         The slot of a claimed one is held until `begin` or `forget`.
         """
-        if self._draining or not self._slots.take(endpoint):
+        if self._draining or not endpoint.can_sign or not self._slots.take(endpoint):
             return delivery
         until = now() + timedelta(seconds=self._worker.lease_s)
         return delivery.changed(worker=self._worker.name, token=delivery.token + 1, next_attempt_at=until)
@@ -96,7 +98,7 @@ class Dispatcher:
 class DueQueue:
     """Claims deliveries whose time has come, endpoint by endpoint in turn, and has them attempted.
 
-    What is due at a disabled endpoint is held until it is enabled again.
+    What is due at a disabled endpoint is held until it is enabled again, and where nothing can be signed until it can be.
     """
 
     def __init__(self, queue: DueDeliveries, endpoints: Endpoints, dispatcher: Dispatcher, slots: Slots, worker: Worker) -> None:
@@ -106,6 +108,9 @@ class DueQueue:
 
     def _may_send(self, endpoint: WebhookEndpoint) -> bool:
         return endpoint.status is EndpointStatus.ENABLED
+
+    def _can_send(self, endpoint: WebhookEndpoint) -> bool:
+        return endpoint.can_sign and self._may_send(endpoint)
 
     async def run(self, poll_s: float) -> None:
         """Look every `poll_s` seconds, and whenever a slot is freed that somebody waits for; until cancelled."""
@@ -141,17 +146,17 @@ class DueQueue:
         if endpoint is None:
             cancelled = await self._queue.cancel_due(due.endpoint_id)
             log.info("webhook.cancelled", endpoint_id=due.endpoint_id, deliveries=cancelled)
-        elif not self._may_send(endpoint):
-            await self._hold(endpoint)
+        elif not self._can_send(endpoint):
+            await self._hold(endpoint, HOLD if endpoint.can_sign else UNSIGNED_HOLD)
         elif (free := self._slots.free_at(endpoint)) > 0:
             waiting = await self._queue.due_of(endpoint.id, free)
             await _to_their_end(self._claim(one, endpoint) for one in waiting)
 
-    async def _hold(self, endpoint: WebhookEndpoint) -> None:
-        held = await self._queue.hold_due(endpoint.id, now() + HOLD)
+    async def _hold(self, endpoint: WebhookEndpoint, pause: timedelta) -> None:
+        held = await self._queue.hold_due(endpoint.id, now() + pause)
         log.info("webhook.held", endpoint_id=endpoint.id, deliveries=held)
         present = await self._endpoints.get(endpoint.tenant, endpoint.id)
-        if present is not None and self._may_send(present):  # enabled meanwhile: whoever did it may have looked before we held
+        if present is not None and self._can_send(present):  # enabled meanwhile: whoever did it may have looked before we held
             await self._queue.resume(endpoint.id)
 
     async def _claim(self, due: DueDelivery, endpoint: WebhookEndpoint) -> None:

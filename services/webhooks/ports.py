@@ -38,7 +38,7 @@ class Sender(Protocol):
 
 
 class Endpoints(Protocol):
-    """Where customers hear of events."""
+    """Where customers hear of events; an endpoint whose secrets cannot be opened is read without them."""
 
     async def subscribed(self, tenant: Tenant, *event_types: str) -> Sequence[WebhookEndpoint]:
         """Return the enabled endpoints that hear of any of these types of events."""

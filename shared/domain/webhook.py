@@ -51,7 +51,8 @@ class EndpointSecret(msgspec.Struct, frozen=True, kw_only=True):
 class WebhookEndpoint(msgspec.Struct, frozen=True, kw_only=True, rename={"id": "_id"}):
     """An endpoint as it is kept. `secrets` are newest first; `failing_since` is when the present run of failures began.
 
-    `version` counts its owner's changes, and its being disabled: a change made from an older one is not stored.
+    There are none when it is deleted, nor for whoever reads it where they cannot be opened. `version` counts its owner's changes,
+    and its being disabled: a change made from an older one is not stored.
     """
 
     id: str
@@ -79,6 +80,11 @@ class WebhookEndpoint(msgspec.Struct, frozen=True, kw_only=True, rename={"id": "
     def hears(self, event_type: str) -> bool:
         """Say whether events of this type go to the endpoint."""
         return self.status is EndpointStatus.ENABLED and (ALL_EVENTS in self.events or event_type in self.events)
+
+    @property
+    def can_sign(self) -> bool:
+        """Whether its secrets are known here: nothing is sent to an endpoint without them, and nothing is lost."""
+        return bool(self.secrets)
 
     def valid_secrets(self, at: datetime) -> tuple[str, ...]:
         """Return the secrets that sign at this moment, newest first."""

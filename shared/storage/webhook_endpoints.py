@@ -12,9 +12,12 @@ from shared.domain.errors import AlreadyExists
 from shared.domain.tenant import Tenant
 from shared.domain.transition import VersionConflict
 from shared.domain.webhook import MAX_ENDPOINTS, DisabledReason, EndpointStatus, WebhookEndpoint
-from shared.sealing import Sealing
+from shared.sealing import KeyNotGiven, SealBroken, Sealing
 from shared.storage.documents import Documents, to_builtins
 from shared.storage.mongo import Mongo
+from shared.telemetry.logs import get_logger
+
+log = get_logger()
 
 _NEWEST_FIRST = (("_id", DESCENDING),)
 _TENANT = [("project_id", ASCENDING), ("mode", ASCENDING)]
@@ -30,6 +33,9 @@ class WebhookEndpoints:
     What an attempt tells counts only for the endpoint as it was attempted: an answer of the URL that it had then, or from
     before its owner enabled it again, says nothing of how it does now. Any other change of its owner's leaves out, too, what is
     under way at that moment; the next attempt tells the same.
+
+    One whose secrets do not open, for the key is not given or they are damaged, is read without them and logged: it must not
+    keep back the tenant's others.
     """
 
     def __init__(self, mongo: Mongo, sealing: Sealing) -> None:
@@ -120,7 +126,7 @@ class WebhookEndpoints:
         while batch := await self._documents.find({"_id": {"$gt": after}}, (("_id", ASCENDING),), _RESEAL_BATCH):
             for kept in batch:
                 if not all(self._sealing.is_current(secret.value) for secret in kept.secrets):
-                    fresh = to_builtins(self._sealed(self._opened(kept)).secrets)
+                    fresh = to_builtins(self._sealed(_with_values(kept, self._sealing.open)).secrets)
                     change = {"$set": {"secrets": fresh}, "$inc": {"version": 1}}
                     resealed += await self._documents.update({"_id": kept.id} | _version(kept), change)
             after = batch[-1].id
@@ -135,7 +141,12 @@ class WebhookEndpoints:
         return _with_values(endpoint, self._sealing.seal)
 
     def _opened(self, endpoint: WebhookEndpoint) -> WebhookEndpoint:
-        return _with_values(endpoint, self._sealing.open)
+        try:
+            return _with_values(endpoint, self._sealing.open)
+        except (KeyNotGiven, SealBroken) as error:
+            about = {"endpoint_id": endpoint.id, "error": type(error).__name__, "reason": str(error)}
+            log.error("webhook.secrets_do_not_open", **about)  # noqa: TRY400 - there is nothing in the stack
+            return msgspec.structs.replace(endpoint, secrets=())
 
 
 def _with_values(endpoint: WebhookEndpoint, change: Any) -> WebhookEndpoint:  # noqa: ANN401 - seal or open

@@ -15,7 +15,7 @@ from services.ingest.webhooks.ports import DeliveryStore, EndpointStore
 from services.ingest.webhooks.urls import check_url
 from shared.domain.caller import Caller
 from shared.domain.clock import now
-from shared.domain.errors import AlreadyExists
+from shared.domain.errors import AlreadyExists, TransientFailure
 from shared.domain.kept_answer import Claim, identified
 from shared.domain.webhook import (
     ALL_EVENTS,
@@ -53,7 +53,7 @@ class ManageEndpoints:
         check_url(body.url, allow_private=self._rules.allow_private)
         endpoint_id = identified("we", claim)
         if claim is not None and (stored := await self._endpoints.get(caller.tenant, endpoint_id)):
-            return stored
+            return _with_secrets(stored)
         at = now()
         endpoint = WebhookEndpoint(
             id=endpoint_id,
@@ -70,7 +70,7 @@ class ManageEndpoints:
         try:
             added = await self._endpoints.add(endpoint)
         except AlreadyExists:
-            return await self.get(caller, endpoint_id)
+            return _with_secrets(await self.get(caller, endpoint_id))
         if not added:
             raise LimitReached(f"a project may have {MAX_ENDPOINTS} webhook endpoints at most")
         return endpoint
@@ -107,8 +107,9 @@ class ManageEndpoints:
     ) -> tuple[WebhookEndpoint, EndpointSecret]:
         """Give the endpoint a new secret, which signs from now on; those before stay valid for the time of grace. Return both.
 
-        A second rotation ends none of them sooner, unless it says so: a grace of 0 leaves the new one alone. One that an earlier
-        run of the same claim has done is not done again: its secret is returned.
+        A second rotation ends none of them sooner, unless it says so: a grace of 0 leaves the new one alone, and nothing else is
+        possible where those before do not open. One that an earlier run of the same claim has done is not done again: its secret is
+        returned.
         """
         grace = self._rules.grace if body.grace_s is None else timedelta(seconds=body.grace_s)
         made_by = "" if claim is None else claim.new_id("rot")
@@ -116,7 +117,7 @@ class ManageEndpoints:
         def rotate(endpoint: WebhookEndpoint) -> WebhookEndpoint:
             if endpoint.secret_made_by(made_by) is not None:
                 return endpoint
-            rotated = endpoint.rotated(new_signing_secret(), grace, made_by)
+            rotated = (_with_secrets(endpoint) if grace else endpoint).rotated(new_signing_secret(), grace, made_by)
             if len(rotated.secrets) > MOST_SECRETS:
                 message = f"{MOST_SECRETS} secrets are valid already; wait until one has expired, or rotate with grace_s 0"
                 raise LimitReached(message)
@@ -157,6 +158,13 @@ class ManageEndpoints:
             return before, after
 
         return await decided_anew(attempt)
+
+
+def _with_secrets(endpoint: WebhookEndpoint) -> WebhookEndpoint:
+    """Return the endpoint if its secrets could be opened; whoever runs this may be able to mend it when they could not."""
+    if not endpoint.can_sign:
+        raise TransientFailure(f"the secrets of {endpoint.id} do not open")
+    return endpoint
 
 
 def _checked_events(events: Sequence[str]) -> tuple[str, ...]:

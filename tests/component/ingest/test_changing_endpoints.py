@@ -1,5 +1,6 @@
 """Webhook endpoints changed by their owner: PATCH, new secrets (A19)."""
 
+import msgspec
 import pytest
 
 from shared.domain.tenant import Mode, Tenant
@@ -117,6 +118,15 @@ async def test_a_second_rotation_ends_no_secret_sooner(api, path, endpoint):
 
 async def test_a_leaked_secret_can_be_ended_at_once(api, path, endpoint):
     await api.ok("POST", f"{path}/rotate-secret")
+    newest = await api.ok("POST", f"{path}/rotate-secret", {"grace_s": 0})
+    assert [secret.value for secret in api.stores.endpoints.rows[endpoint["id"]].secrets] == [newest["secret"]]
+
+
+async def test_secrets_that_do_not_open_are_kept_until_their_owner_gives_them_up(api, path, endpoint):
+    row = api.stores.endpoints.rows[endpoint["id"]]
+    api.stores.endpoints.rows[endpoint["id"]] = msgspec.structs.replace(row, secrets=())  # as the store reads them
+    assert (await api.refused("POST", f"{path}/rotate-secret"))[:2] == (503, "service_unavailable")
+    assert (await api.ok("GET", path))["id"] == endpoint["id"]
     newest = await api.ok("POST", f"{path}/rotate-secret", {"grace_s": 0})
     assert [secret.value for secret in api.stores.endpoints.rows[endpoint["id"]].secrets] == [newest["secret"]]
 

@@ -10,6 +10,7 @@ from aiohttp import web
 
 from shared.domain.clock import now
 from shared.domain.delivery import AttemptError, DeliveryStatus
+from shared.domain.webhook import EndpointSecret
 from shared.settings import MongoSettings
 from shared.storage.mongo import Mongo
 from tests.fakes.webhook_facts import an_old_upload, an_upload
@@ -253,7 +254,7 @@ async def test_an_event_that_cannot_be_fanned_out_does_not_hold_up_the_others(st
 
 async def test_a_fault_of_ours_is_a_failed_attempt_and_not_an_endless_claim(make_stage, receiver):
     stage = await make_stage(schedule=(0,))
-    endpoint = await stage.endpoint(receiver.url(), secrets=())
+    endpoint = await stage.endpoint(receiver.url(), secrets=(EndpointSecret(value="whsec_A", created_at=now()),))  # no base64
     await stage.fan_out(an_upload())
 
     async def failed():
