@@ -45,26 +45,23 @@ class Sealing:
 
     def open(self, sealed: str, place: str) -> str:
         """Return what was sealed for `place`; raises `KeyNotGiven` or `SealBroken`."""
-        cipher = self._ciphers.get(_key_id_in(sealed))
+        mark, _, rest = sealed.partition(":")
+        if mark != _MARK:
+            raise SealBroken(f"{place} is not sealed")
+        key_id, _, text = rest.partition(":")
+        cipher = self._ciphers.get(key_id)
         if cipher is None:
-            raise KeyNotGiven(f"{place} is sealed under key {_key_id_in(sealed)}, which is not among EARWITNESS_SEALING_KEYS")
+            raise KeyNotGiven(f"{place} is sealed under key {key_id[:8]}, which is not among EARWITNESS_SEALING_KEYS")
         try:
-            raw = base64.b64decode(sealed.rpartition(":")[2], validate=True)
+            raw = base64.b64decode(text, validate=True)
             return cipher.decrypt(raw[:_NONCE_BYTES], raw[_NONCE_BYTES:], place.encode()).decode()
         except (InvalidTag, ValueError) as error:
-            raise SealBroken(place) from error
+            raise SealBroken(f"{place} is not as it was sealed") from error
 
     def is_current(self, sealed: str) -> bool:
         """Say whether it is sealed under the key that seals now."""
-        return _key_id_in(sealed) == self._current
+        return sealed.startswith(f"{_MARK}:{self._current}:")
 
 
 def _key_id(raw: bytes) -> str:
     return hashlib.sha256(b"sealing key" + raw).hexdigest()[:8]
-
-
-def _key_id_in(sealed: str) -> str:
-    mark, _, rest = sealed.partition(":")
-    if mark != _MARK:
-        raise SealBroken("not a sealed text")
-    return rest.partition(":")[0]

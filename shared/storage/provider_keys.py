@@ -11,9 +11,9 @@ from shared.domain.transcription import ProviderName
 from shared.sealing import Sealing
 from shared.storage.documents import Documents
 from shared.storage.mongo import Mongo
+from shared.storage.resealing import Resealed, reseal_each
 
 _HINT_CHARACTERS = 4
-_RESEAL_BATCH = 200
 _SHORTEST_HINTED = 16  # of a shorter key four characters would say too much
 
 
@@ -50,16 +50,17 @@ class ProviderKeys:
         found = await self._documents.get(provider_key_id(tenant, provider))
         return None if found is None else self._sealing.open(found.sealed, found.id)
 
-    async def reseal(self) -> int:
-        """Seal every key under the current sealing key that is not; return how many that were. May be repeated."""
-        after, resealed = "", 0
-        while batch := await self._documents.find({"_id": {"$gt": after}}, (("_id", ASCENDING),), _RESEAL_BATCH):
-            for kept in batch:
-                if not self._sealing.is_current(kept.sealed):
-                    fresh = self._sealing.seal(self._sealing.open(kept.sealed, kept.id), kept.id)
-                    resealed += await self._documents.update({"_id": kept.id, "sealed": kept.sealed}, {"$set": {"sealed": fresh}})
-            after = batch[-1].id
-        return resealed
+    async def reseal(self) -> Resealed:
+        """Seal every key under the current sealing key that is not; may be repeated, and run beside changes."""
+
+        def is_current(kept: ProviderKey) -> bool:
+            return self._sealing.is_current(kept.sealed)
+
+        async def reseal(kept: ProviderKey) -> bool:
+            fresh = self._sealing.seal(self._sealing.open(kept.sealed, kept.id), kept.id)
+            return await self._documents.update({"_id": kept.id, "sealed": kept.sealed}, {"$set": {"sealed": fresh}})
+
+        return await reseal_each(self._documents, is_current, reseal)
 
     async def remove(self, tenant: Tenant, provider: ProviderName) -> bool:
         """Forget the key; return whether there was one."""

@@ -15,13 +15,13 @@ from shared.domain.webhook import MAX_ENDPOINTS, DisabledReason, EndpointStatus,
 from shared.sealing import KeyNotGiven, SealBroken, Sealing
 from shared.storage.documents import Documents, to_builtins
 from shared.storage.mongo import Mongo
+from shared.storage.resealing import Resealed, reseal_each
 from shared.telemetry.logs import get_logger
 
 log = get_logger()
 
 _NEWEST_FIRST = (("_id", DESCENDING),)
 _TENANT = [("project_id", ASCENDING), ("mode", ASCENDING)]
-_RESEAL_BATCH = 200
 
 
 class WebhookEndpoints:
@@ -120,17 +120,18 @@ class WebhookEndpoints:
         where = _unchanged(attempted) | {"failing_since": {"$type": "date"}}
         await self._documents.update(where, {"$set": {"failing_since": None}})
 
-    async def reseal(self) -> int:
-        """Seal every secret under the current key that is not; return how many endpoints that were. May be repeated."""
-        after, resealed = "", 0
-        while batch := await self._documents.find({"_id": {"$gt": after}}, (("_id", ASCENDING),), _RESEAL_BATCH):
-            for kept in batch:
-                if not all(self._sealing.is_current(secret.value) for secret in kept.secrets):
-                    fresh = to_builtins(self._sealed(_with_values(kept, self._sealing.open)).secrets)
-                    change = {"$set": {"secrets": fresh}, "$inc": {"version": 1}}
-                    resealed += await self._documents.update({"_id": kept.id} | _version(kept), change)
-            after = batch[-1].id
-        return resealed
+    async def reseal(self) -> Resealed:
+        """Seal every secret under the current key that is not; may be repeated, and run beside changes."""
+
+        def is_current(kept: WebhookEndpoint) -> bool:
+            return all(self._sealing.is_current(secret.value) for secret in kept.secrets)
+
+        async def reseal(kept: WebhookEndpoint) -> bool:
+            fresh = to_builtins(self._sealed(_with_values(kept, self._sealing.open)).secrets)
+            change = {"$set": {"secrets": fresh}, "$inc": {"version": 1}}
+            return await self._documents.update({"_id": kept.id} | _version(kept), change)
+
+        return await reseal_each(self._documents, is_current, reseal)
 
     async def _free_slots(self, tenant: Tenant) -> list[int]:
         where = {"project_id": tenant.project_id, "mode": tenant.mode.value, "slot": {"$gte": 0}}

@@ -108,8 +108,8 @@ class ManageEndpoints:
         """Give the endpoint a new secret, which signs from now on; those before stay valid for the time of grace. Return both.
 
         A second rotation ends none of them sooner, unless it says so: a grace of 0 leaves the new one alone, and nothing else is
-        possible where those before do not open. One that an earlier run of the same claim has done is not done again: its secret is
-        returned.
+        possible where those before do not open. One that an earlier run of the same claim has done is not done again: its
+        secret is returned.
         """
         grace = self._rules.grace if body.grace_s is None else timedelta(seconds=body.grace_s)
         made_by = "" if claim is None else claim.new_id("rot")

@@ -8,6 +8,8 @@ from tests.fakes.sealing import OTHER_SEALING_KEY, SEALING_KEY, a_sealing
 from tests.fakes.webhook_facts import TENANT, an_endpoint
 from tests.integration.ingest.test_ingest_process import start
 
+SEALED = a_sealing().seal("another's", "elsewhere").rpartition(":")[0] + ":"
+
 
 async def reseal(mongo_settings, *keys):
     """Run it with these keys; its status and what it printed."""
@@ -35,6 +37,27 @@ async def test_what_was_sealed_under_the_old_key_opens_under_the_new_one_alone(m
     assert await ProviderKeys(mongo, new).secret(TENANT, ProviderName.DEEPGRAM) == "a provider's key"
     status, said = await reseal(mongo_settings, SEALING_KEY)
     assert (status, "not among EARWITNESS_SEALING_KEYS" in said) == (75, True)
+    mongo.close()
+
+
+async def test_what_does_not_open_is_named_and_keeps_nothing_else_back(mongo_settings):
+    mongo = Mongo(mongo_settings)
+    endpoints, keys = WebhookEndpoints(mongo, a_sealing()), ProviderKeys(mongo, a_sealing())
+    made = [an_endpoint("https://a.example/") for _ in range(4)]
+    for endpoint in made:
+        await endpoints.add(endpoint)
+    await keys.put(TENANT, ProviderName.DEEPGRAM, "a provider's key")
+    for endpoint, spoiled in zip(made, ("whsec_in_clear", "sealed1:damaged", f"{SEALED}AAAA"), strict=False):
+        spoiling = {"$set": {"secrets.0.value": spoiled}}
+        await mongo.database["webhook_endpoints"].update_one({"_id": endpoint.id}, spoiling)
+    status, said = await reseal(mongo_settings, OTHER_SEALING_KEY, SEALING_KEY)
+    assert (status, said.splitlines()[0]) == (75, "sealed anew: 2 documents")
+    assert [endpoint.id in said for endpoint in made] == [True, True, True, False]
+    assert "whsec_in_clear" not in said
+    assert await ProviderKeys(mongo, a_sealing(OTHER_SEALING_KEY)).secret(TENANT, ProviderName.DEEPGRAM) == "a provider's key"
+    await endpoints.remove(TENANT, made[1].id)
+    status, said = await reseal(mongo_settings, OTHER_SEALING_KEY, SEALING_KEY)
+    assert (status, said.count("not sealed anew")) == (65, 2)
     mongo.close()
 
 

@@ -8,7 +8,9 @@ import pytest
 from services.webhooks import dispatch
 from shared.domain.delivery import DeliveryStatus
 from shared.domain.webhook import new_signing_secret
-from tests.fakes.sealing import OTHER_SEALING_KEY, a_sealing
+from shared.storage.documents import Documents
+from shared.storage.webhook_endpoints import WebhookEndpoints
+from tests.fakes.sealing import OTHER_SEALING_KEY, SEALING_KEY, a_sealing
 from tests.fakes.webhook_facts import TENANT, an_upload
 from tests.fakes.webhook_receiver import assert_signed, eventually
 
@@ -87,3 +89,20 @@ async def test_it_can_be_listed_changed_and_given_another_secret(stage, mongo, r
     await stage.fan_out(an_upload())
     (heard,) = await receiver.received(1)
     assert_signed(secret, heard)
+
+
+async def test_an_endpoint_that_changes_while_it_is_sealed_anew_is_sealed_anew(stage, mongo, monkeypatch):
+    endpoint = await stage.endpoint("https://a.example/")
+    between = WebhookEndpoints(mongo, a_sealing(OTHER_SEALING_KEY, SEALING_KEY))
+    read = Documents.find
+
+    async def find_and_change(*args, **options):
+        found = await read(*args, **options)
+        monkeypatch.undo()
+        await stage.endpoints.save(endpoint, endpoint.changed(description="meanwhile"))
+        return found
+
+    monkeypatch.setattr(Documents, "find", find_and_change)
+    assert (await between.reseal()).documents == 1
+    present = await WebhookEndpoints(mongo, a_sealing(OTHER_SEALING_KEY)).get(TENANT, endpoint.id)
+    assert (present.description, present.secrets) == ("meanwhile", endpoint.secrets)

@@ -279,6 +279,6 @@ async def test_the_sealing_key_can_be_changed_step_by_step(stage, mongo):
     assert (await between.get(TENANT, endpoint.id)).secrets == endpoint.secrets
     after = WebhookEndpoints(mongo, a_sealing(OTHER_SEALING_KEY))
     assert (await after.get(TENANT, endpoint.id)).secrets == ()
-    assert (await between.reseal(), await between.reseal()) == (1, 0)
+    assert [(await between.reseal()).documents for _ in range(2)] == [1, 0]
     assert (await after.get(TENANT, endpoint.id)).secrets == endpoint.secrets
     assert (await stage.present(endpoint)).secrets == ()
