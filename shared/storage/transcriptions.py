@@ -9,7 +9,7 @@ from shared.domain.clock import now
 from shared.domain.errors import AlreadyExists
 from shared.domain.job import JobStatus
 from shared.domain.tenant import Tenant
-from shared.domain.transcription import Transcription, TranscriptionProgress
+from shared.domain.transcription import SpeechOptions, Transcription, TranscriptionProgress
 from shared.events.event import Event
 from shared.storage.aggregates import AGGREGATE_INDEXES, Aggregates
 from shared.storage.documents import Documents, to_builtins
@@ -25,6 +25,7 @@ INDEXES = (
     IndexModel([*_TENANT, ("deleted_at", ASCENDING), ("status", ASCENDING), ("_id", DESCENDING)], name="list_by_status"),
     IndexModel([("recording_id", ASCENDING), ("_id", DESCENDING)], name="of_recording"),
 )
+_NO_OPTIONS = to_builtins(SpeechOptions())
 
 
 class Transcriptions(Aggregates[Transcription]):
@@ -75,11 +76,14 @@ class Transcriptions(Aggregates[Transcription]):
         return min(limit, counted + (await self._documents.count(earlier, limit) if counted < limit else 0))
 
     async def delete_of(self, tenant: Tenant, recording_id: str) -> None:
-        """Delete the transcriptions of a recording: gone from reads, and whoever works on one has lost its lease."""
+        """Delete the transcriptions of a recording: gone from reads, and whoever works on one has lost its lease.
+
+        What its prompt and vocabulary tell of the recording goes with the same write.
+        """
         where = _of(tenant) | {"recording_id": recording_id, "deleted_at": None}
         at = now()
         stopped = {"active": False, "job.status": JobStatus.FAILED.value, "job.worker": None, "job.available_at": None}
-        deleted = {"deleted_at": at, "updated_at": at}
+        deleted = {"deleted_at": at, "updated_at": at, "options": _NO_OPTIONS}
         await self._documents.update_many(where | {"active": True}, {"$set": stopped | deleted, "$inc": {"version": 1}})
         await self._documents.update_many(where, {"$set": deleted, "$inc": {"version": 1}})
 

@@ -17,7 +17,7 @@ from shared.domain.recording import Recording, RecordingStatus
 from shared.domain.stored_object import ObjectStoreUnavailable
 from shared.domain.tenant import Mode
 from shared.domain.transcript import Transcript
-from shared.domain.transcription import TranscriptionRequest, TranscriptionStatus, queued_transcription
+from shared.domain.transcription import SpeechOptions, TranscriptionRequest, TranscriptionStatus, queued_transcription
 from shared.events.recording import RecordingCreated, RecordingDeleted, recording_event
 from shared.events.transcription import TranscriptionCompleted, transcription_event
 from shared.storage.events import Events
@@ -54,9 +54,10 @@ class Scene:
         recording = await self.recordings.add(Recording(**own, **given))
         for name in ("chunks/000001.X", "med_1/audio.ogg"):
             await self.put(recording, name)
-        done = queued_transcription(new_id("txn"), recording, TranscriptionRequest())
+        wanted = TranscriptionRequest(options=SpeechOptions(prompt="Ada's visit", vocabulary=("Lovelace",)))
+        done = queued_transcription(new_id("txn"), recording, wanted)
         done = msgspec.structs.replace(done, status=TranscriptionStatus.COMPLETED, active=False, job=done.job.stopped())
-        running = queued_transcription(new_id("txn"), recording, TranscriptionRequest())
+        running = queued_transcription(new_id("txn"), recording, wanted)
         running = msgspec.structs.replace(running, job=running.job.claimed("w", at, 60))
         for transcription in (done, running):
             await self.transcriptions.add(transcription)
@@ -124,6 +125,15 @@ async def scene(mongo_settings, object_store_settings):
     yield scene
     await store.stop()
     mongo.close()
+
+
+async def test_what_was_said_of_it_to_get_it_transcribed_goes_too(scene):
+    recording = await scene.recording()
+    await scene.delete(recording)
+    assert await scene.eraser.sweep() == 1
+    kept = await scene.rows(recording, "transcriptions")
+    assert len(kept) == 2
+    assert not [word for word in ("Ada", "Lovelace") if word in str(kept)]
 
 
 async def test_one_sweep_takes_everything_that_people_said_or_wrote(scene):
