@@ -19,7 +19,7 @@ class EndUserController(Controller):
     path = "/v1/end-users"
     tags = ("End users",)
 
-    @post("/", guards=[requires("end_users:write")], refuses=[refusals.ResourceAlreadyExists])
+    @post("/", guards=[requires("end_users:write")], refuses=[refusals.ResourceAlreadyExists, refusals.NotFound])
     async def create(
         self, request: ApiRequest, data: JSONBody[CreateEndUser], manage_end_users: NamedDependency[ManageEndUsers]
     ) -> EndUserView:

@@ -30,7 +30,7 @@ class ManageEndUsers:
     async def create(self, caller: Caller, body: CreateEndUser, claim: Claim | None = None) -> EndUser:
         """Store a new end user; an `external_id` that another one has is refused.
 
-        What an earlier run of the same claim has stored is returned as it stands.
+        What an earlier run of the same claim has stored is returned as it stands; raises `NotFound` when that was deleted since.
         """
         at = now()
         end_user = EndUser(
@@ -49,6 +49,8 @@ class ManageEndUsers:
         except AlreadyExists as error:
             if claim is not None and (stored := await self._end_users.get(caller.tenant, end_user.id)):
                 return stored
+            if claim is not None and not await self._is_taken(caller, body.external_id):
+                raise not_found("end user") from error
             raise ResourceAlreadyExists("an end user has this external_id already", param="external_id") from error
         return end_user
 
@@ -79,3 +81,6 @@ class ManageEndUsers:
             await self._release(caller.tenant, end_user_id)
         except TransientFailure as failure:  # whoever erases the rest does it again
             log.warning("end_user.devices_left", end_user_id=end_user_id, error=type(failure).__name__)
+
+    async def _is_taken(self, caller: Caller, external_id: str | None) -> bool:
+        return external_id is not None and await self._end_users.by_external_id(caller.tenant, external_id) is not None

@@ -126,6 +126,26 @@ async def test_an_endpoint_that_was_deleted_since_is_not_made_again(api, world):
     assert (refused[:2], rows(api)) == ((404, "not_found"), made)
 
 
+@pytest.mark.parametrize("body", [{}, {"external_id": "crm-42"}])
+async def test_an_end_user_that_was_deleted_since_is_not_made_again(api, world, body):
+    own = {"secret": world.credentials["own key"]}
+    first = await api.call("POST", "/end-users", body, headers=world.key, **own)
+    forget(api, first)
+    assert (await api.call("DELETE", f"/end-users/{first.json()['id']}", **own)).status_code == 204
+    made = rows(api)
+    refused = await api.refused("POST", "/end-users", body, headers=world.key, **own)
+    assert (refused[:2], rows(api)) == ((404, "not_found"), made)
+
+
+async def test_an_end_user_whose_external_id_another_has_by_now_is_refused_for_that(api, world):
+    own, body = {"secret": world.credentials["own key"]}, {"external_id": "crm-43"}
+    first = await api.call("POST", "/end-users", body, headers=world.key, **own)
+    forget(api, first)
+    assert (await api.call("DELETE", f"/end-users/{first.json()['id']}", **own)).status_code == 204
+    await api.ok("POST", "/end-users", body, **own)
+    assert (await api.refused("POST", "/end-users", body, headers=world.key, **own))[:2] == (409, "resource_already_exists")
+
+
 @pytest.mark.parametrize("name", ["device_command_create", "endpoint_create"])
 async def test_a_run_that_was_overtaken_by_its_repeat_finds_what_that_made(api, world, monkeypatch, name):
     """It looks before the other stores, and stores after it."""
