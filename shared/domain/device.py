@@ -19,7 +19,7 @@ FULL_STORAGE_RATIO = 0.9
 """Above it a storage counts as full."""
 
 MOST_UNBINDINGS = 20
-"""As many of those who freed a device are remembered, of whom each might ask again."""
+"""As many of those who freed a device, or found it free, are remembered, of whom each might ask again."""
 
 _TOKEN_ALPHABET = string.ascii_lowercase + string.digits
 _TOKEN_CHARACTERS = 32  # 165 bits
@@ -66,8 +66,8 @@ class Device(msgspec.Struct, frozen=True, kw_only=True, rename={"id": "_id"}):
     """A device as it is kept; `serial_number` is unique within the tenant.
 
     `end_user_id` is to whom it is bound, None: to nobody; `binding_generation` counts the bindings there were. A bound device
-    has one token, of which the SHA-256 is kept. `unbound_by` names the latest requests that freed it, where those were sent with
-    an idempotency key. `storage_used_ratio` is what of its storage is used, from 0 to 1.
+    has one token, of which the SHA-256 is kept. `unbound_by` names the latest requests that freed it, or found it free, where
+    those were sent with an idempotency key. `storage_used_ratio` is what of its storage is used, from 0 to 1.
     """
 
     id: str

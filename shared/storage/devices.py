@@ -89,12 +89,13 @@ class Devices:
     async def unbind(self, before: Device, at: datetime, by: str = "") -> Device | None:
         """Free the device, which stands as `before` says, and revoke its token; None when it has changed.
 
-        The request `by`, if it has a name, is remembered by the same write.
+        The request `by`, if it has a name, is remembered by the same write; of one that is free that is all.
         """
         remembered = {"$each": [by] if by else [], "$slice": -MOST_UNBINDINGS}
-        return await self._documents.change(
-            _as_bound(before), {"$set": {**_UNBOUND, "updated_at": at}, "$push": {"unbound_by": remembered}}
-        )
+        change: dict[str, Any] = {"$push": {"unbound_by": remembered}}
+        if before.end_user_id is not None:
+            change["$set"] = {**_UNBOUND, "updated_at": at}
+        return await self._documents.change(_as_bound(before), change)
 
     async def replace_token(self, tenant: Tenant, device_id: str, old_sha256: str, new_sha256: str) -> bool:
         """Put a new token in the place of the old one; False when the old one is not good any more."""

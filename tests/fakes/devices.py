@@ -117,7 +117,8 @@ class FakeDevices(FakeTenantRows):
             return None
         present = self.rows[before.tenant, before.id]
         unbound_by = (*present.unbound_by, *([by] if by else []))[-MOST_UNBINDINGS:]
-        return self._put(present, **UNBOUND, updated_at=at, unbound_by=unbound_by)
+        freed = {} if before.end_user_id is None else {**UNBOUND, "updated_at": at}
+        return self._put(present, **freed, unbound_by=unbound_by)
 
     async def replace_token(self, tenant, device_id, old_sha256, new_sha256):
         found = self.rows.get((tenant, device_id))

@@ -67,7 +67,8 @@ class BindDevices:
     async def unbind(self, caller: Caller, device_id: str, claim: Claim | None = None) -> Device:
         """Free the device and revoke its token; one that is free stays as it is.
 
-        One that an earlier run of the same claim has freed is returned as it stands, to whomever it is bound by now.
+        One that an earlier run of the same claim has freed, or found free, is returned as it stands, to whomever it is bound by
+        now.
         """
         by = "" if claim is None else claim.new_id("unbind")
 
@@ -106,11 +107,13 @@ class BindDevices:
         return Bound(device=device, token=token, grant_key=self._grants.key_of(device))
 
     async def _free(self, before: Device, by: str = "") -> Device:
-        if before.end_user_id is None:
+        if before.end_user_id is None and not by:
             return before
         device = await self._devices.unbind(before, now(), by)
         if device is None:
             raise VersionConflict(before.id)
+        if before.end_user_id is None:
+            return device
         self._forget(device.id)
         await self._commands.cancel_pending(before)
         return device

@@ -34,7 +34,10 @@ class DeviceStore(CredentialLookup, Protocol):
         """Bind one with a new token; None when it is not bound any more as `before` says."""
 
     async def unbind(self, before: Device, at: datetime, by: str = "") -> Device | None:
-        """Free one, revoke its token and remember the request `by`; None when it is not bound any more as `before` says."""
+        """Free one, revoke its token and remember the request `by`, which is all where it is free already.
+
+        None when it is not bound any more as `before` says.
+        """
 
     async def replace_token(self, tenant: Tenant, device_id: str, old_sha256: str, new_sha256: str) -> bool:
         """Put a new token in the place of the old one; False when the old one is not good any more."""

@@ -149,6 +149,18 @@ async def test_the_repeat_of_an_unbinding_leaves_the_binding_after_it_alone(api,
     assert beat.status_code == 200
 
 
+async def test_an_unbinding_that_found_the_device_free_leaves_later_bindings_alone(api, world):
+    own = {"secret": world.credentials["own key"]}
+    device = await world.made("POST", "/devices", {"serial_number": new_ulid()})
+    path = f"/devices/{device['id']}"
+    first = await api.call("POST", f"{path}/unbind", {}, headers=world.key, **own)
+    assert (first.status_code, first.json()) == (200, device)
+    forget(api, first)
+    bound = await world.made("POST", f"{path}/bind", {"end_user_id": world.ids["end_user_id"]})
+    again = await api.call("POST", f"{path}/unbind", {}, headers=world.key, **own)
+    assert (again.status_code, again.json()["end_user_id"]) == (200, bound["end_user_id"])
+
+
 async def test_a_relayed_file_is_stored_and_completed_once(api, world):
     recording = (await world.recording())["id"]
     path, headers = f"/recordings/{recording}/upload-relay", {"Content-Type": "audio/wav", **world.key}

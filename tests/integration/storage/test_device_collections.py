@@ -171,6 +171,14 @@ async def test_a_device_remembers_the_latest_requests_that_freed_it(stores):
     assert (await stores.devices.get(TENANT, device.id)).unbound_by == device.unbound_by
 
 
+async def test_a_free_device_remembers_who_found_it_free_and_is_otherwise_as_it_was(stores):
+    device = await added(stores.devices, a_device())
+    free = await stores.devices.unbind(device, now() + timedelta(seconds=1), "unbind_1")
+    assert free == msgspec.structs.replace(device, unbound_by=("unbind_1",))
+    await stores.devices.bind(free, "eu_1", "hash", now())
+    assert await stores.devices.unbind(free, now(), "unbind_2") is None
+
+
 async def test_a_token_is_replaced_by_whoever_holds_it_and_its_use_noted_forwards_only(stores):
     device = await added(stores.devices, a_device(end_user_id="eu_1", token_sha256="old"))
     earlier = now()
