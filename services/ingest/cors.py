@@ -26,11 +26,11 @@ class Cors:
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:  # noqa: ANN401 - see ASGIApp
         """Serve one request."""
-        headers = dict(scope["headers"]) if scope["type"] == "http" else {}
-        allowed = self._allowed(headers.get(b"origin"))
+        told = context_of(scope).told if scope["type"] == "http" else {}
+        allowed = self._allowed(told.get(b"origin"))
         if allowed is None:
             return await self._app(scope, receive, send)
-        if scope["method"] == UNROUTED and b"access-control-request-method" in headers:
+        if scope["method"] == UNROUTED and b"access-control-request-method" in told:
             return await _answer_preflight(send, allowed)
 
         granted = (*_granted(allowed), (b"access-control-expose-headers", EXPOSED))

@@ -105,6 +105,13 @@ async def test_any_other_origin_hears_nothing_of_it(readable, origin):
     assert preflight.status_code == 405
 
 
+@pytest.mark.parametrize(("origins", "allowed"), [((ORIGIN, "null"), [ORIGIN]), (("null", ORIGIN), [])])
+async def test_of_two_origins_the_first_counts_as_everywhere(readable, origins, allowed):
+    headers = [("Origin", origin) for origin in origins]
+    response = await readable.client.get(f"{readable.url}/v1/nowhere", headers=headers)
+    assert response.headers.get_list("access-control-allow-origin") == allowed
+
+
 async def test_a_star_lets_every_origin_read():
     api = Api(fake_stores(), msgspec.structs.replace(API_SETTINGS, cors_origins=("*",)))
     response = await api.call("GET", "/nowhere", headers={"Origin": "https://any.example"})
