@@ -120,3 +120,36 @@ async def test_the_command_line_says_in_one_line_what_is_wrong(mongo_settings):
     database = {"mongo_url": mongo_settings.mongo_url, "mongo_database": mongo_settings.mongo_database}
     process = await start("services.ingest.admin", "create-key", "--project", "proj_none", **database)
     assert await ended(process) == (2, "", "there is no such project\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["create-organization", "--name", ""], "name: Expected `str` of length >= 1"),
+        (["create-organization", "--name", "x" * 256], "name: Expected `str` of length <= 255"),
+        (["create-project", "--organization", "org_none", "--name", ""], "name: Expected `str` of length >= 1"),
+        (["create-key", "--project", "proj_none", "--name", "x" * 256], "name: Expected `str` of length <= 255"),
+        (["create-key", "--project", "proj_none", "--expires-at", "tomorrow"], "expires_at: Invalid RFC3339 encoded datetime"),
+        (["create-organization", "--name", b"\xff"], "argument --name: it is not UTF-8"),
+        (["list-keys", "--project", b"\xff"], "argument --project: it is not UTF-8"),
+    ],
+)
+async def test_the_command_line_takes_no_more_than_the_api(mongo_settings, arguments, said):
+    database = {"mongo_url": mongo_settings.mongo_url, "mongo_database": mongo_settings.mongo_database}
+    status, out, err = await ended(await start("services.ingest.admin", *arguments, **database))
+    assert (status, out) == (2, "")
+    assert said in err.splitlines()[-1]
+
+
+async def test_the_command_line_makes_a_key_that_ends(mongo_settings):
+    database = {"mongo_url": mongo_settings.mongo_url, "mongo_database": mongo_settings.mongo_database}
+
+    async def admin(*arguments):
+        status, out, err = await ended(await start("services.ingest.admin", *arguments, **database))
+        assert status == 0, err
+        return json.loads(out)
+
+    organization = await admin("create-organization", "--name", "Acme")
+    project = await admin("create-project", "--organization", organization["id"], "--name", "Field")
+    key = await admin("create-key", "--project", project["id"], "--expires-at", "2040-01-01T01:00:00+01:00")
+    assert key["expires_at"] == "2040-01-01T00:00:00.000Z"
