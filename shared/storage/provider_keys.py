@@ -5,10 +5,11 @@ from typing import Any
 from pymongo import ASCENDING, IndexModel
 
 from shared.domain.clock import now
+from shared.domain.errors import FailureReason, PermanentFailure
 from shared.domain.provider_key import ProviderKey, provider_key_id
 from shared.domain.tenant import Tenant
 from shared.domain.transcription import ProviderName
-from shared.sealing import Sealing
+from shared.sealing import SealBroken, Sealing
 from shared.storage.documents import Documents
 from shared.storage.mongo import Mongo
 from shared.storage.resealing import Resealed, reseal_each
@@ -46,9 +47,16 @@ class ProviderKeys:
         return await self._documents.find(_of(tenant), (("_id", ASCENDING),), len(ProviderName))
 
     async def secret(self, tenant: Tenant, provider: ProviderName) -> str | None:
-        """Return the key itself, None when the project has none; raises `KeyNotGiven` or `SealBroken`."""
+        """Return the key itself, None when the project has none.
+
+        Raises `KeyNotGiven`, and `PermanentFailure` for one that was damaged: only its owner can put another in its place.
+        """
         found = await self._documents.get(provider_key_id(tenant, provider))
-        return None if found is None else self._sealing.open(found.sealed, found.id)
+        try:
+            return None if found is None else self._sealing.open(found.sealed, found.id)
+        except SealBroken as error:
+            message = f"the project's own key for {provider} is damaged: it has to be stored anew"
+            raise PermanentFailure(FailureReason.PROVIDER_NOT_CONFIGURED, message) from error
 
     async def reseal(self) -> Resealed:
         """Seal every key under the current sealing key that is not; may be repeated, and run beside changes."""

@@ -7,6 +7,7 @@ from prometheus_client import REGISTRY
 
 from shared.domain.clock import now
 from shared.domain.config.forms import ProcessingConfig
+from shared.domain.errors import FailureReason
 from shared.domain.job import JobStatus
 from shared.domain.transcription import ProviderName, TranscriptionStatus
 from shared.telemetry.logs import captured_lines
@@ -140,3 +141,22 @@ async def test_a_transcript_is_deleted_with_the_key_that_it_was_made_with_being_
     await worker.due_now()
     await worker.forget()
     assert providers["elevenlabs"].deleted == ["tr_1"]
+
+
+async def test_a_key_that_was_damaged_fails_what_it_is_for_and_holds_up_nothing_else(workers, providers):
+    worker = workers()
+    first, second = await worker.queued(ASSEMBLYAI), await worker.queued(ELEVENLABS)
+    for transcription in (first, second):
+        await worker.ended(transcription)
+    await worker.keys.put(first.tenant, ASSEMBLYAI, "the project's own")
+    await worker.mongo.database["provider_keys"].update_many({}, {"$set": {"sealed": "damaged"}})
+    for tries in (1, 2):
+        await worker.due_now()
+        await worker.forget()
+        assert (await worker.order_of(first))["tries"] == tries
+    assert providers["elevenlabs"].deleted == ["tr_1"]
+    unpaid = await worker.ended(await worker.queued(ASSEMBLYAI, project_id=first.project_id))
+    assert (unpaid.status, unpaid.failure.reason) == (TranscriptionStatus.FAILED, FailureReason.PROVIDER_NOT_CONFIGURED)
+    worker.config = ProcessingConfig(failover_providers=(ELEVENLABS,))
+    turned = await worker.ended(await worker.queued(ASSEMBLYAI, project_id=first.project_id))
+    assert (turned.status, turned.provider) == (TranscriptionStatus.COMPLETED, ELEVENLABS)
