@@ -9,7 +9,7 @@ from services.ingest.bodies import RequestUpload
 from services.ingest.chunk_bodies import lively
 from services.ingest.complete_upload import CompleteUpload
 from services.ingest.recording_files import RecordingFiles
-from services.ingest.refusals import InvalidRequest, LengthRequired, PayloadTooLarge
+from services.ingest.refusals import InvalidRequest, LengthRequired, NotFound, PayloadTooLarge
 from services.ingest.request_upload import RequestUploadUrl
 from shared.domain.caller import Caller
 from shared.domain.errors import TransientFailure
@@ -60,7 +60,11 @@ class RelayUpload:
             await self._files.put_media(media, lively(file.pieces), size_bytes)
         finally:
             self._running -= 1
-        return await self._complete(caller, recording_id, Completion())
+        try:
+            return await self._complete(caller, recording_id, Completion())
+        except NotFound:  # deleted meanwhile, perhaps so long ago that nobody sweeps there any more
+            await self._files.discard(media.object_key)
+            raise
 
     async def _media(self, caller: Caller, recording_id: str, file: RelayedFile) -> Media:
         content_type = _declared(file.content_type)

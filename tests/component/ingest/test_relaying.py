@@ -99,6 +99,19 @@ async def test_a_body_that_breaks_off_stores_nothing_and_can_be_sent_again(api):
     assert (await relay(api, recording)).status_code == 200
 
 
+async def test_a_file_that_outlasts_its_recording_is_deleted_with_it(api):
+    """However long it took: the last sweep for a deleted recording's objects may have been."""
+    recording = await api.recording()
+
+    async def delete():
+        api.stores.objects.before_taking = None
+        assert (await api.call("DELETE", f"/recordings/{recording['id']}")).status_code == 204
+
+    api.stores.objects.before_taking = delete
+    assert refused(await relay(api, recording)) == (404, "not_found")
+    assert [key for key in api.stores.objects.objects if recording["id"] in key] == []
+
+
 async def test_a_streaming_recording_is_not_relayed_whole(api):
     assert refused(await relay(api, await api.recording(streaming=True))) == (400, "invalid_request")
 
