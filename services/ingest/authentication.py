@@ -119,7 +119,8 @@ class AdminGate:
 
     def check(self, authorization: str) -> None:
         """Raise `Unauthorized` unless the header carries the token."""
-        if not hmac.compare_digest(bearer(authorization).encode(), self._token):
+        sent = bearer(authorization).encode("latin-1")  # its bytes, which are those of UTF-8
+        if not hmac.compare_digest(sent, self._token):
             raise Unauthorized("this needs the admin token: Authorization: Bearer <ADMIN_TOKEN>")
 
 
@@ -133,4 +134,4 @@ def bearer(authorization: str) -> str:
         raise Unauthorized("this needs a credential: Authorization: Bearer <key>")
     if authorization[: len(_BEARER)].lower() != _BEARER:
         raise Unauthorized("the Authorization header does not have the form: Bearer <key>")
-    return authorization[len(_BEARER) :].strip()
+    return authorization[len(_BEARER) :].strip(" \t")  # nothing else is a space in a header

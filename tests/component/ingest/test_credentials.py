@@ -6,7 +6,7 @@ from datetime import timedelta
 import msgspec
 import pytest
 
-from services.ingest.authentication import Authenticate
+from services.ingest.authentication import AdminGate, Authenticate
 from services.ingest.refusals import Unauthorized
 from services.ingest.settings import ApiSettings
 from shared.domain.caller import SCOPES, ApiKey, KeyKind, new_secret, secret_sha256
@@ -86,6 +86,13 @@ async def test_a_key_with_only_the_scope_gets_past_the_guard(api, method, path, 
 @pytest.mark.parametrize(("method", "path"), ADMIN)
 async def test_a_projects_key_is_no_admin_token(api, method, path):
     assert (await api.refused(method, path))[:2] == (401, "unauthorized")
+
+
+@pytest.mark.parametrize("token", ["pässwörter-für-uns", "sésame, ouvre-toi à", "plain-and-long-enough"])
+def test_an_admin_token_of_any_letters_opens_as_it_is_sent(token):
+    AdminGate(token).check(f"Bearer {token}".encode().decode("latin-1"))  # as the bytes of a header are read
+    with pytest.raises(Unauthorized):
+        AdminGate(token).check(f"Bearer {token}x".encode().decode("latin-1"))
 
 
 async def test_the_admin_token_is_no_projects_key(api):
