@@ -14,6 +14,9 @@ from shared.storage.forms import in_form, plain
 from shared.storage.inserts import Inserts
 from shared.storage.lookups import Lookups
 from shared.storage.mongo_errors import DUPLICATE_KEY, StoreUnavailable, translated
+from shared.telemetry.logs import get_logger
+
+log = get_logger()
 
 T = TypeVar("T", bound=msgspec.Struct)
 V = TypeVar("V", bound=msgspec.Struct)
@@ -96,6 +99,30 @@ class Documents(Generic[T]):
             cursor = self._collection.find(where, self._wanted, sort=sort, limit=limit, skip=skip)
             found = await cursor.to_list(limit)
         return [in_form(document, self._form) for document in found]
+
+    async def find_readable(self, where: Filter, sort: Sort, limit: int) -> list[T]:
+        """Return at most `limit` documents in the order of `sort`: of a queue, of which no row may keep the others back.
+
+        One that is not in the form, which a newer release may have written, is passed over and logged, each time.
+        """
+        unreadable: list[Any] = []
+        while True:
+            passed_over = {"_id": {"$nin": unreadable}} if unreadable else {}
+            async with translated():
+                cursor = self._collection.find({**where, **passed_over}, self._wanted, sort=sort, limit=limit)
+                found = await cursor.to_list(limit)
+            readable = [one for document in found if (one := self._readable(document)) is not None]
+            if readable or not found:
+                return readable
+            unreadable += [document["_id"] for document in found]
+
+    def _readable(self, document: dict[str, Any]) -> T | None:
+        try:
+            return in_form(document, self._form)
+        except msgspec.ValidationError as error:
+            about = {"of": self.name, "id": document["_id"], "reason": str(error)[:200]}
+            log.error("document.unreadable", **about)  # noqa: TRY400 - there is nothing in the stack
+            return None
 
     async def project(self, where: Filter, fields: Sequence[str], sort: Sort | None, limit: int) -> list[dict[str, Any]]:
         """Return only `fields` (and `_id`) of at most `limit` documents, as they stand."""

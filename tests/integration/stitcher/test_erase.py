@@ -27,6 +27,7 @@ from shared.storage.recordings import Recordings
 from shared.storage.transcriptions import Transcriptions
 from shared.storage.transcripts import Transcripts
 from shared.storage.webhook_deliveries import WebhookDeliveries
+from shared.telemetry.logs import captured_lines
 
 QUICK = ErasePolicy(retry_s=0.05, pause_s=0.05, poll_s=0.05)
 TEXT = Transcript(text="what was said", language="en", duration_ms=1, segments=(), confidence=None, word_count=3)
@@ -125,6 +126,28 @@ async def scene(mongo_settings, object_store_settings):
     yield scene
     await store.stop()
     mongo.close()
+
+
+async def test_a_recording_that_cannot_be_read_keeps_no_other_from_being_erased(scene):
+    """As one is that a newer release has left in a status of its own."""
+    unreadable, recording = await scene.recording(), await scene.recording()
+    for one in (unreadable, recording):
+        await scene.delete(one)
+    of_another_release = {"$set": {"status": "thawed"}}
+    await scene.mongo.database["recordings"].update_one({"_id": unreadable.id}, of_another_release)
+    with captured_lines() as lines:
+        assert await scene.eraser.sweep() == 1
+    assert (await scene.objects(recording), await scene.rows(recording, "transcripts")) == ([], [])
+    (named,) = [line for line in lines if line["event"] == "document.unreadable"]
+    assert (named["id"], named["of"]) == (unreadable.id, "recordings")
+
+
+async def test_unreadable_ones_do_not_fill_the_batch(scene):
+    unreadable, recording = await scene.recording(), await scene.recording()
+    for one in (unreadable, recording):
+        await scene.delete(one)
+    await scene.mongo.database["recordings"].update_one({"_id": unreadable.id}, {"$set": {"status": "thawed"}})
+    assert [one.id for one in await scene.recordings.to_erase(1)] == [recording.id]
 
 
 async def test_what_was_said_of_it_to_get_it_transcribed_goes_too(scene):
