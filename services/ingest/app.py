@@ -73,6 +73,7 @@ def _eraser(platform: Platform, use_cases: UseCases) -> EraseEndUsers:
         recordings=platform.recordings,
         release=use_cases.bind_devices.release,
         erase_configs=use_cases.configure.erase,
+        erase_commands=DeviceCommands(platform.mongo).erase_texts,
         delete_recording=use_cases.delete_recording,
     )
     return EraseEndUsers(end_users, remains)

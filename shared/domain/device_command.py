@@ -52,13 +52,15 @@ def sources_of(status: CommandStatus) -> frozenset[CommandStatus]:
 class DeviceCommand(msgspec.Struct, frozen=True, kw_only=True, rename={"id": "_id"}):
     """A command as it is kept; it is for the binding of its `binding_generation` and no other.
 
-    `idempotency_key` is unique within the device; `ttl_s` is the time it was given, which ends at `expires_at`.
+    `end_user_id` is to whom the device was bound then: what it tells goes when that end user is deleted. `idempotency_key` is
+    unique within the device; `ttl_s` is the time it was given, which ends at `expires_at`.
     """
 
     id: str
     project_id: str
     mode: Mode
     device_id: str
+    end_user_id: str | None = None
     binding_generation: int
     type: CommandType
     status: CommandStatus = CommandStatus.PENDING

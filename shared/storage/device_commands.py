@@ -16,6 +16,9 @@ _NEWEST_FIRST = (("_id", DESCENDING),)
 _OLDEST_FIRST = (("_id", ASCENDING),)
 _DEVICE = [("project_id", ASCENDING), ("mode", ASCENDING), ("device_id", ASCENDING)]
 
+_HAS_NONE = {"$eq": [{"$type": "$params.metadata"}, "missing"]}  # a command of a kind that takes no metadata
+_NO_METADATA = {"$cond": [_HAS_NONE, "$$REMOVE", {"$literal": {}}]}
+
 INDEXES = (
     IndexModel([*_DEVICE, ("_id", DESCENDING)], name="list"),
     IndexModel([*_DEVICE, ("status", ASCENDING), ("_id", DESCENDING)], name="list_by_status"),
@@ -24,6 +27,11 @@ INDEXES = (
         name="by_idempotency_key",
         unique=True,
         partialFilterExpression={"idempotency_key": {"$type": "string"}},
+    ),
+    IndexModel(
+        [("project_id", ASCENDING), ("mode", ASCENDING), ("end_user_id", ASCENDING)],
+        name="of_end_user",
+        partialFilterExpression={"end_user_id": {"$type": "string"}},
     ),
 )
 
@@ -85,6 +93,12 @@ class DeviceCommands:
         where = _of(ended.tenant, ended.id) | {"status": _one_of(sources_of(CommandStatus.CANCELLED))}
         where["binding_generation"] = {"$lte": ended.binding_generation}
         return await self._documents.update_many(where, {"$set": {"status": CommandStatus.CANCELLED.value}})
+
+    async def erase_texts(self, tenant: Tenant, end_user_id: str) -> None:
+        """Empty what commands for this end user's bindings say and were answered; that they were given, and when, stays."""
+        owner = {"project_id": tenant.project_id, "mode": tenant.mode.value}
+        where = owner | {"end_user_id": {"$eq": end_user_id, "$type": "string"}}
+        await self._documents.update_many(where, [{"$set": {"result": None, "error": None, "params.metadata": _NO_METADATA}}])
 
 
 def _of(tenant: Tenant, device_id: str) -> dict[str, Any]:

@@ -167,7 +167,7 @@ class Documents(Generic[T]):
         except BulkWriteError as error:
             raise StoreUnavailable(str(error.details)) from error
 
-    async def update_many(self, where: Filter, change: Mapping[str, Any], *, hasty: bool = False) -> int:
+    async def update_many(self, where: Filter, change: Change, *, hasty: bool = False) -> int:
         """Change every document that matches; return how many did. A `hasty` change may be undone by a crash of the server."""
         async with translated():
             return int((await (self._hasty if hasty else self._collection).update_many(where, change)).matched_count)

@@ -162,6 +162,11 @@ class FakeCommands(FakeTenantRows):
         found = [row for row in self._of(tenant) if all(getattr(row, name) == value for name, value in matching.items())]
         return newest(found, limit, before, offset)
 
+    async def erase_texts(self, tenant, end_user_id):
+        for row in [row for row in self._of(tenant) if row.end_user_id == end_user_id]:
+            emptied = {"metadata": {}} if "metadata" in row.params else {}
+            self._put(row, params=row.params | emptied, result=None, error=None)
+
     async def move(self, tenant, device_id, command_id, to, fields):
         found = await self.get(tenant, device_id, command_id)
         return self._put(found, **fields, status=to) if found is not None and found.status in sources_of(to) else None

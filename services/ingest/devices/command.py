@@ -105,6 +105,7 @@ def _command(device: Device, body: CreateCommand, claim: Claim | None) -> Device
         project_id=device.project_id,
         mode=device.mode,
         device_id=device.id,
+        end_user_id=device.end_user_id,
         binding_generation=device.binding_generation,
         type=body.type,
         params=_params(body),

@@ -1,6 +1,6 @@
 """What a deleted end user leaves behind is worked off: devices are freed, recordings deleted with all that belongs to them.
 
-What was configured for it is erased, too.
+What was configured for it, and what its devices' commands said, is erased, too.
 """
 
 import asyncio
@@ -33,6 +33,7 @@ class Remains(msgspec.Struct, frozen=True, kw_only=True):
     recordings: RecordingStore
     release: OfEndUser
     erase_configs: OfEndUser
+    erase_commands: OfEndUser
     delete_recording: OfEndUser
 
 
@@ -55,6 +56,7 @@ class EraseEndUsers:
         began, erased = now(), 0
         await self._remains.release(claimed.tenant, claimed.id)
         await self._remains.erase_configs(claimed.tenant, claimed.id)
+        await self._remains.erase_commands(claimed.tenant, claimed.id)
         matching = {"end_user_id": claimed.id}
         while found := await self._remains.recordings.page(claimed.tenant, matching, _PAGE):
             for start in range(0, len(found), _AT_ONCE):

@@ -13,6 +13,7 @@ import pytest
 from services.ingest.devices.command import MAX_PENDING
 from shared.domain.clock import now
 from shared.domain.ids import new_id
+from shared.domain.tenant import Tenant
 
 
 @pytest.fixture
@@ -230,3 +231,12 @@ async def test_a_key_may_beat_for_a_device(api, device):
     answer = await api.ok("POST", f"/devices/{device['id']}/heartbeat", {"battery_percent": 9})
     assert [one["id"] for one in answer["commands"]] == [made["id"]]
     assert (await api.refused("POST", "/devices/me/heartbeat", {}))[:2] == (404, "not_found")
+
+
+async def test_a_command_is_kept_with_the_end_user_by_whose_deletion_it_is_emptied(api, device):
+    given = await command(api, device, "start_recording", params={"metadata": {"patient": "Ada"}})
+    told = {"command_id": given["id"], "status": "executed", "result": {"said": "Ada"}}
+    await heartbeat(api, device, command_results=[told])
+    await api.stores.commands.erase_texts(Tenant(api.project_id), device["end_user_id"])
+    emptied = await shown(api, given)
+    assert (emptied["status"], emptied["params"]["metadata"], emptied["result"]) == ("executed", {}, None)

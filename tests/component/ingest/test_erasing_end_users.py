@@ -25,7 +25,7 @@ class Scene:
 
     def __init__(self):
         self.end_users, self.recordings = FakeEndUsers(), FakeRecordings()
-        self.released, self.forgotten, self.deletions, self.killed_after = [], [], 0, None
+        self.released, self.forgotten, self.silenced, self.deletions, self.killed_after = [], [], [], 0, None
 
     async def begin(self, recordings=3, deleted_ago=timedelta()):
         at = now() - deleted_ago
@@ -53,10 +53,13 @@ class Scene:
 
     def remains(self, **others):
         usual = {"release": self.release, "erase_configs": self.erase_configs, "delete_recording": self.delete}
-        return Remains(recordings=self.recordings, **(usual | others))
+        return Remains(recordings=self.recordings, erase_commands=self.erase_commands, **(usual | others))
 
     async def erase_configs(self, tenant, end_user_id):
         self.forgotten.append((tenant, end_user_id))
+
+    async def erase_commands(self, tenant, end_user_id):
+        self.silenced.append((tenant, end_user_id))
 
     async def release(self, tenant, end_user_id):
         self.released.append((tenant, end_user_id))
@@ -93,7 +96,7 @@ async def test_every_recording_of_the_end_user_is_deleted_and_no_other(scene):
     await scene.eraser()()
     assert [one.id for one in scene.left(end_user)] == [foreign.id]
     assert (await scene.recordings.get(TENANT, other.id)) is not None
-    assert scene.released == scene.forgotten == [(TENANT, end_user.id)]
+    assert scene.released == scene.forgotten == scene.silenced == [(TENANT, end_user.id)]
 
 
 async def test_it_is_swept_again_at_growing_pauses_until_nothing_more_can_come(scene):

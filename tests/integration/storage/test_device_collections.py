@@ -179,6 +179,22 @@ async def test_a_free_device_remembers_who_found_it_free_and_is_otherwise_as_it_
     assert await stores.devices.unbind(free, now(), "unbind_2") is None
 
 
+async def test_what_commands_for_an_end_user_say_is_emptied_and_no_other(stores):
+    fields = {"type": CommandType.START_RECORDING, "params": {"max_duration_sec": 5, "metadata": {"patient": "Ada"}}}
+    fields |= {"result": {"said": "Ada"}, "error": "Ada", "status": CommandStatus.FAILED}
+    device = a_device()
+    own = a_command(device, end_user_id="eu_1", **fields)
+    others = [a_command(device, end_user_id=other, **fields) for other in ("eu_2", None)]
+    others.append(a_command(a_device(TEST), end_user_id="eu_1", **fields))
+    plain = a_command(device, end_user_id="eu_1")
+    await added(stores.commands, own, plain, *others)
+    for _ in range(2):
+        await stores.commands.erase_texts(TENANT, "eu_1")
+    emptied = msgspec.structs.replace(own, params={"max_duration_sec": 5, "metadata": {}}, result=None, error=None)
+    for command in (emptied, plain, *others):
+        assert await stores.commands.get(command.tenant, command.device_id, command.id) == command
+
+
 async def test_a_token_is_replaced_by_whoever_holds_it_and_its_use_noted_forwards_only(stores):
     device = await added(stores.devices, a_device(end_user_id="eu_1", token_sha256="old"))
     earlier = now()

@@ -64,6 +64,7 @@ class Repositories:
                 project_id="proj_3",
                 mode=Mode.LIVE,
                 device_id=f"dev_{number % 5}",
+                end_user_id=f"eu_{number % 9}",
                 binding_generation=0,
                 type=CommandType.STOP_RECORDING,
                 status=status,
@@ -107,6 +108,7 @@ QUERIES = {
     "a command": lambda r: r.commands.get(TENANT, "dev_1", "cmd_011"),
     "a command to deliver": lambda r: r.commands.deliver_next(DEVICE, now()),
     "commands that have expired": lambda r: r.commands.expire(TENANT, "dev_9", now()),
+    "commands to empty": lambda r: r.commands.erase_texts(TENANT, "eu_1"),
     "commands to cancel": lambda r: r.commands.cancel_pending(msgspec.structs.replace(DEVICE, id="dev_2")),
 }
 for position in ({}, {"before": "z"}, {"offset": 10}):
