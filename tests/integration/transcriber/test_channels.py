@@ -72,6 +72,15 @@ def test_a_damaged_packet_makes_no_one_of_two_channels(tmp_path):
     assert separate_channels(path) == (0, 1)
 
 
+def test_audio_of_a_codec_that_nobody_knows_has_no_channels(tmp_path):
+    path = save(tmp_path / "a.wav", tone(300), tone(500))
+    data = bytearray(path.read_bytes())
+    data[20:22] = b"\x99\x99"  # the format's number
+    path.write_bytes(data)
+    assert separate_channels(path) == ()
+    assert not are_alike(path)
+
+
 def test_what_is_no_audio_has_no_channels(tmp_path):
     (tmp_path / "junk").write_bytes(b"junk")
     assert separate_channels(tmp_path / "junk") == ()
