@@ -58,8 +58,9 @@ def _read(path: Path) -> NDArray[np.float64] | None:
     try:
         with av.open(str(path), format=reader_of(path), options=READERS, metadata_errors="ignore") as container:
             stream = next(iter(container.streams.audio), None)
-            unknown = stream is None or stream.codec_context is None
-            if unknown or not 1 < stream.layout.nb_channels <= MOST_CHANNELS:
+            if stream is None or getattr(stream, "codec_context", None) is None:  # PyAV's types know of no unknown codec
+                return None
+            if not 1 < stream.layout.nb_channels <= MOST_CHANNELS:
                 return None
             return _products(container, stream)
     except (av.error.FFmpegError, ValueError, PermanentFailure):
