@@ -79,11 +79,14 @@ class OpenRecording:
             recording, resource = _shown(caller, earlier)
         else:
             await self._upload_policy(caller.tenant, subjects.device_id)
-            recording, resource = await self._stored(caller, _opened(caller.tenant, body, subjects, claim))
+            recording, resource = await self._stored(caller, _opened(caller.tenant, body, subjects, claim), body.end_user_id)
         return resource, self._templates.make(caller.tenant, recording.id) if recording.streaming else None
 
-    async def _stored(self, caller: Caller, wanted: Recording) -> tuple[Recording, RecordingResource]:
-        """Store the recording, or return the one that is there in its place, if the caller may see it."""
+    async def _stored(self, caller: Caller, wanted: Recording, named: str | None) -> tuple[Recording, RecordingResource]:
+        """Store the recording, or return the one that is there in its place, if the caller may see it.
+
+        It is of the end user that was `named`, if one was: what is uploaded to it must not become somebody else's.
+        """
         created = recording_event(RecordingCreated, wanted)
         for _ in range(_TRIES):
             try:
@@ -92,6 +95,8 @@ class OpenRecording:
                 present = await self._recordings.get(wanted.tenant, wanted.id)
                 if present is None and wanted.recording_uuid is not None:
                     present = await self._recordings.twin_of(wanted)
+                if present is not None and caller.device_id is None and named not in {None, present.end_user_id}:
+                    raise ResourceAlreadyExists("this was recorded for another end user", param="recording_uuid")
                 if present is not None:
                     return _shown(caller, present)
             else:

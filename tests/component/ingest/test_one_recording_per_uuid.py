@@ -48,6 +48,14 @@ async def test_a_repeat_of_a_streaming_creation_has_a_template_that_works(api):
     assert (await api.put_chunk(again, 1)).status_code == 200
 
 
+async def test_what_is_another_end_users_is_not_opened_for_this_one(api):
+    first, other = await created(api, **PAIR, streaming=True), await api.new_end_user()
+    for path in ("/recordings", "/recordings?way=general"):
+        status, code, error = await api.refused("POST", path, {"end_user_id": other, **PAIR})
+        assert (status, code, error["param"]) == (409, "resource_already_exists", "recording_uuid")
+    assert (await created(api, **PAIR))["id"] == first["id"]
+
+
 async def test_two_devices_may_use_the_same_uuid(api):
     ids = {(await created(api, **PAIR, device_id=await api.new_device()))["id"] for _ in range(2)}
     assert len(ids) == 2
