@@ -1,11 +1,11 @@
 """What clients send, as Structs: unknown keys are passed over, wrong types refused (contract A1)."""
 
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import msgspec
 
-from services.ingest.limits import MAX_CHUNK_NUMBER, MAX_INTEGER, MAX_NAME, YEARS_PATTERN
+from services.ingest.limits import MAX_CHUNK_NUMBER, MAX_INTEGER, MAX_NAME, YEARS_PATTERN, Metadata
 from shared.domain.caller import SCOPES
 from shared.domain.media import MediaType
 from shared.domain.tenant import Mode
@@ -34,7 +34,7 @@ class CreateRecording(msgspec.Struct, kw_only=True):
     started_at: Moment | None = None
     ended_at: Moment | None = None
     recorded_at: Moment | None = None
-    metadata: dict[str, Any] | None = None
+    metadata: Metadata | None = None
     streaming: bool | None = None
     source: Literal["device", "app_import", "api_upload"] | None = None
     upload_method: Word | None = None

@@ -1,11 +1,10 @@
 """What clients may send at most, and refusals that say the limit."""
 
-import math
 import re
 from collections.abc import Collection, Iterable, Mapping
 from datetime import UTC, datetime
 from itertools import chain
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
@@ -22,10 +21,27 @@ MAX_HEADER_BYTES = 64 * 1024
 MAX_PATH = 8 * 1024
 MAX_QUERY_BYTES = 8 * 1024
 
+_VALUES = {"$ref": "#/components/schemas/MetadataValue"}
+_OBJECT = {"propertyNames": {"pattern": r"^(?!\$)"}, "additionalProperties": _VALUES}
+METADATA_VALUE: Mapping[str, Any] = {
+    "description": f"What metadata holds: at most {MAX_METADATA_DEPTH} levels, and {MAX_METADATA_BYTES} bytes of JSON in all.",
+    "anyOf": [
+        {"type": ["string", "boolean", "null"]},
+        {"type": "number", "minimum": -MAX_INTEGER - 1, "maximum": MAX_INTEGER},
+        {"type": "array", "items": _VALUES},
+        {"type": "object", **_OBJECT},
+    ],
+}
+"""The component `MetadataValue` of the description."""
+
+Metadata = Annotated[dict[str, Any], msgspec.Meta(extra_json_schema=_OBJECT)]
+"""An object of the client's own, to be checked by `checked_metadata`."""
+
 YEARS_PATTERN = "^(19[0-9]{2}|[2-8][0-9]{3})-"
 """How a time begins whose year is one of those that are taken."""
 
 _YEARS = range(1900, 9000)
+_NUMBERS = (int, float)
 _CHUNK_NUMBER = re.compile("[1-9][0-9]{0,5}")
 _RESERVED = re.compile(r"\$").match
 _RELAY_SEQ = re.compile("0|[1-9][0-9]{0,5}")
@@ -102,8 +118,6 @@ def _fault(level: Any, depth: int) -> str | None:  # noqa: ANN401 - an object or
 
 
 def _fault_of_number(value: object) -> str | None:
-    if isinstance(value, float) and not math.isfinite(value):
-        return "holds a number that is too large"
-    if isinstance(value, int) and not -MAX_INTEGER - 1 <= value <= MAX_INTEGER:
-        return "holds an integer that does not fit 64 bits"
+    if isinstance(value, _NUMBERS) and not -MAX_INTEGER - 1 <= value <= MAX_INTEGER:  # JSON does not tell integers apart
+        return f"holds a number that does not fit 64 bits: they go from {-MAX_INTEGER - 1} to {MAX_INTEGER}"
     return None

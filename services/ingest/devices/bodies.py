@@ -1,12 +1,12 @@
 """What clients and devices send of devices."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import msgspec
 from msgspec import UNSET, UnsetType
 
 from services.ingest.bodies import Identifier
-from services.ingest.limits import MAX_INTEGER
+from services.ingest.limits import MAX_INTEGER, Metadata
 from shared.domain.device import Connection, DeviceState
 from shared.domain.device_command import CommandType
 
@@ -31,7 +31,7 @@ class RegisterDevice(msgspec.Struct, kw_only=True):
     device_type: Model | None = None
     firmware_version: Firmware | None = None
     name: DeviceName | None = None
-    metadata: dict[str, Any] | None = None
+    metadata: Metadata | None = None
 
 
 class ChangeDevice(msgspec.Struct, kw_only=True):
@@ -39,8 +39,8 @@ class ChangeDevice(msgspec.Struct, kw_only=True):
 
     firmware_version: Firmware | UnsetType | None = UNSET
     name: DeviceName | UnsetType | None = UNSET
-    metadata: dict[str, Any] | UnsetType | None = UNSET
-    settings: dict[str, Any] | UnsetType | None = UNSET
+    metadata: Metadata | UnsetType | None = UNSET
+    settings: Metadata | UnsetType | None = UNSET
 
 
 class BindDevice(msgspec.Struct, kw_only=True):
@@ -54,7 +54,7 @@ class CommandResult(msgspec.Struct, kw_only=True):
 
     command_id: Identifier
     status: Literal["executed", "failed"]
-    result: dict[str, Any] | None = None
+    result: Metadata | None = None
     error: Annotated[str, msgspec.Meta(max_length=1024)] | None = None
 
 
@@ -79,7 +79,7 @@ class RecordingParams(msgspec.Struct, kw_only=True):
 
     max_duration_sec: Seconds | None = 3600
     upload_immediately: bool | None = True
-    metadata: dict[str, Any] | None = None
+    metadata: Metadata | None = None
 
 
 class CreateCommand(msgspec.Struct, kw_only=True):

@@ -10,6 +10,7 @@ from litestar import Litestar
 from litestar.handlers import HTTPRouteHandler
 from litestar.routes import HTTPRoute
 
+from services.ingest.limits import METADATA_VALUE
 from services.ingest.openapi.headers import COMPONENTS
 from services.ingest.openapi.operations import operation_of
 from services.ingest.openapi.schemas import Schemas
@@ -52,6 +53,7 @@ class Document:
 def described(app: Litestar) -> dict[str, Any]:
     """Return the OpenAPI 3.1 document of everything that `app` serves."""
     schemas = Schemas()
+    schemas.add("MetadataValue", dict(METADATA_VALUE))
     paths: dict[str, dict[str, Any]] = {}
     named = set[str]()
     for path, method, handler in _routes(app):

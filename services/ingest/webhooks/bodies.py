@@ -1,9 +1,10 @@
 """What clients send about webhook endpoints; a key that may change only one thing may leave out the others."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
 import msgspec
 
+from services.ingest.limits import Metadata
 from shared.domain.webhook import ALL_EVENTS, EndpointStatus
 from shared.events.topics import PUBLIC_EVENT_TYPES, SUBSCRIBABLE
 
@@ -20,7 +21,7 @@ class CreateEndpoint(msgspec.Struct, kw_only=True):
     url: Url
     events: Events
     description: Description | None = None
-    metadata: dict[str, Any] | None = None
+    metadata: Metadata | None = None
 
 
 class ChangeEndpoint(msgspec.Struct, kw_only=True):
@@ -29,7 +30,7 @@ class ChangeEndpoint(msgspec.Struct, kw_only=True):
     url: Url | msgspec.UnsetType = msgspec.UNSET
     events: Events | msgspec.UnsetType = msgspec.UNSET
     description: Description | msgspec.UnsetType | None = msgspec.UNSET
-    metadata: dict[str, Any] | msgspec.UnsetType | None = msgspec.UNSET
+    metadata: Metadata | msgspec.UnsetType | None = msgspec.UNSET
     status: EndpointStatus | msgspec.UnsetType = msgspec.UNSET
 
 

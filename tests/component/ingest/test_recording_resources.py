@@ -56,7 +56,8 @@ async def test_an_id_of_one_kind_does_not_stand_for_another_however_well_known_i
 
 
 @pytest.mark.parametrize(
-    "metadata", [{"a.b": {"c": [1, 2.5, None, True, "ü😀"]}}, {"": 0}, {"_id": "x", "id": 1}, {"n": 2**63 - 1}, {"e": {}}]
+    "metadata",
+    [{"a.b": {"c": [1, 2.5, None, True, "ü😀"]}}, {"": 0}, {"_id": "x", "id": 1}, {"n": 2**63 - 1}, {"n": -1e18}, {"e": {}}],
 )
 async def test_metadata_comes_back_as_it_was(api, metadata):
     recording = await api.recording(metadata=metadata)
@@ -69,6 +70,8 @@ async def test_metadata_comes_back_as_it_was(api, metadata):
         ({"$set": 1}, "begin with $"),
         ({"a": [{"$ref": 1}]}, "begin with $"),
         ({"a": 2**63}, "64 bits"),
+        ({"a": [2.0**63]}, "64 bits"),
+        ({"a": {"b": -1e300}}, "64 bits"),
         ({"a": "x" * 17_000}, "16384 bytes"),
         ({"1": {"2": {"3": {"4": {"5": {"6": {"7": {"8": {}}}}}}}}}, "8 levels"),
     ],

@@ -6,10 +6,12 @@ from datetime import UTC, datetime
 
 import jsonschema_rs
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from services.ingest.http import UseCases, http_app
-from services.ingest.limits import checked_time
+from services.ingest.limits import checked_metadata, checked_time
 from services.ingest.openapi.document import Document
 from services.ingest.openapi.examples import EXAMPLES
 from services.ingest.refusals import InvalidRequest
@@ -90,6 +92,37 @@ def test_a_time_that_is_sent_says_which_years_are_taken(name, key):
     for year in range(1, 10_000):
         moment = datetime(year, 6, 1, tzinfo=UTC)
         assert (re.search(text["pattern"], moment.isoformat()) is not None) is _is_taken(moment), year
+
+
+JSON_VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**70), 2**70) | st.floats(allow_nan=False) | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["a", "$a", "a$", ""]), inner, max_size=3),
+    max_leaves=6,
+)
+
+
+@pytest.mark.parametrize(
+    ("name", "key"),
+    [
+        ("CreateRecording", "metadata"),
+        ("CreateEndUser", "metadata"),
+        ("CreateEndpoint", "metadata"),
+        ("ChangeDevice", "settings"),
+    ],
+)
+@given(metadata=st.dictionaries(st.sampled_from(["a", "b", "$", "$c"]), JSON_VALUES, max_size=3))
+@settings(max_examples=200, deadline=None)
+def test_metadata_is_described_as_it_is_taken(name, key, metadata):
+    schema = {"$ref": f"#/components/schemas/{name}", "components": {"schemas": SCHEMAS}}
+    faults = list(jsonschema_rs.Draft202012Validator(schema).iter_errors({key: metadata}))
+    assert any(fault.instance_path for fault in faults) is not _is_kept(metadata)  # what else it needs is not in here
+
+
+def _is_kept(metadata):
+    try:
+        return checked_metadata(metadata) == metadata
+    except InvalidRequest:
+        return False
 
 
 def _is_taken(moment):
