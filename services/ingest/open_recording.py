@@ -95,18 +95,18 @@ class OpenRecording:
                 present = await self._recordings.get(wanted.tenant, wanted.id)
                 if present is None and wanted.recording_uuid is not None:
                     present = await self._recordings.twin_of(wanted)
-                if present is not None and caller.device_id is None and named not in {None, present.end_user_id}:
-                    raise ResourceAlreadyExists("this was recorded for another end user", param="recording_uuid")
                 if present is not None:
-                    return _shown(caller, present)
+                    return _shown(caller, present, named)
             else:
                 return wanted, created.recording
         raise not_found("recording")  # an earlier run stored it, and it was deleted since
 
 
-def _shown(caller: Caller, present: Recording) -> tuple[Recording, RecordingResource]:
+def _shown(caller: Caller, present: Recording, named: str | None = None) -> tuple[Recording, RecordingResource]:
     if not caller.sees(present):
         raise ResourceAlreadyExists("the device recorded this for an earlier end user", param="recording_uuid")
+    if caller.device_id is None and named not in {None, present.end_user_id}:  # a device's token decides that by itself
+        raise ResourceAlreadyExists("this was recorded for another end user", param="recording_uuid")
     return present, recording_resource(present)
 
 
