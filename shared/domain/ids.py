@@ -8,12 +8,11 @@ import hashlib
 import threading
 import time
 
-from shared.domain.randomness import random_bytes, random_word
+from shared.domain.randomness import ALPHABET, LETTERS, random_letters, random_word
 
-_ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
-_PAIRS = tuple(first + second for first in _ALPHABET for second in _ALPHABET)  # ten bits each
-_TIME_CHARACTERS = 10
-_RANDOM_BITS = 80
+_PAIRS = tuple(first + second for first in ALPHABET for second in ALPHABET)  # ten bits each
+_TIME_CHARACTERS, _OTHER_CHARACTERS = 10, 16
+_COUNT_BITS = 20
 
 
 class _Minter:
@@ -21,20 +20,20 @@ class _Minter:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._moment_ms = 0
+        self._moment_ms, self._count = 0, 0
         self._time_half = ""
-        self._randomness = 0
 
     def mint(self) -> str:
-        """Return the next ULID; within a millisecond the randomness grows by a random step, so it cannot be guessed."""
+        """Return the next ULID; within a millisecond its first 20 bits count up from a random number, 60 are always new."""
         with self._lock:
             moment_ms = time.time_ns() // 1_000_000
-            if moment_ms > self._moment_ms:
-                self._moment_ms, self._randomness = moment_ms, int.from_bytes(random_bytes(_RANDOM_BITS // 8)) >> 1
-                self._time_half = _base32(moment_ms, _TIME_CHARACTERS)
-            else:
-                self._randomness += 1 + random_word()
-            return self._time_half + _random_half(self._randomness)
+            count = self._count + 1
+            if moment_ms > self._moment_ms or count >> _COUNT_BITS:
+                moment_ms = max(moment_ms, self._moment_ms + 1)
+                self._moment_ms, self._time_half = moment_ms, _base32(moment_ms, _TIME_CHARACTERS)
+                count = random_word() >> 32 - _COUNT_BITS + 1
+            self._count = count
+            return self._time_half + _PAIRS[count >> 10] + _PAIRS[count & 1023] + random_letters()
 
 
 _minter = _Minter()
@@ -72,22 +71,9 @@ def made_since(some_id: str, moment_ms: int) -> bool:
 
 
 def _hashed(*facts: object) -> str:
+    """Return the last five bits of each of the digest's first sixteen bytes: 80 bits as good as any other."""
     digest = hashlib.sha256("\x1f".join(map(str, facts)).encode()).digest()
-    return _random_half(int.from_bytes(digest[: _RANDOM_BITS // 8]))
-
-
-def _random_half(value: int, pairs: tuple[str, ...] = _PAIRS) -> str:
-    """Return 80 bits as 16 characters: `_base32` written out, for several ids are made for each request."""
-    return (
-        pairs[value >> 70]
-        + pairs[value >> 60 & 1023]
-        + pairs[value >> 50 & 1023]
-        + pairs[value >> 40 & 1023]
-        + pairs[value >> 30 & 1023]
-        + pairs[value >> 20 & 1023]
-        + pairs[value >> 10 & 1023]
-        + pairs[value & 1023]
-    )
+    return digest[:_OTHER_CHARACTERS].translate(LETTERS).decode()
 
 
 def _base32(value: int, characters: int) -> str:

@@ -8,7 +8,7 @@ import re
 from contextvars import ContextVar, Token
 from types import TracebackType
 
-from shared.domain.randomness import random_bytes
+from shared.domain.randomness import random_hex
 
 _TRACEPARENT = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}(-.*)?")
 
@@ -45,4 +45,4 @@ def traced(trace_id: str | None) -> Tracing:
 def trace_of(traceparent: str) -> str:
     """Return the trace id of a W3C `traceparent`, or a new one when there is none in it."""
     found = traceparent and _TRACEPARENT.fullmatch(traceparent)
-    return found[1] if found else random_bytes(16).hex()
+    return found[1] if found else random_hex()

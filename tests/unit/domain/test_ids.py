@@ -29,6 +29,13 @@ def test_ids_minted_by_many_threads_are_distinct():
     assert len(set(ids)) == len(ids)
 
 
+def test_ids_ascend_while_the_clock_stands_still_or_goes_back(monkeypatch):
+    first, at = new_id("rec"), time.time_ns()
+    monkeypatch.setattr(time, "time_ns", lambda: at - 5_000_000_000)
+    ids = [first, *(new_id("rec") for _ in range(1_200_000))]  # more than a millisecond has numbers
+    assert all(map(str.__lt__, ids, ids[1:]))
+
+
 def test_a_later_id_sorts_after_an_earlier_one():
     earlier = new_id("rec")
     time.sleep(0.002)
