@@ -1,9 +1,10 @@
-"""`POST /v1/recordings` per second, against an empty Litestar handler and against the same in FastAPI, in the same run.
+"""`POST /v1/recordings` per second, against an empty Litestar handler, the same in FastAPI, and a ceiling, in the same run.
 
 `python -m bench.create [--rounds 3] [--requests 1500]`. Ours checks the key, counts the request, checks the body, stores the
-recording with its event in one journalled write, answers, and publishes the event. Three times: with one key; with the keys of
-ten replicas, none of which this replica knows yet; and with the same keys again. The rounds of all servers are interleaved; the
-CPU time of each server's process is told too, for it tells more than rates on a busy machine.
+recording with its event in one journalled write, answers, and publishes the event; the ceiling does no more than write and
+publish, with no key, check or framework. Three times: with one key; with the keys of ten replicas, none of which this replica
+knows yet; and with the same keys again. The rounds of all servers are interleaved; the CPU time of each server's process is told
+too, for it tells more than rates on a busy machine.
 
 All of that over 16, 64 and 256 connections, each with one request under way. Over 16, a rate tells mostly how long the disk takes
 to make a write safe, which an empty handler never waits for: 16 answers in the time of a write and a little are all there can be.
@@ -15,7 +16,7 @@ import argparse
 import asyncio
 import os
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from itertools import cycle, islice, product
 from pathlib import Path
@@ -56,7 +57,7 @@ LOADS = [Load(keys, connections) for connections in CONNECTIONS for keys in (ONE
 
 
 class Server:
-    """One of the three, with its figures by load."""
+    """One of the four, with its figures by load."""
 
     def __init__(self, name: str, process: Peer) -> None:
         self.name, self.process = name, process
@@ -147,7 +148,8 @@ def report(ours: Server, peers: Sequence[Server]) -> None:
             rate = Figures([mine / its for mine, its in zip(ours.rates[load], server.rates[load], strict=True)])
             cpu = Figures([its / mine for mine, its in zip(ours.cpu_us[load], server.cpu_us[load], strict=True)])
             its_own = f"{Figures(server.rates[load]):.0f}/s, {Figures(server.cpu_us[load]):.0f} us"
-            print(f"    {server.name}: {its_own}; ratio {rate:.2f}, by CPU {cpu:.2f} (goal {GOALS[server.name]})")
+            goal = f" (goal {GOALS[server.name]})" if server.name in GOALS else ""
+            print(f"    {server.name}: {its_own}; ratio {rate:.2f}, by CPU {cpu:.2f}{goal}")
 
 
 def main() -> None:
@@ -161,15 +163,20 @@ def main() -> None:
         try:
             stack.start_servers()
             stack.start_services("ingest")
-            with peer("bench.empty_handlers") as empty, peer("bench.fastapi_twin", stack.mongo.url) as twin:
-                uvloop.run(_measured(stack, empty, twin, arguments))
+            ours = stack.services["ingest"].environment()
+            with (
+                peer("bench.empty_handlers") as empty,
+                peer("bench.fastapi_twin", stack.mongo.url) as twin,
+                peer("bench.bare_create", environment=ours) as bare,
+            ):
+                uvloop.run(_measured(stack, {"empty": empty, "twin": twin, "ceiling": bare}, arguments))
         finally:
             stack.stop()
 
 
-async def _measured(stack: Stack, empty: Peer, twin: Peer, arguments: argparse.Namespace) -> None:
+async def _measured(stack: Stack, processes: Mapping[str, Peer], arguments: argparse.Namespace) -> None:
     ours = Server("ours", api_of(stack))
-    peers = [Server("empty", empty), Server("twin", twin)]
+    peers = [Server(name, process) for name, process in processes.items()]
     for server in peers:
         await answering(server.process.port)
     customer = await asyncio.to_thread(Customer, stack)

@@ -4,7 +4,7 @@ import asyncio
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
@@ -24,10 +24,11 @@ class Peer(NamedTuple):
 
 
 @contextmanager
-def peer(module: str, *arguments: str) -> Iterator[Peer]:
-    """Run a module of this folder as a server on a free port, which is its first argument."""
+def peer(module: str, *arguments: str, environment: Mapping[str, str] | None = None) -> Iterator[Peer]:
+    """Run a module of this folder as a server on a free port, which is its first argument; `environment` is added to ours."""
     port = free_port()
-    process = subprocess.Popen([sys.executable, "-m", module, str(port), *arguments], cwd=ROOT)
+    command = [sys.executable, "-m", module, str(port), *arguments]
+    process = subprocess.Popen(command, cwd=ROOT, env={**os.environ, **(environment or {})})
     try:
         yield Peer(port, process.pid)
     finally:
