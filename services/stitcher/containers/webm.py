@@ -22,13 +22,14 @@ def mime(head: bytes) -> str:
 
 
 def walk(stream: ByteStream) -> int:
-    """The offset at which the file that starts at 0 ends, zeros behind it left out.
+    """The offset at which the file that starts at 0 ends.
 
-    Segments and clusters are entered (browsers leave their sizes unknown); every other element must fit whole.
+    Segments and clusters are entered (browsers leave their sizes unknown); every other element must fit whole. Zeros behind a
+    segment that says where it ends are no part of the file; in one that does not they are damage.
     """
-    offset = 0
+    offset, segment_end = 0, None
     while offset < stream.size:
-        if offset and stream.read_at(offset, 1) == b"\0" and stream.only_zeros_from(offset):
+        if segment_end is not None and offset >= segment_end and stream.only_zeros_from(offset):
             break
         element, size, body = _element(stream, offset)
         if element == _EBML and offset:
@@ -38,6 +39,8 @@ def walk(stream: ByteStream) -> int:
         if size is not None and body + size > stream.size:
             raise truncated(stream.size, "a WebM element")
         if element in (_SEGMENT, _CLUSTER):
+            if element == _SEGMENT:
+                segment_end = None if size is None else body + size
             offset = body
             continue
         if size is None:

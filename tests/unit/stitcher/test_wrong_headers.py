@@ -85,6 +85,22 @@ def test_what_may_follow_samples_is_not_heard(tmp_path, work, behind):
     assert np.array_equal(pyav_read(joined.path)[0], wanted)
 
 
+@pytest.mark.parametrize("number", [1, RUNS])
+@pytest.mark.parametrize("live", [False, True])
+def test_zeros_in_place_of_the_end_of_a_webm_are_damage(tmp_path, work, live, number):
+    chunks = runs(tmp_path, signal(float(RUNS)), "webm")
+    for path in chunks if live else ():
+        data = path.read_bytes()
+        size = data.index(b"\x18\x53\x80\x67") + 4
+        assert data[size] == 1  # a size of eight bytes
+        changed(path, size, b"\x01" + b"\xff" * 7)  # as browsers write it: unknown
+    damaged = chunks[number - 1].read_bytes()
+    changed(chunks[number - 1], len(damaged) * 2 // 3, bytes(len(damaged) - len(damaged) * 2 // 3))
+    reason, named = refused(chunks, work)
+    assert reason in {FailureReason.CHUNK_CORRUPT, FailureReason.CHUNK_TRUNCATED}
+    assert named == number
+
+
 @pytest.mark.parametrize("number", [1, 3])
 def test_the_chunk_that_is_unlike_most_is_named(tmp_path, work, number):
     chunks = runs(tmp_path, signal(float(RUNS)), "wav")
