@@ -34,8 +34,6 @@ def walk(stream: ByteStream) -> int:
         element, size, body = _element(stream, offset)
         if element == _EBML and offset:
             return offset
-        if offset and element not in (_SEGMENT, *_INSIDE):
-            raise corrupt(offset, "no WebM element where the next one should begin")
         if size is not None and body + size > stream.size:
             raise truncated(stream.size, "a WebM element")
         if element in (_SEGMENT, _CLUSTER):
@@ -65,4 +63,7 @@ def _element(stream: ByteStream, offset: int) -> tuple[int, int | None, int]:
         raise truncated(stream.size, "a WebM element header")
     size = int.from_bytes(head[id_length:end], "big") & ((1 << 7 * length) - 1)
     unknown = size == (1 << 7 * length) - 1
-    return int.from_bytes(head[:id_length], "big"), None if unknown else size, offset + end
+    element = int.from_bytes(head[:id_length], "big")
+    if offset and element not in (_EBML, _SEGMENT, *_INSIDE):
+        raise corrupt(offset, "no WebM element where the next one should begin")
+    return element, None if unknown else size, offset + end
