@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from services.stitcher.bytestream import ByteStream
-from services.stitcher.containers.frames import walk
+from services.stitcher.containers.frames import scan_adts
 from services.stitcher.containers.malformed import Malformed
 from services.stitcher.decode import frames
 from shared.domain.audio_frames import adts_frame, id3_size
@@ -77,7 +77,7 @@ def _measured(stream: ByteStream) -> tuple[int, list[int]] | None:
             if head is None:
                 return None
             try:
-                lengths.append(_FRAME * walk(chunk, adts_frame))
+                lengths.append(_FRAME * scan_adts(chunk).frames)
             except Malformed:
                 return None
             rate = rate or head.rate

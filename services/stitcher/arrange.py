@@ -20,7 +20,7 @@ from services.stitcher.containers.opus import OpusStream
 from services.stitcher.containers.wav import Wav
 from services.stitcher.faults import locating, mixed, not_audio
 from services.stitcher.sniff import family, sniff
-from shared.domain.audio_frames import adts_frame, id3_size, mp3_frame
+from shared.domain.audio_frames import id3_size
 from shared.domain.errors import FailureReason, PermanentFailure
 
 HEAD = 1 << 16
@@ -34,6 +34,9 @@ _WALKS: Mapping[str, Callable[[ByteStream], int]] = {
     "basic": sized.walk_au,
 }
 """How to see where a file ends that says so itself."""
+
+_SCANS: Mapping[str, Callable[[ByteStream], frames.Framed]] = {"mpeg": frames.scan_mp3, "aac": frames.scan_adts}
+"""How to read what is frames and nothing else."""
 
 
 class Arrangement(NamedTuple):
@@ -58,7 +61,9 @@ def arrange(stream: ByteStream) -> Arrangement:
     tag_end = id3_size(stream.read_at(0, HEAD))  # the frame behind it is the first file's own, wherever a chunk begins
     later = [None if start == tag_end else _begins(stream.read_at(start, _LATER_HEAD), kind) for start in stream.starts[1:]]
     if not any(later) or _declares_all(stream, kind):
-        return Arrangement(kind, separate=False, opus=_whole(stream, kind), kept=_less_than_all(stream, kind))
+        if kind in _SCANS:
+            return Arrangement(kind, separate=False, kept=_less_than_all(stream, kind))
+        return Arrangement(kind, separate=False, opus=_whole(stream, kind))
     _all_files(stream, kind, later)
     return Arrangement(kind, separate=True)
 
@@ -113,9 +118,12 @@ def _whole(stream: ByteStream, kind: str) -> OpusStream | None:
 
 
 def _less_than_all(stream: ByteStream, kind: str) -> list[range] | None:
-    """What is not zeros between the frames of a stream, where there are any; a whole chunk of them is not audio."""
-    parse = {"mpeg": mp3_frame, "aac": adts_frame}.get(kind)
-    found = [range(stream.size)] if parse is None else frames.without_zeros(stream, parse)
+    """Check that the bytes are frames to the end; what of them is not zeros, if some are: FFmpeg's demuxers stumble over a few.
+
+    A whole chunk of zeros is not audio.
+    """
+    with locating(stream):
+        found = _SCANS[kind](stream).ranges
     for number, (start, size) in enumerate(zip(stream.starts, stream.sizes, strict=True), 1):
         if not any(part.start < start + size and start < part.stop for part in found):
             raise not_audio(number)
@@ -125,10 +133,6 @@ def _less_than_all(stream: ByteStream, kind: str) -> list[range] | None:
 def check_file(stream: ByteStream, kind: str) -> int:
     """Where the file at the start of the bytes ends; raises `Malformed` when it is cut or broken."""
     match kind:
-        case "mpeg":
-            frames.walk_mp3(stream)
-        case "aac":
-            frames.walk(stream, adts_frame)
         case "ogg":
             return ogg.walk(stream)
         case "wav":
@@ -137,6 +141,8 @@ def check_file(stream: ByteStream, kind: str) -> int:
             flac.scan(stream)  # the frames are read when the joined file is
         case _ if kind in _WALKS:
             return _WALKS[kind](stream)
+        case _ if kind in _SCANS:
+            _SCANS[kind](stream)
     return stream.size
 
 

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from services.stitcher.bytestream import ByteStream
 from services.stitcher.containers.malformed import Malformed, corrupt, truncated
-from shared.domain.audio_frames import Frame, Parse, id3_size, mp3_frame
+from shared.domain.audio_frames import Frame, Parse, adts_frame, id3_size, mp3_frame
 from shared.domain.errors import FailureReason
 
 _ID3V1_SIZE = 128
@@ -84,28 +84,39 @@ def pieces(stream: ByteStream, parse: Parse) -> Iterator[Piece]:
         raise corrupt(0, "no audio frames")
 
 
-def walk(stream: ByteStream, parse: Parse) -> int:
-    """Count the frames of the stream; raises as `pieces` does."""
-    return sum(piece.frame is not None for piece in pieces(stream, parse))
+class Framed(NamedTuple):
+    """How many frames a stream has, and where they and the tags are: one range unless zeros stand between them."""
+
+    frames: int
+    ranges: list[range]
 
 
-def without_zeros(stream: ByteStream, parse: Parse) -> list[range]:
-    """Where the frames and tags of the stream are; FFmpeg's demuxers lose their way in a few zeros between frames."""
-    ranges = [range(0)]
+def scan(stream: ByteStream, parse: Parse) -> Framed:
+    """Read a stream of frames; raises as `pieces` does."""
+    count, ranges = 0, [range(0)]
     for piece in pieces(stream, parse):
-        if piece.frame is None and stream.read_at(piece.offset, 1) == b"\0":
+        if piece.frame is not None:
+            count += 1
+        elif stream.read_at(piece.offset, 1) == b"\0":
             continue
         if piece.offset == ranges[-1].stop:
             ranges[-1] = range(ranges[-1].start, piece.end)
         else:
             ranges.append(range(piece.offset, piece.end))
-    return [found for found in ranges if found]
+    return Framed(count, [found for found in ranges if found])
 
 
-def walk_mp3(stream: ByteStream) -> None:
-    """Walk an MP3, and count its frames against its tag, for a cut between two frames leaves no other mark."""
-    if walk(stream, mp3_frame) < promised_frames(stream):
+def scan_mp3(stream: ByteStream) -> Framed:
+    """Read an MP3, and count its frames against its tag, for a cut between two frames leaves no other mark."""
+    found = scan(stream, mp3_frame)
+    if found.frames < promised_frames(stream):
         raise truncated(stream.size, "the MP3 audio")
+    return found
+
+
+def scan_adts(stream: ByteStream) -> Framed:
+    """Read ADTS AAC."""
+    return scan(stream, adts_frame)
 
 
 def tag_size(head: bytes, left: int) -> int:
