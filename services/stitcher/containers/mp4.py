@@ -1,9 +1,11 @@
 """MP4 boxes (ISO 14496-12): enough to see where a file ends and whether its index is there."""
 
 from services.stitcher.bytestream import ByteStream
+from services.stitcher.containers.chunks import is_name
 from services.stitcher.containers.malformed import corrupt, truncated
 
 _HEADER = 8  # size and name
+_COPYRIGHT = b"\xa9"  # with which names of boxes may begin
 _AUDIO_BRANDS = (b"M4A ", b"M4B ", b"M4P ")
 
 
@@ -43,14 +45,11 @@ def _box(stream: ByteStream, offset: int) -> tuple[int, bytes]:
             raise truncated(stream.size, "an MP4 box header")
         return len(header), b""
     size, name = int.from_bytes(header[:4], "big"), header[4:8]
+    named = is_name(name.replace(_COPYRIGHT, b" "))
     if size == 0:  # to the end, or a few zeros and then another file
-        return stream.size - offset, name if _is_name(name) else b""
+        return stream.size - offset, name if named else b""
     if size == 1:
         size = int.from_bytes(header[8:16], "big")
-    if size < _HEADER or not _is_name(name):
+    if size < _HEADER or not named:
         raise corrupt(offset, "no MP4 box where the next one should begin")
     return size, name
-
-
-def _is_name(name: bytes) -> bool:
-    return all(32 <= letter < 127 or letter == 0xA9 for letter in name)  # noqa: PLR2004

@@ -4,12 +4,11 @@ from struct import Struct
 from typing import Any
 
 from services.stitcher.bytestream import ByteStream
+from services.stitcher.containers.chunks import UNSIZED, is_name
 from services.stitcher.containers.malformed import corrupt, truncated
 
 _AIFF_CHUNK, _CAF_CHUNK, _AU_HEADER = Struct(">4sI"), Struct(">4sq"), Struct(">4sII")
 _FIRST_IN_AIFF, _FIRST_IN_CAF = 12, 8
-_UNSIZED = 0x7FFFF000  # and more, or nothing: what writers to a pipe put where they do not know the size
-_LETTERS = range(32, 127)
 
 
 def walk_aiff(stream: ByteStream) -> int:
@@ -79,10 +78,10 @@ def _read(stream: ByteStream, offset: int, form: Struct) -> tuple[Any, ...]:
 
 
 def _known(size: int) -> bool:
-    return 0 < size < _UNSIZED
+    return 0 < size < UNSIZED  # nothing, too, stands for a size that was not known
 
 
 def _checked(name: bytes, offset: int) -> bytes:
-    if not all(letter in _LETTERS for letter in name):
+    if not is_name(name):
         raise corrupt(offset, "no chunk where the next one should begin")
     return name

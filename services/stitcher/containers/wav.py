@@ -5,14 +5,13 @@ from struct import Struct
 import msgspec
 
 from services.stitcher.bytestream import ByteStream
+from services.stitcher.containers.chunks import UNSIZED, is_name
 from services.stitcher.containers.malformed import corrupt, truncated
 
 PCM, FLOAT, ALAW, MULAW, EXTENSIBLE = 1, 3, 6, 7, 0xFFFE
 _CHUNK = Struct("<4sI")
 _FORMAT = Struct("<HHIIHH")
-_UNSIZED = 0x7FFFF000  # writers to a pipe put 0xFFFFFFFF, 0x7FFFFFFF and the like where they do not know the size
 _RIFF_LIMIT = 0xFFFFFFFF
-_LETTERS = range(32, 127)
 _CHANNELS = range(1, 256)
 _RATES = range(1000, 768_001)
 _CODECS = {
@@ -96,7 +95,7 @@ def _located(stream: ByteStream, layout: bytes, offset: int, sizes: tuple[int, i
         raise corrupt(offset, "the WAV format chunk makes no sense")
     data_size, riff_size = sizes
     there = stream.size - offset
-    sized = data_size > 0 and (data_size <= there or data_size < _UNSIZED)
+    sized = data_size > 0 and (data_size <= there or data_size < UNSIZED)
     if sized and data_size > there:
         raise truncated(stream.size, "the WAV data")
     sized = sized and _ends_at(stream, offset + data_size, data_size & 1)
@@ -120,7 +119,7 @@ def _ends_at(stream: ByteStream, end: int, padding: int) -> bool:
         if not any(behind):
             return stream.only_zeros_from(at)
         name, size = _CHUNK.unpack(behind)
-        if all(letter in _LETTERS for letter in name) and size <= stream.size - at:
+        if is_name(name) and size <= stream.size - at:
             return True
     return False
 
