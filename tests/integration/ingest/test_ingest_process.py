@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import sys
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -67,6 +68,12 @@ async def until_it_answers(process, url, client):
     raise AssertionError(await ended(process))
 
 
+async def told_by_admin(database, *arguments):
+    status, out, err = await ended(await start("services.ingest.admin", *arguments, **database))
+    assert status == 0, err
+    return json.loads(out)
+
+
 async def test_missing_settings_are_named_and_the_process_ends_with_78():
     status, _, err = await ended(await start("services.ingest", http_host="127.0.0.1", admin_token="short"))
     assert status == 78
@@ -78,11 +85,7 @@ async def test_missing_settings_are_named_and_the_process_ends_with_78():
 async def test_the_command_line_makes_a_key_that_the_api_knows_and_sigterm_drains(environment):
     database = {name: environment[name] for name in ("mongo_url", "mongo_database")}
 
-    async def admin(*arguments):
-        status, out, err = await ended(await start("services.ingest.admin", *arguments, **database))
-        assert status == 0, err
-        return json.loads(out)
-
+    admin = partial(told_by_admin, database)
     organization = await admin("create-organization", "--name", "Acme")
     project = await admin("create-project", "--organization", organization["id"], "--name", "Field")
     scopes = ("--scope", "recordings:write", "--scope", "end_users:write")
@@ -144,11 +147,7 @@ async def test_the_command_line_takes_no_more_than_the_api(mongo_settings, argum
 async def test_the_command_line_makes_a_key_that_ends(mongo_settings):
     database = {"mongo_url": mongo_settings.mongo_url, "mongo_database": mongo_settings.mongo_database}
 
-    async def admin(*arguments):
-        status, out, err = await ended(await start("services.ingest.admin", *arguments, **database))
-        assert status == 0, err
-        return json.loads(out)
-
+    admin = partial(told_by_admin, database)
     organization = await admin("create-organization", "--name", "Acme")
     project = await admin("create-project", "--organization", organization["id"], "--name", "Field")
     key = await admin("create-key", "--project", project["id"], "--expires-at", "2040-01-01T01:00:00+01:00")
