@@ -13,6 +13,7 @@ from services.ingest.ports import RecordingStore
 from services.ingest.refusals import NotFound
 from shared.domain.clock import now
 from shared.domain.end_user import EndUser
+from shared.domain.errors import TransientFailure
 from shared.telemetry.logs import get_logger
 
 log = get_logger()
@@ -41,7 +42,8 @@ class EraseEndUsers:
     """Works off deleted end users, one at a time, claimed under a lease so that replicas share them.
 
     Every step may be done again, so a crash in the middle costs nothing but the time until the lease ends. One is swept again,
-    at growing pauses, until nothing more can have come for it: a recording made at the moment of the deletion is found, too.
+    at growing pauses, until nothing more can have come for it: a recording made at the moment of the deletion is found, too. A
+    recording that cannot be deleted, as one in the form of a newer release, keeps no other from it, and is tried again.
     """
 
     def __init__(self, queue: ErasureQueue, remains: Remains, settled_after: timedelta = SETTLED_AFTER) -> None:
@@ -53,27 +55,36 @@ class EraseEndUsers:
             await self._sweep(claimed)
 
     async def _sweep(self, claimed: EndUser) -> None:
-        began, erased = now(), 0
+        began = now()
         await self._remains.release(claimed.tenant, claimed.id)
         await self._remains.erase_configs(claimed.tenant, claimed.id)
         await self._remains.erase_commands(claimed.tenant, claimed.id)
         matching = {"end_user_id": claimed.id}
-        while found := await self._remains.recordings.page(claimed.tenant, matching, _PAGE):
+        erased, left, last = 0, 0, None
+        while found := await self._remains.recordings.page_of_versions(claimed.tenant, matching, _PAGE, before=last):
             for start in range(0, len(found), _AT_ONCE):
-                await asyncio.gather(*(self._delete(claimed, item.id) for item in found[start : start + _AT_ONCE]))
-            erased += len(found)
+                gone = await asyncio.gather(*(self._delete(claimed, item.id) for item in found[start : start + _AT_ONCE]))
+                erased, left = erased + gone.count(True), left + gone.count(False)
+            last = found[-1].id
             renewed = await self._queue.extend_erasure(claimed, now() + LEASE)
             if renewed is None:  # another replica thought us dead, and goes on
                 return
             claimed = renewed
-        await self._queue.extend_erasure(claimed, self._next_sweep(claimed, began))
-        log.info("end_user.swept", end_user_id=claimed.id, recordings=erased)
+        await self._queue.extend_erasure(claimed, now() + LEASE if left else self._next_sweep(claimed, began))
+        log.info("end_user.swept", end_user_id=claimed.id, recordings=erased, left=left)
 
-    async def _delete(self, end_user: EndUser, recording_id: str) -> None:
+    async def _delete(self, end_user: EndUser, recording_id: str) -> bool:
+        """Return whether the recording is gone, by whoever it was; the stores may fail, and end the sweep."""
         try:
             await self._remains.delete_recording(end_user.tenant, recording_id)
         except NotFound:
-            return  # somebody was quicker
+            return True  # somebody was quicker
+        except TransientFailure:
+            raise
+        except Exception:
+            log.exception("end_user.recording_left", end_user_id=end_user.id, recording_id=recording_id)
+            return False
+        return True
 
     def _next_sweep(self, end_user: EndUser, began: datetime) -> datetime | None:
         """Return when to look again, None when this sweep began late enough to have seen everything."""

@@ -152,6 +152,25 @@ async def test_replicas_share_the_work_and_nobody_does_it_twice(scene):
     assert scene.deletions == 24
 
 
+async def test_a_recording_that_cannot_be_deleted_keeps_no_other_back_and_is_tried_again(scene):
+    """As one is that a newer release has left in a form of its own."""
+    end_user = await scene.begin(recordings=120, deleted_ago=SETTLED_AFTER)
+    unreadable, delete = scene.left(end_user)[60], scene.delete
+
+    async def deleted(tenant, recording_id):
+        if recording_id == unreadable.id:
+            raise msgspec.ValidationError("Invalid enum value 'thawed'")
+        await delete(tenant, recording_id)
+
+    await EraseEndUsers(scene.end_users, scene.remains(delete_recording=deleted))()
+    assert [one.id for one in scene.left(end_user)] == [unreadable.id]
+    assert now() < scene.kept(end_user).erasure_due_at <= now() + LEASE
+    scene.pass_time(end_user)
+    await scene.eraser()()
+    assert scene.left(end_user) == []
+    assert scene.kept(end_user).erasure_due_at is None
+
+
 async def test_a_recording_that_somebody_deletes_meanwhile_is_no_error(scene):
     end_user = await scene.begin(recordings=3)
     victim, delete = scene.left(end_user)[0], scene.delete
