@@ -12,6 +12,7 @@ from litestar.routes import HTTPRoute
 
 from services.ingest.limits import METADATA_VALUE
 from services.ingest.openapi.headers import COMPONENTS
+from services.ingest.openapi.links import link
 from services.ingest.openapi.operations import operation_of
 from services.ingest.openapi.schemas import Schemas
 from services.ingest.openapi.security import SCHEMES
@@ -61,6 +62,7 @@ def described(app: Litestar) -> dict[str, Any]:
         while operation["operationId"] in named:  # the same method under an older path
             operation["operationId"] += "_alias"
         named.add(operation["operationId"])
+    link(paths)
     used = {tag for operations in paths.values() for operation in operations.values() for tag in operation["tags"]}
     announced = webhooks(schemas)
     document = {

@@ -6,15 +6,18 @@ import os
 import re
 import sys
 from pathlib import Path
+from urllib.parse import parse_qsl
 
 from tests.conformance import operations
+from tests.integration.ingest.described_things import Things, bindings
 
-EXAMPLES = os.environ.get("EARWITNESS_TESTS_EXAMPLES", "2")
+EXAMPLES = int(os.environ.get("EARWITNESS_TESTS_EXAMPLES", "2"))
 """How many examples are tried of each operation; the more, the longer and the deeper."""
+WALKS = 10  # for each example: chains of requests, in which what one makes is given to the next
 
 CONFIG = """\
 seed = 20250115
-workers = 2
+workers = 1
 continue-on-failure = true
 max-failures = 25
 request-timeout = 10
@@ -26,11 +29,22 @@ deterministic = true
 allow-x00 = false
 database = "none"
 
+[phases.stateful]
+max-steps = 8
+
+[phases.stateful.generation]
+max-examples = {walks}
+
 [checks]
 positive_data_acceptance.expected-statuses = {usual}
 
 [parameters]
 "query.cursor" = ""
+{bindings}
+
+{dictionaries}
+[dictionaries.streaming]
+values = ["{streaming}"]
 
 [[operations]]
 include-operation-id = {particular}
@@ -39,6 +53,10 @@ checks.positive_data_acceptance.expected-statuses = {more}
 [[operations]]
 include-operation-id = "key_revoke"  # not the key that is used
 parameters = {{ "path.project_id" = "{project}", "path.key_id" = "{spare}" }}
+
+[[operations]]
+include-operation-id = "chunk_store"  # by a URL that is of one recording
+parameters = {{ {signed}, "path.recording_id" = {{ dictionary = "streaming", probability = 1 }} }}
 
 [auth.openapi]
 api_key = {{ bearer = "{key}" }}
@@ -70,6 +88,7 @@ def refusing_operations():
 
 async def configuration(api):
     """The program's configuration: how deep it looks, and a credential of each kind, all of the test's own project."""
+    things = await Things(api).make()
     recording = await api.recording(streaming=True)
     user = await api.ok("POST", "/end-users", {"external_id": "who"})
     device = await api.ok("POST", "/devices", {"serial_number": "S-1", "model": "bota_pin"})
@@ -77,19 +96,26 @@ async def configuration(api):
     whole = await api.recording()
     offer = await api.ok("POST", f"/recordings/{whole['id']}/upload-url", {})
     spare = await api.admin("POST", f"/projects/{api.project_id}/api-keys", {})
+    signed = dict(parse_qsl(recording["chunk_upload_url_template"].partition("?")[2]))
+    signature = signed.pop("signature")
     return CONFIG.format_map(
         {
             "usual": json.dumps(USUAL),
             "particular": json.dumps(list(refusing_operations())),
             "more": json.dumps([*USUAL, "400", "425"]),
             "examples": EXAMPLES,
+            "walks": EXAMPLES * WALKS,
+            "bindings": bindings(),
+            "dictionaries": things.dictionaries(),
+            "streaming": recording["id"],
+            "signed": ", ".join(f'"query.{name}" = "{value}"' for name, value in signed.items()),
             "project": api.project_id,
             "spare": spare["id"],
             "key": api.secret,
             "admin": api.admin_token,
             "device": bound["device_token"],
             "upload": offer["upload_token"],
-            "signature": recording["chunk_upload_url_template"].rpartition("signature=")[2],
+            "signature": signature,
         }
     )
 

@@ -150,5 +150,20 @@ def test_every_event_that_customers_hear_has_its_webhook():
     assert sorted(document()["webhooks"]) == sorted(PUBLIC_EVENT_TYPES)
 
 
+def test_whatever_is_done_with_a_new_id_is_linked_from_where_it_is_made():
+    targets = {operation["operationId"]: path for _, path, operation in operations()}
+    answers = [response for _, _, operation in operations() for response in operation["responses"].values()]
+    links = [(name, link) for response in answers for name, link in response.get("links", {}).items()]
+    for name, link in links:
+        assert name == link["operationId"]
+        wanted = re.findall(r"\{(\w+)\}", targets[name])
+        assert {each for each in wanted if each.endswith("_id")} <= set(link["parameters"]) <= set(wanted)
+        assert "$response.body#/id" in link["parameters"].values()
+    takes_an_id = {name for name, path in targets.items() if "_id}" in path}
+    assert takes_an_id - {name for name, _ in links} == {"upload_alias_complete"}, (
+        "whose id may be that of a recording or of a file"
+    )
+
+
 def test_customers_are_not_told_of_our_sources():
     assert "(contract" not in json.dumps(document())
