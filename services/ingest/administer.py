@@ -11,7 +11,7 @@ from services.ingest.paging import Page, Pager, PageRequest
 from services.ingest.ports import KeyStore, OrganizationStore, ProjectStore
 from services.ingest.refusals import InvalidRequest, not_found
 from shared.domain.caller import SCOPES, ApiKey, KeyKind, new_secret, secret_hint, secret_sha256
-from shared.domain.clock import now
+from shared.domain.clock import now, wire_time
 from shared.domain.errors import AlreadyExists
 from shared.domain.kept_answer import Claim, identified
 from shared.domain.project import Organization, Project
@@ -98,6 +98,9 @@ class Administer:
         unknown = [scope for scope in body.scopes or () if scope not in SCOPES]
         if unknown:
             raise InvalidRequest(f"there is no scope {unknown[0][:80]}", param="scopes", details={"scopes": list(SCOPES)})
+        at, expires_at = now(), checked_time(body.expires_at, "expires_at")
+        if expires_at is not None and expires_at <= at:
+            raise InvalidRequest(f"expires_at is over: it is {wire_time(at)}", param="expires_at")
         kind = KeyKind.SECRET if body.scopes is None else KeyKind.RESTRICTED
         secret = new_secret(kind, body.mode)
         key = ApiKey(
@@ -109,8 +112,8 @@ class Administer:
             scopes=SCOPES if body.scopes is None else tuple(dict.fromkeys(body.scopes)),
             secret_sha256=secret_sha256(secret),
             hint=secret_hint(secret),
-            created_at=now(),
-            expires_at=checked_time(body.expires_at, "expires_at"),
+            created_at=at,
+            expires_at=expires_at,
         )
         with contextlib.suppress(AlreadyExists):
             await self._keys.add(key)

@@ -53,5 +53,6 @@ def refuse_unworkable(result: Resolved, said: Mapping[str, Any], providers: Abst
         auto = msgspec.convert(result.value, ProcessingConfig).auto_transcription
         refuse_unless_configured(auto.provider, providers, param="auto_transcription.provider")
         field = "auto_transcription.language"
-        if accepted_language(auto.provider, auto.language, param=field) != auto.language:
-            raise InvalidRequest(f"{auto.provider} spells that language otherwise", param=field)
+        spelt = accepted_language(auto.provider, auto.language, param=field)
+        if spelt != auto.language:
+            raise InvalidRequest(f"{auto.provider} spells that language {spelt}", param=field)

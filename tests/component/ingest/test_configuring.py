@@ -57,6 +57,11 @@ async def test_a_wrong_value_is_refused_and_changes_nothing(api, body, code, par
     assert await api.ok("GET", path(api)) == before
 
 
+async def test_a_language_spelt_as_another_provider_does_is_refused_with_the_spelling_that_is_taken(api):
+    _, _, error = await api.refused("PUT", path(api), {"auto_transcription": {"language": "en-US"}})
+    assert error["message"] == "whisper spells that language en"
+
+
 async def test_keys_that_the_section_does_not_have_are_passed_over(api):
     changed = await api.ok("PUT", path(api), {"auto_transcription": {"enabled": True, "$where": 1}, "nonsense": {"a": 1}})
     assert "nonsense" not in changed["value"]

@@ -285,3 +285,10 @@ async def test_an_expired_key_is_refused_also_where_it_is_remembered(api):
     async with asyncio.timeout(10):
         while not await refused():
             await asyncio.sleep(0.02)
+
+
+async def test_a_key_that_would_never_work_is_not_made(api):
+    body = {"expires_at": (now() - timedelta(seconds=1)).isoformat()}
+    status, code, error = await api.refused("POST", f"/admin/projects/{api.project_id}/api-keys", body, secret=api.admin_token)
+    assert (status, code, error["param"]) == (400, "invalid_request", "expires_at")
+    assert error["message"].startswith("expires_at is over: it is 20")

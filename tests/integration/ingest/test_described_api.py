@@ -68,6 +68,7 @@ signed_url = {{ api_key = "{signature}" }}
 
 USUAL = ["2xx", "401", "403", "404", "409"]
 PARTICULAR = [
+    "key_create",  # its end has to lie ahead
     "recording_create",  # a key has to name an end user, a token may not
     "endpoint_create",  # a URL has to be reachable from everywhere
     "endpoint_change",
