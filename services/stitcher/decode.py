@@ -18,6 +18,7 @@ from services.stitcher.containers.malformed import Malformed, corrupt, truncated
 from shared.demux import reader_of
 from shared.domain.errors import FailureReason
 from shared.domain.magic import READERS
+from shared.domain.media import SAMPLE_RATES_HZ
 
 _LOSSLESS = ("flac", "alac", "wavpack", "tta", "ape")
 
@@ -74,6 +75,8 @@ def read_format(path: Path) -> Format:
     container, stream = open_audio(path)
     with container:
         context = stream.codec_context
+        if context.sample_rate not in SAMPLE_RATES_HZ:
+            raise corrupt(0, f"says that it was recorded at {context.sample_rate} Hz")
         bits = _flac_bits(path) or (stream.format.bits if _is_lossless(context.name) else 0)
         return Format(context.codec.canonical_name, context.sample_rate, context.channels, bits, context.layout.name)
 

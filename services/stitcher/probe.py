@@ -22,6 +22,7 @@ from services.stitcher.sniff import family, sniff
 from shared.demux import reader_of
 from shared.domain.errors import FailureReason, PermanentFailure
 from shared.domain.magic import READERS
+from shared.domain.media import SAMPLE_RATES_HZ
 
 _HEAD = 1 << 16
 _CONFIRMED_SECONDS = 0.15  # a header may differ from the packets by padding, not by more
@@ -84,6 +85,9 @@ def _demuxed(container: InputContainer, mime: str | None) -> Inspected:
     context = main.codec_context
     if context is None:
         raise PermanentFailure(FailureReason.UNSUPPORTED_FORMAT, "its header names no codec that is known here")
+    if audio is not None and audio.codec_context.sample_rate not in SAMPLE_RATES_HZ:
+        told = f"it says that it was recorded at {audio.codec_context.sample_rate} Hz"
+        raise PermanentFailure(FailureReason.UNSUPPORTED_FORMAT, told)
     seconds = _duration(container, main.index)
     return Inspected(
         content_type=_content_type(mime, container.format.name, video=bool(videos)),

@@ -44,6 +44,9 @@ class Media(msgspec.Struct, frozen=True, kw_only=True):
     channels: int | None = None
 
 
+SAMPLE_RATES_HZ = range(1000, 768_001)
+"""What speech is recorded at, and far beyond. Of a file that says it was once a second, a megabyte would last for days."""
+
 CONTENT_TYPES: dict[MediaType, dict[str, str]] = {
     MediaType.AUDIO: {
         "audio/opus": "opus",

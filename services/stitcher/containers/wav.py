@@ -7,13 +7,13 @@ import msgspec
 from services.stitcher.bytestream import ByteStream
 from services.stitcher.containers.chunks import UNSIZED, is_name
 from services.stitcher.containers.malformed import corrupt, truncated
+from shared.domain.media import SAMPLE_RATES_HZ
 
 PCM, FLOAT, ALAW, MULAW, EXTENSIBLE = 1, 3, 6, 7, 0xFFFE
 _CHUNK = Struct("<4sI")
 _FORMAT = Struct("<HHIIHH")
 _RIFF_LIMIT = 0xFFFFFFFF
 _CHANNELS = range(1, 256)
-_RATES = range(1000, 768_001)
 _CODECS = {
     (PCM, 8): "pcm_u8",
     (PCM, 16): "pcm_s16le",
@@ -91,7 +91,7 @@ def _located(stream: ByteStream, layout: bytes, offset: int, sizes: tuple[int, i
     if tag == EXTENSIBLE and len(layout) >= 26:  # noqa: PLR2004 - the true tag opens the sub-format's GUID
         tag = int.from_bytes(layout[24:26], "little")
     block_of_samples = channels * bits // 8 if (tag, bits) in _CODECS else block
-    if channels not in _CHANNELS or rate not in _RATES or not block or block != block_of_samples:
+    if channels not in _CHANNELS or rate not in SAMPLE_RATES_HZ or not block or block != block_of_samples:
         raise corrupt(offset, "the WAV format chunk makes no sense")
     data_size, riff_size = sizes
     there = stream.size - offset

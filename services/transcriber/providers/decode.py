@@ -13,6 +13,7 @@ from services.transcriber.samples import RATE, Samples
 from shared.demux import reader_of
 from shared.domain.errors import FailureReason, PermanentFailure
 from shared.domain.magic import READERS
+from shared.domain.media import SAMPLE_RATES_HZ
 
 BLOCK = 10 * RATE  # samples
 GAP_S = 0.1  # a hole in the timestamps from here on is filled with silence ...
@@ -128,6 +129,8 @@ def readable_frames(container: Any) -> Iterator[tuple[Any, float]]:  # noqa: ANN
         frames = _decoded(packet)
         lost_s += float((packet.duration or 0) * (packet.time_base or 0)) if frames is None else 0.0
         for frame in frames or ():
+            if frame.sample_rate not in SAMPLE_RATES_HZ:  # by a damaged header, or a forged one
+                continue
             yield frame, lost_s
             lost_s = 0.0
     raise PermanentFailure(FailureReason.AUDIO_CORRUPT, "the audio cannot be read to its end")

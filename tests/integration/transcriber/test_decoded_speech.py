@@ -183,6 +183,16 @@ def test_pictures_alone_are_an_unsupported_format(tmp_path):
     assert failed.value.reason is FailureReason.UNSUPPORTED_FORMAT
 
 
+@pytest.mark.parametrize("rate", [1, 999, 768_001])
+def test_a_rate_at_which_nobody_records_is_corrupt(tmp_path, rate):
+    path = write(tmp_path / "a.wav", tone(1.0))
+    data = path.read_bytes()
+    path.write_bytes(data[:24] + rate.to_bytes(4, "little") + data[28:])
+    with pytest.raises(PermanentFailure) as caught:
+        whole(path)
+    assert caught.value.reason is FailureReason.AUDIO_CORRUPT
+
+
 def test_a_header_without_samples_is_corrupt(tmp_path):
     path = tmp_path / "empty.wav"
     with wave.open(str(path), "wb") as empty:

@@ -187,6 +187,19 @@ def test_a_wav_header_that_no_recorder_writes_is_corruption(tmp_path, good, fiel
     assert failure(tmp_path, forged) == (FailureReason.CHUNK_CORRUPT, 1)
 
 
+RATES_SAID = {"au": (16, ">I"), "caf": (20, ">d")}
+
+
+@pytest.mark.parametrize("kind", RATES_SAID)
+@pytest.mark.parametrize("rate", [1, 768_001, 2_000_000])
+@pytest.mark.parametrize("count", [1, RUNS])
+def test_a_rate_at_which_nobody_records_is_corruption(tmp_path, kind, rate, count):
+    offset, form = RATES_SAID[kind]
+    said, chunks = struct.pack(form, rate), [path.read_bytes() for path in runs(tmp_path, signal(float(RUNS)), kind)[:count]]
+    forged = [data[:offset] + said + data[offset + len(said) :] for data in chunks]
+    assert failure(tmp_path, forged) == (FailureReason.CHUNK_CORRUPT, 1)
+
+
 @pytest.mark.parametrize("kind", ["opus", "mp3", "m4a", "wav", "flac", "webm", "aac", "aiff", "caf", "au"])
 def test_zeros_behind_a_chunk_are_padding(tmp_path, good, kind):
     """Flash memory is written in blocks."""

@@ -165,6 +165,14 @@ def test_what_is_no_media_is_refused(tmp_path, data, reason):
     assert refused(path) is reason
 
 
+@pytest.mark.parametrize("rate", [1, 999, 768_001, 2_000_000_000])
+def test_a_rate_at_which_nobody_records_is_refused(tmp_path, rate):
+    path = encode(tmp_path / "file", signal(0.5), "au")
+    data = path.read_bytes()
+    path.write_bytes(data[:16] + struct.pack(">I", rate) + data[20:])
+    assert refused(path) is FailureReason.UNSUPPORTED_FORMAT
+
+
 def test_sound_is_measured_to_its_end_where_pictures_begin_late(tmp_path):
     probed = probe(late_pictures(tmp_path / "call.flv", 20))
     assert (probed.codec, probed.duration_ms) == ("pcm_s16le", 20_000)
