@@ -44,6 +44,7 @@ class Measured(NamedTuple):
     samples: int
     packet_bytes: int
     stated: int  # by the container; 0 where it says nothing
+    too_close: int  # by how many samples more than one frame the packets would last longer than their times tell
 
 
 def open_audio(path: Path) -> tuple[InputContainer, AudioStream]:
@@ -98,17 +99,19 @@ def measure(path: Path) -> Measured:
     """
     container, stream = open_audio(path)
     with container:
-        end, size = 0, 0
+        end, size, count, begin = 0, 0, 0, None
         for packet in packets_of(container, stream):
             if packet.size and packet.pts is not None:
+                begin = packet.pts if begin is None else begin
                 end = max(end, packet.pts + (packet.duration or 0))
-                size += packet.size
-        one_frame = 2 * (stream.codec_context.frame_size or 1024)
+                size, count = size + packet.size, count + 1
+        frame = stream.codec_context.frame_size or 0
         assert stream.time_base is not None
         clock = stream.time_base * stream.codec_context.sample_rate
         samples = round((end - max(0, stream.start_time or 0)) * clock)
         stated = round((stream.duration or 0) * clock)
-        return Measured(stated if 0 < samples - stated <= one_frame else samples, size, stated)
+        too_close = max(0, (count - 1) * frame - round((end - (begin or 0)) * clock))
+        return Measured(stated if 0 < samples - stated <= 2 * (frame or 1024) else samples, size, stated, too_close)
 
 
 def frames(path: Path, limit: int | None) -> Iterator[AudioFrame]:

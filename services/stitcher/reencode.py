@@ -28,6 +28,7 @@ from services.stitcher.libopus import Decoder, Samples, load
 _OPUS_RATES = (8000, 12000, 16000, 24000, 48000)
 _LONGEST_PACKET = 5760
 _SLACK = 4096  # samples by which a header's word and the packets may differ: two frames of the longest codec
+_ROUNDING = 1024  # samples that coarse clocks of containers may take from a stream
 
 Cuts = Sequence[Cut] | None  # one a chunk; None: all of it is audio
 
@@ -165,6 +166,8 @@ def _lengths(path: Path) -> tuple[int | None, int]:
             found = measure(path)
             if found.stated - found.samples > _SLACK:
                 raise corrupt(0, "its index holds less audio than it says")
+            if found.too_close > _ROUNDING:
+                raise corrupt(0, "its index gives its audio less time than it takes")
             return found.samples, 0
         if head.startswith(b".snd"):
             padded = chunk.only_zeros_from(sized.walk_au(chunk))

@@ -130,6 +130,22 @@ def test_an_index_that_holds_less_than_it_says_is_damage(tmp_path, work):
     assert refused(chunks, work) == (FailureReason.CHUNK_CORRUPT, 2)
 
 
+@pytest.mark.parametrize("number", [1, 2, RUNS])
+@pytest.mark.parametrize(("frames", "samples"), [(16, 0), (16, 1), (16, 512), (16, 900), (0, 1024), (1, 1024), (8, 1024)])
+def test_an_index_that_gives_audio_less_time_than_it_takes_is_damage(tmp_path, work, number, frames, samples):
+    chunks = runs(tmp_path, signal(float(RUNS)), "m4a")
+    times = chunks[number - 1].read_bytes().index(b"stts") + 12  # 16 frames of 1024 samples, and a shorter one
+    changed(chunks[number - 1], times, struct.pack(">II", frames, samples))
+    assert refused(chunks, work) == (FailureReason.CHUNK_CORRUPT, number)
+
+
+def test_what_was_cut_out_of_an_mp4_is_not_joined(tmp_path, work):
+    chunks = runs(tmp_path, signal(float(RUNS)), "m4a")
+    edit = chunks[1].read_bytes().index(b"elst") + 12
+    changed(chunks[1], edit, struct.pack(">II", 500, 5024))  # half a second, from 4000 samples behind the encoder's delay on
+    assert join_chunks(chunks, work).duration_ms == RUNS * 1000 - 500
+
+
 @pytest.mark.parametrize("number", [2, RUNS])
 def test_a_damaged_adts_run_is_named_where_the_duration_is_declared(tmp_path, number):
     chunks = runs(tmp_path, signal(float(RUNS)), "aac")
