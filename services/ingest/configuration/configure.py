@@ -59,9 +59,10 @@ class Configure:
             value = amended(before.value or {}, said)
             after, change = before.changed(value, _author(target))
             result = resolved(known, [*(item for item in overrides if item.level is not after.level), after])
-            refuse_unworkable(result, said, await self._providers.of(target.subject.tenant, ON_THE_NETWORK))
+            present = resolved(known, overrides)
+            refuse_unworkable(present, result, said, await self._providers.of(target.subject.tenant, ON_THE_NETWORK))
             if value == (before.value or {}):
-                return resolved(known, overrides)
+                return present
             await self._configs.save(before, after, change)
             return result
 

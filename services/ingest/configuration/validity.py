@@ -47,10 +47,15 @@ def checked(section: Section, body: Mapping[str, Any]) -> dict[str, Any]:
     return said
 
 
-def refuse_unworkable(result: Resolved, said: Mapping[str, Any], providers: AbstractSet[ProviderName]) -> None:
-    """Refuse a change after which automatic transcription would ask for what the provider, or this installation, has not."""
+def refuse_unworkable(before: Resolved, result: Resolved, said: Mapping[str, Any], providers: AbstractSet[ProviderName]) -> None:
+    """Refuse a change after which automatic transcription would ask for what the provider, or this installation, has not.
+
+    To switch it off is never refused, though what was chosen before may have ceased to work since.
+    """
     if result.section.form is ProcessingConfig and "auto_transcription" in said:
-        auto = msgspec.convert(result.value, ProcessingConfig).auto_transcription
+        was, auto = (msgspec.convert(each.value, ProcessingConfig).auto_transcription for each in (before, result))
+        if auto == msgspec.structs.replace(was, enabled=False):
+            return
         refuse_unless_configured(auto.provider, providers, param="auto_transcription.provider")
         field = "auto_transcription.language"
         spelt = accepted_language(auto.provider, auto.language, param=field)

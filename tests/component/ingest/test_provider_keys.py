@@ -42,3 +42,15 @@ async def test_a_provider_can_be_chosen_once_the_project_has_a_key_for_it_and_on
     test_key = await api.new_key(api.project_id, mode="test")
     assert (await api.refused("PUT", path, auto, secret=test_key))[1] == "provider_not_configured"
     assert (await api.ok("GET", "/provider-keys", secret=test_key))["data"] == []
+
+
+@pytest.mark.parametrize("said", [{"enabled": False}, {"enabled": False, "provider": "deepgram", "language": None}])
+async def test_what_asks_for_a_provider_whose_key_was_forgotten_can_be_switched_off_and_not_on_again(api, said):
+    path = f"/projects/{api.project_id}/config/processing"
+    await api.ok("PUT", "/provider-keys/deepgram", {"api_key": SECRET})
+    await api.ok("PUT", path, {"auto_transcription": {"enabled": True, "provider": "deepgram"}})
+    await api.call("DELETE", "/provider-keys/deepgram")
+    for _ in range(2):
+        assert (await api.ok("PUT", path, {"auto_transcription": said}))["value"]["auto_transcription"]["enabled"] is False
+    for unworkable in ({"enabled": True}, {"language": "de"}):
+        assert (await api.refused("PUT", path, {"auto_transcription": unworkable}))[1] == "provider_not_configured"
