@@ -220,7 +220,7 @@ def _of_devices(stores: Stores, pager: Pager) -> dict[str, Any]:
     """Join the use cases of devices that need nothing else."""
     return {
         "manage_devices": ManageDevices(stores.devices, pager),
-        "take_heartbeat": TakeHeartbeat(stores.devices, stores.commands),
+        "take_heartbeat": TakeHeartbeat(stores.devices, stores.commands, stores.end_users),
         "report_devices": ReportDevices(stores.devices, stores.commands, stores.recordings),
         "command_devices": CommandDevices(stores.devices, stores.commands, pager),
     }

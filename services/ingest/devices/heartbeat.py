@@ -8,6 +8,7 @@ from services.ingest.bodies import Identifier
 from services.ingest.devices.bodies import CommandResult, Heartbeat
 from services.ingest.devices.manage import found
 from services.ingest.devices.ports import CommandStore, DeviceStore
+from services.ingest.end_users.ports import EndUserStore
 from services.ingest.limits import checked_metadata
 from services.ingest.refusals import not_found
 from shared.domain.caller import Caller
@@ -46,8 +47,8 @@ class Heard(msgspec.Struct, frozen=True, kw_only=True):
 class TakeHeartbeat:
     """Takes heartbeats. A command goes out with one of them only, however many come at once."""
 
-    def __init__(self, devices: DeviceStore, commands: CommandStore) -> None:
-        self._devices, self._commands = devices, commands
+    def __init__(self, devices: DeviceStore, commands: CommandStore, end_users: EndUserStore) -> None:
+        self._devices, self._commands, self._end_users = devices, commands, end_users
 
     async def __call__(self, caller: Caller, device_id: str, body: Heartbeat) -> Heard:
         """Keep what the device tells, and return the commands that wait for it, delivered by that."""
@@ -60,10 +61,15 @@ class TakeHeartbeat:
         return Heard(commands=await self._deliver(device), rejected=rejected)
 
     async def _settle(self, device: Device, result: CommandResult) -> RejectedResult | None:
-        """Note what became of a command; to be told it again changes nothing."""
+        """Note what became of a command; to be told it again changes nothing.
+
+        Of one that was given while the device belonged to an end user who is deleted, nothing is kept but that.
+        """
         status = CommandStatus(result.status)
         told = None if result.result is None else checked_metadata(result.result, "command_results.result")
         fields: dict[str, Any] = {"result": told, "error": result.error}
+        if await self._is_of_nobody_left(device, result.command_id):
+            fields = {}
         if status is CommandStatus.EXECUTED:
             fields["executed_at"] = now()
         if await self._commands.move(device.tenant, device.id, result.command_id, status, fields) is not None:
@@ -73,6 +79,12 @@ class TakeHeartbeat:
             return None
         reason = "the device has no such command" if present is None else f"the command is {present.status}"
         return RejectedResult(command_id=result.command_id, reason=reason)
+
+    async def _is_of_nobody_left(self, device: Device, command_id: str) -> bool:
+        command = await self._commands.get(device.tenant, device.id, command_id)
+        if command is None or command.end_user_id is None:
+            return False
+        return await self._end_users.get(device.tenant, command.end_user_id) is None
 
     async def _deliver(self, device: Device) -> list[DeviceCommand]:
         commands: list[DeviceCommand] = []

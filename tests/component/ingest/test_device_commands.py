@@ -240,3 +240,16 @@ async def test_a_command_is_kept_with_the_end_user_by_whose_deletion_it_is_empti
     await api.stores.commands.erase_texts(Tenant(api.project_id), device["end_user_id"])
     emptied = await shown(api, given)
     assert (emptied["status"], emptied["params"]["metadata"], emptied["result"]) == ("executed", {}, None)
+
+
+@pytest.mark.parametrize("told", [{"status": "executed", "result": {"said": "Ada"}}, {"status": "failed", "error": "Ada spoke"}])
+async def test_of_a_command_to_a_deleted_end_users_device_only_its_outcome_is_kept_however_late_it_is_told(api, device, told):
+    given = await command(api, device, "start_recording", ttl=86_400)
+    await heartbeat(api, device)
+    await api.call("DELETE", f"/end-users/{device['end_user_id']}")
+    await api.stores.commands.erase_texts(Tenant(api.project_id), device["end_user_id"])
+    again = await api.ok("POST", f"/devices/{device['id']}/bind", {"end_user_id": await api.new_end_user()})
+    results = [{"command_id": given["id"], **told}]
+    assert (await heartbeat(api, again, command_results=results))["rejected_results"] == []
+    ended = await shown(api, given)
+    assert (ended["status"], ended["result"], ended["error"]) == (told["status"], None, None)
