@@ -10,6 +10,9 @@ import msgspec
 from shared.domain.tenant import Mode, Tenant
 from shared.domain.transition import check_move
 
+MAX_PENDING = 50
+"""As many commands may wait for one device."""
+
 
 class CommandType(StrEnum):
     """What a device can be asked to do."""

@@ -1,5 +1,6 @@
 """The `device_commands` collection."""
 
+import random
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
@@ -7,7 +8,8 @@ from typing import Any
 from pymongo import ASCENDING, DESCENDING, IndexModel
 
 from shared.domain.device import Device
-from shared.domain.device_command import CommandStatus, DeviceCommand, sources_of
+from shared.domain.device_command import MAX_PENDING, CommandStatus, DeviceCommand, sources_of
+from shared.domain.errors import AlreadyExists
 from shared.domain.tenant import Tenant
 from shared.storage.documents import Documents, to_builtins
 from shared.storage.mongo import Mongo
@@ -29,6 +31,12 @@ INDEXES = (
         partialFilterExpression={"idempotency_key": {"$type": "string"}},
     ),
     IndexModel(
+        [*_DEVICE, ("slot", ASCENDING)],
+        name="slots",
+        unique=True,
+        partialFilterExpression={"status": CommandStatus.PENDING.value, "slot": {"$gte": 0}},
+    ),
+    IndexModel(
         [("project_id", ASCENDING), ("mode", ASCENDING), ("end_user_id", ASCENDING)],
         name="of_end_user",
         partialFilterExpression={"end_user_id": {"$type": "string"}},
@@ -37,7 +45,11 @@ INDEXES = (
 
 
 class DeviceCommands:
-    """Commands by device; a status moves only as its table says, in the same write that checks it."""
+    """Commands by device; a status moves only as its table says, in the same write that checks it.
+
+    A command holds one of its device's numbered slots while it waits, under a unique index that knows no others: so no more than
+    `MAX_PENDING` wait, however many are made at the same moment.
+    """
 
     def __init__(self, mongo: Mongo) -> None:
         self._documents = Documents(mongo.database["device_commands"], DeviceCommand)
@@ -46,9 +58,20 @@ class DeviceCommands:
         """Create what is missing."""
         await self._documents.ensure_indexes(INDEXES)
 
-    async def add(self, command: DeviceCommand) -> None:
-        """Store a new command; raise `AlreadyExists` when the device has one of its idempotency key."""
-        await self._documents.insert(command)
+    async def add(self, command: DeviceCommand) -> bool:
+        """Store a new command; return False, and store nothing, when as many wait for the device as may.
+
+        Raises `AlreadyExists` when it is there, or the device has one of its idempotency key.
+        """
+        while free := await self._free_slots(command):
+            try:
+                await self._documents.insert(command, slot=random.choice(free))  # noqa: S311 - spreads, guards nothing
+            except AlreadyExists:  # of this id or key, or of the slot, which another has taken at the same moment
+                if await self._is_there(command):
+                    raise
+                continue
+            return True
+        return False
 
     async def get(self, tenant: Tenant, device_id: str, command_id: str) -> DeviceCommand | None:
         """Return the command unless it is another device's or not there."""
@@ -99,6 +122,18 @@ class DeviceCommands:
         owner = {"project_id": tenant.project_id, "mode": tenant.mode.value}
         where = owner | {"end_user_id": {"$eq": end_user_id, "$type": "string"}}
         await self._documents.update_many(where, [{"$set": {"result": None, "error": None, "params.metadata": _NO_METADATA}}])
+
+    async def _free_slots(self, command: DeviceCommand) -> list[int]:
+        where = _of(command.tenant, command.device_id) | {"status": CommandStatus.PENDING.value}
+        waiting = await self._documents.project(where, ["slot"], None, MAX_PENDING)
+        taken = {document.get("slot") for document in waiting}  # None: made by a release that knew no slots
+        return [] if len(waiting) >= MAX_PENDING else [slot for slot in range(MAX_PENDING) if slot not in taken]
+
+    async def _is_there(self, command: DeviceCommand) -> bool:
+        if await self._documents.get(command.id) is not None:
+            return True
+        key = command.idempotency_key
+        return key is not None and await self.by_idempotency_key(command.tenant, command.device_id, key) is not None
 
 
 def _of(tenant: Tenant, device_id: str) -> dict[str, Any]:

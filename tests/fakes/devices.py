@@ -3,7 +3,7 @@
 import msgspec
 
 from shared.domain.device import FULL_STORAGE_RATIO, LOW_BATTERY_PERCENT, MOST_UNBINDINGS, DeviceCounts
-from shared.domain.device_command import CommandStatus, sources_of
+from shared.domain.device_command import MAX_PENDING, CommandStatus, sources_of
 from shared.domain.errors import AlreadyExists, TransientFailure
 
 UNBOUND = dict.fromkeys(("end_user_id", "bound_at", "token_sha256", "token_last_used_at"))
@@ -148,7 +148,11 @@ class FakeCommands(FakeTenantRows):
             raise AlreadyExists(command.id)
         if key is not None and await self.by_idempotency_key(command.tenant, command.device_id, key):
             raise AlreadyExists(key)
-        self._put(command)
+        waiting = [row for row in self._of(command.tenant) if (row.device_id, row.status) == (command.device_id, "pending")]
+        free = len(waiting) < MAX_PENDING
+        if free:
+            self._put(command)
+        return free
 
     async def get(self, tenant, device_id, command_id):
         found = await super().get(tenant, command_id)

@@ -7,12 +7,12 @@ from litestar.params import FromPath, FromQuery, JSONBody
 from services.ingest import refusals
 from services.ingest.api_request import ApiRequest, requires
 from services.ingest.devices.bodies import CreateCommand
-from services.ingest.devices.command import MAX_PENDING, CommandDevices
+from services.ingest.devices.command import CommandDevices
 from services.ingest.devices.grants import CommandGrants
 from services.ingest.paging import PageRequest
 from services.ingest.views.devices import CommandView, command_view
 from services.ingest.views.pages import PageView, page_view
-from shared.domain.device_command import CommandStatus
+from shared.domain.device_command import MAX_PENDING, CommandStatus
 from shared.domain.transition import TransitionRefused
 
 _DEFAULT_LIMIT = 20

@@ -15,12 +15,9 @@ from services.ingest.refusals import IdempotencyKeyReused, LimitReached, not_fou
 from shared.domain.caller import Caller
 from shared.domain.clock import now
 from shared.domain.device import Device
-from shared.domain.device_command import CommandStatus, CommandType, DeviceCommand
+from shared.domain.device_command import MAX_PENDING, CommandStatus, CommandType, DeviceCommand
 from shared.domain.errors import AlreadyExists
 from shared.domain.kept_answer import Claim, identified
-
-MAX_PENDING = 50
-"""As many commands may wait for one device."""
 
 _DEFAULTS = RecordingParams()
 _DEFAULT_TTL_S = 300
@@ -43,16 +40,16 @@ class CommandDevices:
             return known
         if claim is not None and (stored := await self._commands.get(device.tenant, device.id, command.id)):
             return stored
-        if len((await self._page(device, PageRequest(MAX_PENDING), CommandStatus.PENDING)).items) >= MAX_PENDING:
-            raise LimitReached(f"{MAX_PENDING} commands may wait for a device at most")
         try:
-            await self._commands.add(command)
-        except AlreadyExists:
-            present = await self._known(command) or await self._commands.get(device.tenant, device.id, command.id)
-            if present is None:
-                raise
-            return present
-        return command
+            if await self._commands.add(command):
+                return command
+            refusal: Exception = LimitReached(f"{MAX_PENDING} commands may wait for a device at most")
+        except AlreadyExists as error:
+            refusal = error
+        present = await self._known(command) or await self._commands.get(device.tenant, device.id, command.id)
+        if present is None:
+            raise refusal
+        return present
 
     async def get(self, caller: Caller, device_id: str, command_id: str) -> DeviceCommand:
         """Return one."""

@@ -49,8 +49,8 @@ class DeviceStore(CredentialLookup, Protocol):
 class CommandStore(Protocol):
     """Commands to devices."""
 
-    async def add(self, command: DeviceCommand) -> None:
-        """Store a new one; raises `AlreadyExists`."""
+    async def add(self, command: DeviceCommand) -> bool:
+        """Store a new one; False when as many wait for the device as may. Raises `AlreadyExists`."""
 
     async def get(self, tenant: Tenant, device_id: str, command_id: str) -> DeviceCommand | None:
         """Return one of the device's."""

@@ -10,8 +10,8 @@ from datetime import datetime, timedelta
 import msgspec
 import pytest
 
-from services.ingest.devices.command import MAX_PENDING
 from shared.domain.clock import now
+from shared.domain.device_command import MAX_PENDING
 from shared.domain.ids import new_id
 from shared.domain.tenant import Tenant
 

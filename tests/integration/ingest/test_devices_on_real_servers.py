@@ -8,6 +8,7 @@ import pytest
 
 from services.ingest.end_users import erase
 from shared.domain.clock import now
+from shared.domain.device_command import MAX_PENDING
 from shared.domain.errors import TransientFailure
 from shared.domain.tenant import Tenant
 from shared.storage.devices import Devices
@@ -102,6 +103,16 @@ async def test_a_command_goes_out_with_one_of_many_heartbeats_at_once(replicas):
     calls = (api.ok("POST", "/devices/me/heartbeat", {}, secret=device["device_token"]) for api in replicas * 10)
     given = [command["id"] for answer in await asyncio.gather(*calls) for command in answer["commands"]]
     assert len(given) == len(set(given)) == 3
+
+
+async def test_of_commands_at_once_no_more_wait_than_may(replicas):
+    device = await replicas[0].bound_device()
+    path = f"/devices/{device['id']}/commands"
+    calls = [api.call("POST", path, {"type": "stop_recording"}) for api in replicas * MAX_PENDING]
+    answers = await asyncio.gather(*calls)
+    assert sorted(answer.status_code for answer in answers) == [201] * MAX_PENDING + [409] * MAX_PENDING
+    waiting = await replicas[1].ok("GET", f"{path}/pending")
+    assert (len(waiting["data"]), waiting["has_more"]) == (MAX_PENDING, False)
 
 
 async def test_of_the_same_external_id_at_once_one_is_made(replicas):

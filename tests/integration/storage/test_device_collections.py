@@ -9,7 +9,7 @@ import pytest
 
 from shared.domain.clock import now
 from shared.domain.device import MOST_UNBINDINGS, Connection, Device, DeviceCounts, DeviceState, RecordingState
-from shared.domain.device_command import CommandStatus, CommandType, DeviceCommand
+from shared.domain.device_command import MAX_PENDING, CommandStatus, CommandType, DeviceCommand
 from shared.domain.end_user import EndUser
 from shared.domain.errors import AlreadyExists
 from shared.domain.ids import new_id
@@ -274,3 +274,18 @@ async def test_an_idempotency_key_is_one_commands_of_its_device(stores):
         await stores.commands.add(a_command(first, idempotency_key="k"))
     assert await stores.commands.by_idempotency_key(TENANT, first.id, "k") == command
     assert await stores.commands.by_idempotency_key(TENANT, first.id, "other") is None
+
+
+async def test_so_many_commands_wait_and_no_more_however_many_are_made_at_once(stores):
+    device, other = await added(stores.devices, a_device(), a_device())
+    outcomes = await asyncio.gather(*(stores.commands.add(a_command(device)) for _ in range(MAX_PENDING + 10)))
+    assert sorted(outcomes) == [False] * 10 + [True] * MAX_PENDING
+    waiting = await stores.commands.page(TENANT, {"device_id": device.id, "status": "pending"}, MAX_PENDING + 10)
+    assert len(waiting) == MAX_PENDING
+    assert await stores.commands.add(a_command(other)) is True
+    for ended in (await stores.commands.deliver_next(device, now()), waiting[0]):
+        await stores.commands.move(TENANT, device.id, ended.id, CommandStatus.EXECUTED, {})
+        assert [await stores.commands.add(a_command(device)) for _ in range(2)] == [True, False]
+    await stores.commands.cancel_pending(device)
+    with pytest.raises(AlreadyExists):
+        await stores.commands.add(waiting[1])
