@@ -20,11 +20,16 @@ _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 
 
 def decode(body: bytes, form: type[T]) -> T:
-    """Return `body` as `form`; whatever is wrong with it is an `InvalidRequest` that names the field.
+    """Return `body` as `form`; whatever is wrong with it is an `InvalidRequest` that names the field."""
+    return fitted(parse(body), form)
 
-    A field that wants an integer takes 300.0 for 300: JSON does not tell them apart, and some languages write it so.
+
+def fitted(value: Any, form: type[T]) -> T:  # noqa: ANN401 - any JSON value
+    """Return `value` as `form`; raises `InvalidRequest`, which names the field.
+
+    A field that wants an integer takes 300.0 for 300, and `value` itself holds 300 then: JSON does not tell them apart, and some
+    languages write it so.
     """
-    value = parse(body)
     while True:
         try:
             return msgspec.convert(value, form)

@@ -9,7 +9,7 @@ import msgspec
 from services.ingest.configuration.targets import Target
 from services.ingest.refusals import InvalidRequest, NotFound
 from services.ingest.start_transcription import accepted_language, refuse_unless_configured
-from services.ingest.strict_json import invalid
+from services.ingest.strict_json import fitted
 from shared.domain.config.forms import ConnectionConfig, ProcessingConfig
 from shared.domain.config.overrides import Resolved
 from shared.domain.config.sections import SECTIONS, Section
@@ -36,10 +36,8 @@ def spoken_of(target: Target, name: str) -> Section:
 
 def checked(section: Section, body: Mapping[str, Any]) -> dict[str, Any]:
     """Return of `body` what the section knows; other keys are passed over as in any body (contract A1)."""
-    try:
-        said = section.known(body)
-    except msgspec.ValidationError as error:
-        raise invalid(error, section.form) from error
+    fitted(body, section.form)
+    said = section.known(body)
     if section.form is ConnectionConfig:
         networks = said.get("upload_network_preference", [])
         if len(set(networks)) != len(networks):

@@ -71,3 +71,15 @@ async def test_keys_that_the_section_does_not_have_are_passed_over(api):
 async def test_other_sections_and_other_projects_do_not_exist(api):
     assert (await api.refused("GET", path(api, "colours")))[:2] == (404, "not_found")
     assert (await api.refused("PUT", "/projects/proj_other/config/processing", {}))[:2] == (404, "not_found")
+
+
+async def test_a_whole_number_may_be_written_with_a_point_as_in_any_body(api):
+    changed = await api.ok("PUT", path(api, "upload"), {"streaming_chunk_kb": 128.0})
+    assert repr(changed["value"]["streaming_chunk_kb"]) == "128"
+    body = {"power_management": {"wifi_idle_timeout_seconds": 30.0}}
+    changed = await api.ok("PUT", path(api, "connection"), body)
+    assert repr(changed["value"]["power_management"]["wifi_idle_timeout_seconds"]) == "30"
+    (record,) = (await api.ok("GET", f"{path(api, 'upload')}/history"))["data"]
+    assert repr(record["after"]) == "{'streaming_chunk_kb': 128}"
+    status, code, error = await api.refused("PUT", path(api, "upload"), {"streaming_chunk_kb": 128.5})
+    assert (status, code, error["param"]) == (400, "invalid_request", "streaming_chunk_kb")
