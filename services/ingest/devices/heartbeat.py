@@ -100,8 +100,8 @@ def _told(device: Device, body: Heartbeat) -> dict[str, Any]:
     fields: dict[str, Any] = {name: getattr(body, name) for name in _AS_TOLD if getattr(body, name) is not None}
     used = fields.get("storage_used_mb", device.storage_used_mb)
     total = fields.get("storage_total_mb", device.storage_total_mb)
-    if used is not None and total:
-        fields["storage_used_ratio"] = used / total
+    if used is not None and total is not None:
+        fields["storage_used_ratio"] = used / total if total else None
     state = {name: getattr(body, name) for name in _STATE if getattr(body, name) is not None}
     if state:
         fields["recording_state"] = msgspec.structs.replace(device.recording_state or RecordingState(), **state)

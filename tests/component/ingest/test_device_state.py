@@ -128,3 +128,10 @@ async def test_stats_count_what_the_contract_says_at_its_borders(api):
     assert await api.ok("GET", "/devices/stats") == {"online_count": 3, "low_battery_count": 2, "storage_full_count": 1}
     test = await api.new_key(api.project_id, mode="test")
     assert (await api.ok("GET", "/devices/stats", secret=test))["online_count"] == 0
+
+
+async def test_a_device_that_tells_of_no_storage_any_more_is_not_short_of_it(api, device):
+    await beat(api, device, storage_used_mb=95, storage_total_mb=100)
+    assert (await api.ok("GET", "/devices/stats"))["storage_full_count"] == 1
+    await beat(api, device, storage_used_mb=0, storage_total_mb=0)
+    assert (await api.ok("GET", "/devices/stats"))["storage_full_count"] == 0
