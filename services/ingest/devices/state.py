@@ -14,7 +14,7 @@ from shared.domain.device_command import CommandStatus, CommandType, DeviceComma
 from shared.domain.recording import Recording, RecordingStatus
 
 _NEWEST_COMMANDS = 10
-_CARRIED_OUT = frozenset({CommandStatus.DELIVERED, CommandStatus.EXECUTED})
+_MAY_BE_OBEYED = frozenset({CommandStatus.DELIVERED, CommandStatus.EXECUTED, CommandStatus.EXPIRED})
 
 
 class RecordingActivity(msgspec.Struct, frozen=True, kw_only=True):
@@ -77,7 +77,7 @@ class ReportDevices:
     async def _commanded(self, device: Device, at: datetime) -> DeviceCommand | None:
         """Return the command by which the device may still be recording, if the last one it got was such."""
         newest = await self._commands.page(device.tenant, {"device_id": device.id}, _NEWEST_COMMANDS)
-        got = [command for command in newest if command.status in _CARRIED_OUT and command.delivered_at is not None]
+        got = [command for command in newest if command.status in _MAY_BE_OBEYED and command.delivered_at is not None]
         about = [command for command in got if command.type in {CommandType.START_RECORDING, CommandType.STOP_RECORDING}]
         if not about or about[0].type is CommandType.STOP_RECORDING or about[0].delivered_at is None:
             return None

@@ -112,6 +112,20 @@ async def test_a_recording_after_a_command_to_start_was_initiated_by_it(api, dev
     assert (await state(api, device))["recording"]["initiated_by"] == "device"
 
 
+async def test_who_initiated_a_recording_does_not_depend_on_who_has_looked_at_the_command(api, device):
+    commands = f"/devices/{device['id']}/commands"
+    await api.ok("POST", commands, {"type": "start_recording"})
+    (given,) = (await beat(api, device))["commands"]
+    await beat(api, device, device_state="recording")
+    rows = api.stores.commands.rows
+    key = next(key for key, row in rows.items() if row.id == given["id"])
+    rows[key] = msgspec.structs.replace(rows[key], expires_at=now() - timedelta(milliseconds=1))
+    before = (await state(api, device))["recording"]
+    assert (await api.ok("GET", f"{commands}/{given['id']}"))["status"] == "expired"
+    assert (await state(api, device))["recording"] == before
+    assert before["initiated_by"] == "command"
+
+
 async def test_stats_count_what_the_contract_says_at_its_borders(api):
     assert await api.ok("GET", "/devices/stats") == {"online_count": 0, "low_battery_count": 0, "storage_full_count": 0}
     told = [
