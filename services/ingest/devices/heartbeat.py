@@ -53,7 +53,8 @@ class TakeHeartbeat:
     async def __call__(self, caller: Caller, device_id: str, body: Heartbeat) -> Heard:
         """Keep what the device tells, and return the commands that wait for it, delivered by that."""
         before = await found(self._devices, caller, device_id)
-        outcomes = [await self._settle(before, result) for result in body.command_results or ()]
+        results = [_as_kept(result, number) for number, result in enumerate(body.command_results or ())]  # all, or none counts
+        outcomes = [await self._settle(before, result) for result in results]
         device = await self._devices.change(before.tenant, before.id, _told(before, body))
         if device is None:
             raise not_found("device")
@@ -66,8 +67,7 @@ class TakeHeartbeat:
         Of one that was given while the device belonged to an end user who is deleted, nothing is kept but that.
         """
         status = CommandStatus(result.status)
-        told = None if result.result is None else checked_metadata(result.result, "command_results.result")
-        fields: dict[str, Any] = {"result": told, "error": result.error}
+        fields: dict[str, Any] = {"result": result.result, "error": result.error}
         if await self._is_of_nobody_left(device, result.command_id):
             fields = {}
         if status is CommandStatus.EXECUTED:
@@ -94,6 +94,12 @@ class TakeHeartbeat:
                 break
             commands.append(command)
         return commands
+
+
+def _as_kept(result: CommandResult, number: int) -> CommandResult:
+    if result.result is None:
+        return result
+    return msgspec.structs.replace(result, result=checked_metadata(result.result, f"command_results[{number}].result"))
 
 
 def _told(device: Device, body: Heartbeat) -> dict[str, Any]:

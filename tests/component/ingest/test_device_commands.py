@@ -125,6 +125,19 @@ async def test_a_result_that_cannot_be_is_answered_and_the_heartbeat_counts_all_
     assert [(await shown(api, one))["status"] for one in (done, cancelled, other)] == ["executed", "cancelled", "pending"]
 
 
+@pytest.mark.parametrize("wrong", [{"$set": 1}, {"log": "x" * 17_000}])
+async def test_a_heartbeat_that_is_refused_for_one_result_counts_for_none(api, device, wrong):
+    made = [await command(api, device) for _ in range(2)]
+    results = [
+        {"command_id": one["id"], "status": "executed", "result": result} for one, result in zip(made, ({}, wrong), strict=True)
+    ]
+    body = {"battery_percent": 5, "command_results": results}
+    status, code, error = await api.refused("POST", "/devices/me/heartbeat", body, secret=device["device_token"])
+    assert (status, code, error["param"]) == (400, "invalid_request", "command_results[1].result")
+    assert [(await shown(api, one))["status"] for one in made] == ["pending", "pending"]
+    assert (await api.ok("GET", f"/devices/{device['id']}"))["battery_percent"] is None
+
+
 async def test_a_command_whose_time_has_passed_is_shown_as_expired_and_given_to_nobody(api, device):
     made, delivered = await command(api, device), await command(api, device)
     base = f"/devices/{device['id']}/commands"
