@@ -38,7 +38,7 @@ class ReportDevices:
     """Says how devices are.
 
     A device that was heard of lately records when it said so in its last heartbeat, or has begun to stream since; one that was
-    not heard of lately does not.
+    not heard of lately does not. What it did for another end user than its present one does not count.
     """
 
     def __init__(self, devices: DeviceStore, commands: CommandStore, recordings: RecordingStore) -> None:
@@ -72,12 +72,14 @@ class ReportDevices:
     async def _open_stream(self, device: Device) -> Recording | None:
         matching = {"device_id": device.id, "status": RecordingStatus.STREAMING.value}
         newest = await self._recordings.page(device.tenant, matching, 1)
-        return newest[0] if newest else None
+        since = [stream for stream in newest if device.bound_at is None or stream.created_at >= device.bound_at]
+        return since[0] if since else None
 
     async def _commanded(self, device: Device, at: datetime) -> DeviceCommand | None:
         """Return the command by which the device may still be recording, if the last one it got was such."""
         newest = await self._commands.page(device.tenant, {"device_id": device.id}, _NEWEST_COMMANDS)
-        got = [command for command in newest if command.status in _MAY_BE_OBEYED and command.delivered_at is not None]
+        own = [command for command in newest if command.binding_generation == device.binding_generation]
+        got = [command for command in own if command.status in _MAY_BE_OBEYED and command.delivered_at is not None]
         about = [command for command in got if command.type in {CommandType.START_RECORDING, CommandType.STOP_RECORDING}]
         if not about or about[0].type is CommandType.STOP_RECORDING or about[0].delivered_at is None:
             return None

@@ -126,6 +126,22 @@ async def test_who_initiated_a_recording_does_not_depend_on_who_has_looked_at_th
     assert before["initiated_by"] == "command"
 
 
+async def test_what_a_device_did_for_one_end_user_is_not_told_of_it_when_it_belongs_to_the_next(api, device):
+    commands = f"/devices/{device['id']}/commands"
+    await api.ok("POST", commands, {"type": "start_recording"})
+    await beat(api, device, device_state="recording")
+    abandoned = await api.ok("POST", "/recordings", {"streaming": True}, secret=device["device_token"])
+    shown = (await state(api, device))["recording"]
+    assert (shown["recording_id"], shown["initiated_by"]) == (abandoned["id"], "command")
+    await api.ok("POST", f"/devices/{device['id']}/unbind")
+    again = await api.ok("POST", f"/devices/{device['id']}/bind", {"end_user_id": await api.new_end_user()})
+    await beat(api, again, device_state="recording")
+    shown = (await state(api, again))["recording"]
+    assert shown == {"active": True, "recording_id": None, "started_at": None, "initiated_by": "device"}
+    stream = await api.ok("POST", "/recordings", {"streaming": True}, secret=again["device_token"])
+    assert (await state(api, again))["recording"]["recording_id"] == stream["id"]
+
+
 async def test_stats_count_what_the_contract_says_at_its_borders(api):
     assert await api.ok("GET", "/devices/stats") == {"online_count": 0, "low_battery_count": 0, "storage_full_count": 0}
     told = [
