@@ -24,7 +24,7 @@ _DEFAULT_TTL_S = 300
 
 
 class CommandDevices:
-    """Creates, shows and cancels commands. Whatever is shown has expired if its time has passed."""
+    """Creates, shows and cancels commands. What is shown has expired if its time has passed, and waits for no earlier binding."""
 
     def __init__(self, devices: DeviceStore, commands: CommandStore, pager: Pager) -> None:
         self._devices, self._commands, self._pager = devices, commands, pager
@@ -73,9 +73,14 @@ class CommandDevices:
             present.check_move(CommandStatus.CANCELLED)
 
     async def _fresh(self, caller: Caller, device_id: str) -> Device:
-        """Return the device, its commands expired where their time has passed."""
+        """Return the device, its commands expired where their time has passed.
+
+        Those that wait for an earlier binding are cancelled: one that was stored while the device was bound anew, and those that
+        whoever bound it did not live to cancel.
+        """
         device = await found(self._devices, caller, device_id)
         await self._commands.expire(device.tenant, device.id, now())
+        await self._commands.cancel_pending(msgspec.structs.replace(device, binding_generation=device.binding_generation - 1))
         return device
 
     async def _page(self, device: Device, request: PageRequest, status: CommandStatus | None) -> Page[DeviceCommand]:

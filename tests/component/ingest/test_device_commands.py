@@ -239,6 +239,24 @@ async def test_who_is_slow_to_cancel_leaves_what_waits_for_the_next_binding_alon
     assert (await shown(api, made[0]))["status"] == "pending"
 
 
+async def test_a_command_that_is_stored_while_the_device_is_bound_anew_is_cancelled_too(api, device, monkeypatch):
+    path, commands = f"/devices/{device['id']}", api.stores.commands
+    add, bound = commands.add, []
+
+    async def late(made):
+        monkeypatch.setattr(commands, "add", add)
+        await api.ok("POST", f"{path}/unbind")
+        bound.append(await api.ok("POST", f"{path}/bind", {"end_user_id": await api.new_end_user()}))
+        return await add(made)
+
+    monkeypatch.setattr(commands, "add", late)
+    made = await command(api, device)
+    assert (await api.ok("GET", f"{path}/commands/pending"))["data"] == []
+    assert (await shown(api, made))["status"] == "cancelled"
+    following = await command(api, bound[0])
+    assert [one["id"] for one in (await heartbeat(api, bound[0]))["commands"]] == [following["id"]]
+
+
 async def test_a_key_may_beat_for_a_device(api, device):
     made = await command(api, device)
     answer = await api.ok("POST", f"/devices/{device['id']}/heartbeat", {"battery_percent": 9})
