@@ -15,6 +15,10 @@ from shared.domain.caller import Caller
 from shared.domain.clock import now
 from shared.domain.device import Device, RecordingState
 from shared.domain.device_command import CommandStatus, DeviceCommand
+from shared.domain.errors import TransientFailure
+from shared.telemetry.logs import get_logger
+
+log = get_logger()
 
 MOST_COMMANDS = 20
 """More than these are not handed out at once; the rest comes with the next heartbeat."""
@@ -87,9 +91,16 @@ class TakeHeartbeat:
         return await self._end_users.get(device.tenant, command.end_user_id) is None
 
     async def _deliver(self, device: Device) -> list[DeviceCommand]:
+        """Deliver what waits; what was delivered before a failure goes out all the same, for no other answer brings it."""
         commands: list[DeviceCommand] = []
         while len(commands) < MOST_COMMANDS:
-            command = await self._commands.deliver_next(device, now())
+            try:
+                command = await self._commands.deliver_next(device, now())
+            except TransientFailure as failure:
+                if not commands:
+                    raise
+                log.warning("heartbeat.cut_short", device_id=device.id, error=type(failure).__name__)
+                break
             if command is None:
                 break
             commands.append(command)

@@ -12,6 +12,7 @@ import pytest
 
 from shared.domain.clock import now
 from shared.domain.device_command import MAX_PENDING
+from shared.domain.errors import TransientFailure
 from shared.domain.ids import new_id
 from shared.domain.tenant import Tenant
 
@@ -76,6 +77,26 @@ async def test_a_heartbeat_hands_out_what_waits_oldest_first_and_only_once(api, 
     assert {one["status"] for one in answer["commands"]} == {"delivered"}
     assert (await heartbeat(api, device))["commands"] == []
     assert (await shown(api, made[0]))["delivered_at"] is not None
+
+
+@pytest.mark.parametrize("before_outage", [0, 2])
+async def test_what_was_delivered_before_the_database_failed_comes_with_that_heartbeat(api, device, monkeypatch, before_outage):
+    made = [(await command(api, device))["id"] for _ in range(3)]
+    commands = api.stores.commands
+    deliver, delivered = commands.deliver_next, []
+
+    async def failing(*asked):
+        if len(delivered) == before_outage:
+            raise TransientFailure("the primary stepped down")
+        delivered.append(await deliver(*asked))
+        return delivered[-1]
+
+    monkeypatch.setattr(commands, "deliver_next", failing)
+    answer = await api.call("POST", "/devices/me/heartbeat", {}, secret=device["device_token"])
+    monkeypatch.undo()
+    got = [one["id"] for one in answer.json().get("commands", [])]
+    assert (answer.status_code, got) == ((200, made[:2]) if before_outage else (503, []))
+    assert got + [one["id"] for one in (await heartbeat(api, device))["commands"]] == made
 
 
 async def test_of_heartbeats_at_the_same_moment_one_gets_the_command(api, device):
