@@ -155,7 +155,7 @@ def accepted_language(provider: ProviderName, language: str | None, *, param: st
         return None
     accepted = LANGUAGES[provider].accept(language)
     if accepted is None:
-        raise UnsupportedLanguage(f"{provider} takes {LANGUAGES[provider].form}; not {language}", param=param)
+        raise UnsupportedLanguage(f"{provider} takes {LANGUAGES[provider].form}; not {language[:80]}", param=param)
     return accepted
 
 

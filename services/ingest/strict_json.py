@@ -12,9 +12,10 @@ from services.ingest.refusals import InvalidRequest
 
 T = TypeVar("T")
 
-_PATH = re.compile(r" - at `\$\.?(.*)`\Z")
-_MISSING = re.compile(r"required field `([^`]+)`")
+_PATH = re.compile(r" - at `\$\.?([^`]*)`\Z")
+_MISSING = re.compile(r"Object missing required field `([^`]+)`")
 _FLOAT_FOR_INTEGER = re.compile(r"Expected `[^`]*\bint\b[^`]*`, got `float`")
+_LONGEST_FAULT = 200
 _EXACT = 2**53  # up to here a float is the integer that was written
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 
@@ -61,9 +62,11 @@ def invalid(error: msgspec.ValidationError, form: Any) -> InvalidRequest:  # noq
     message = str(error)
     path = _PATH.search(message)
     param = path[1] if path else ""
-    if missing := _MISSING.search(message):
+    fault = message[: path.start()] if path else message
+    if missing := _MISSING.match(fault):
         param = f"{param}.{missing[1]}".lstrip(".")
-    return InvalidRequest(with_choices(_PATH.sub("", message), form, param), param=param or None)
+    shown = fault if len(fault) <= _LONGEST_FAULT else f"{fault[:_LONGEST_FAULT]}…"  # it may repeat what was sent
+    return InvalidRequest(with_choices(shown, form, param), param=param or None)
 
 
 def _made_integer(value: Any, fault: str) -> bool:  # noqa: ANN401 - any JSON value

@@ -83,3 +83,9 @@ async def test_a_whole_number_may_be_written_with_a_point_as_in_any_body(api):
     assert repr(record["after"]) == "{'streaming_chunk_kb': 128}"
     status, code, error = await api.refused("PUT", path(api, "upload"), {"streaming_chunk_kb": 128.5})
     assert (status, code, error["param"]) == (400, "invalid_request", "streaming_chunk_kb")
+
+
+async def test_a_language_of_any_length_is_refused_in_few_words(api):
+    body = {"auto_transcription": {"language": "x" * 900_000}}
+    status, code, error = await api.refused("PUT", path(api), body)
+    assert (status, code, len(error["message"]) < 300) == (400, "unsupported_language", True)

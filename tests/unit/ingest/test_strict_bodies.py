@@ -157,3 +157,11 @@ def test_a_word_that_is_not_known_is_refused_with_those_that_are(form, body, mes
     refused = refusal_of(decode, body, form)
     assert refused.message.endswith(message)
     assert refused.param.partition("[")[0] in {"source", "provider", "redact", "diarization"}
+
+
+@pytest.mark.parametrize("word", ["x" * 900_000, "a - at `$.name`", "required field `name`"])
+def test_what_was_sent_neither_swells_a_refusal_nor_changes_what_it_names(word):
+    refused = refusal_of(decode, json.dumps({"source": word}).encode(), CreateRecording)
+    assert refused.param == "source"
+    assert str(refused).endswith(": it is one of api_upload, app_import, device")
+    assert len(str(refused)) < 300
