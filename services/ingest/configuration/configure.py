@@ -7,7 +7,7 @@ from weakref import WeakValueDictionary
 
 from services.ingest.configuration.ports import ConfigStore
 from services.ingest.configuration.targets import Target
-from services.ingest.configuration.validity import checked, refuse_unworkable, section_of, spoken_of
+from services.ingest.configuration.validity import checked, refuse_repeated, refuse_unworkable, section_of, spoken_of
 from services.ingest.outbox import decided_anew
 from services.ingest.paging import Page, Pager, PageRequest
 from services.ingest.provider_keys import ConfiguredProviders
@@ -60,6 +60,7 @@ class Configure:
             after, change = before.changed(value, _author(target))
             result = resolved(known, [*(item for item in overrides if item.level is not after.level), after])
             present = resolved(known, overrides)
+            refuse_repeated(present, said)
             refuse_unworkable(present, result, said, await self._providers.of(target.subject.tenant, ON_THE_NETWORK))
             if value == (before.value or {}):
                 return present

@@ -10,10 +10,12 @@ from services.ingest.configuration.targets import Target
 from services.ingest.refusals import InvalidRequest, NotFound
 from services.ingest.start_transcription import accepted_language, refuse_unless_configured
 from services.ingest.strict_json import fitted
-from shared.domain.config.forms import ConnectionConfig, ProcessingConfig
+from shared.domain.config.forms import ProcessingConfig
 from shared.domain.config.overrides import Resolved
 from shared.domain.config.sections import SECTIONS, Section
 from shared.domain.transcription import ProviderName
+
+_PREFERENCE = "upload_network_preference"
 
 
 def section_of(name: str) -> Section:
@@ -37,12 +39,14 @@ def spoken_of(target: Target, name: str) -> Section:
 def checked(section: Section, body: Mapping[str, Any]) -> dict[str, Any]:
     """Return of `body` what the section knows; other keys are passed over as in any body (contract A1)."""
     fitted(body, section.form)
-    said = section.known(body)
-    if section.form is ConnectionConfig:
-        networks = said.get("upload_network_preference", [])
-        if len(set(networks)) != len(networks):
-            raise InvalidRequest("a network is named twice", param="upload_network_preference")
-    return said
+    return section.known(body)
+
+
+def refuse_repeated(before: Resolved, said: Mapping[str, Any]) -> None:
+    """Refuse a network that is named twice, but where the list is sent back as it was read: levels may combine to such a one."""
+    networks = said.get(_PREFERENCE, [])
+    if len(set(networks)) != len(networks) and networks != before.value[_PREFERENCE]:
+        raise InvalidRequest("a network is named twice", param=_PREFERENCE)
 
 
 def refuse_unworkable(before: Resolved, result: Resolved, said: Mapping[str, Any], providers: AbstractSet[ProviderName]) -> None:

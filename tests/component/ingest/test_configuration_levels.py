@@ -167,6 +167,16 @@ async def test_a_network_named_twice_is_refused(api, world):
     assert (status, error["param"]) == (400, "upload_network_preference")
 
 
+async def test_what_was_read_can_be_sent_back_though_levels_combined_to_a_network_twice(api, world):
+    await put(api, world, "project", "connection", {"upload_network_preference": ["ble"]})
+    read = (await api.ok("GET", f"{world['device']}/connection"))["value"]
+    assert read["upload_network_preference"] == ["ble", "ble", "cellular"]
+    sent_back = await put(api, world, "device", "connection", read | {"enabled_connections": {"wifi": False, "cellular": True}})
+    assert sent_back["value"] == read | {"enabled_connections": {"wifi": False, "cellular": True}}
+    body = {"upload_network_preference": ["wifi", "ble", "ble"]}
+    assert (await api.refused("PUT", f"{world['device']}/connection", body))[0] == 400
+
+
 async def test_every_change_is_on_record_with_who_what_when_and_in_which_request(api, world):
     for level in LEVELS:
         path = f"{world[level]}/upload"
