@@ -16,6 +16,8 @@ _NEWEST_FIRST = (("_id", DESCENDING),)
 _TENANT = [("project_id", ASCENDING), ("mode", ASCENDING)]
 _UNBOUND = dict.fromkeys(("end_user_id", "bound_at", "token_sha256", "token_last_used_at"))
 _NOT_COUNTED_FURTHER = 1_000_000
+_USED = {"$divide": ["$storage_used_mb", "$storage_total_mb"]}
+_USED_RATIO = {"$cond": [{"$gt": ["$storage_total_mb", 0]}, _USED, None]}  # None, too, while one of the two was never told
 
 INDEXES = (
     IndexModel([*_TENANT, ("_id", DESCENDING)], name="list"),
@@ -75,6 +77,17 @@ class Devices:
     async def change(self, tenant: Tenant, device_id: str, fields: Mapping[str, Any]) -> Device | None:
         """Set `fields` and return the device as it stands then, None when the tenant has none such."""
         return await self._documents.change(_of(tenant) | {"_id": device_id}, {"$set": to_builtins(dict(fields))})
+
+    async def heard(self, tenant: Tenant, device_id: str, told: Mapping[str, Any], state: Mapping[str, Any]) -> Device | None:
+        """Set what a device has `told`, and in its `state` of recording, and return it as it stands then; None as above.
+
+        What neither names stays as it is at that moment, for a device may be heard of by several ways at once.
+        """
+        fields: dict[str, Any] = {name: {"$literal": value} for name, value in to_builtins(dict(told)).items()}
+        if state:
+            fields["recording_state"] = {"$mergeObjects": ["$recording_state", {"$literal": to_builtins(dict(state))}]}
+        change = [{"$set": fields}, {"$set": {"storage_used_ratio": _USED_RATIO}}]
+        return await self._documents.change(_of(tenant) | {"_id": device_id}, change)
 
     async def bind(self, before: Device, end_user_id: str, token_sha256: str, at: datetime) -> Device | None:
         """Bind the device, which stands as `before` says, to the end user with a new token; None when it has changed.

@@ -173,7 +173,7 @@ class Documents(Generic[T]):
             return int((await (self._hasty if hasty else self._collection).update_many(where, change)).matched_count)
 
     async def change(
-        self, where: Filter, change: Mapping[str, Any], sort: Sort | None = None, *, upsert: bool = False, hasty: bool = False
+        self, where: Filter, change: Change, sort: Sort | None = None, *, upsert: bool = False, hasty: bool = False
     ) -> T | None:
         """Change one document atomically and return it as it stands after, or None when none matched (and none was made).
 

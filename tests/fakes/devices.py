@@ -2,7 +2,7 @@
 
 import msgspec
 
-from shared.domain.device import FULL_STORAGE_RATIO, LOW_BATTERY_PERCENT, MOST_UNBINDINGS, DeviceCounts
+from shared.domain.device import FULL_STORAGE_RATIO, LOW_BATTERY_PERCENT, MOST_UNBINDINGS, DeviceCounts, RecordingState
 from shared.domain.device_command import MAX_PENDING, CommandStatus, sources_of
 from shared.domain.errors import AlreadyExists, TransientFailure
 
@@ -103,6 +103,17 @@ class FakeDevices(FakeTenantRows):
     async def change(self, tenant, device_id, fields):
         found = await self.get(tenant, device_id)
         return found and self._put(found, **fields)
+
+    async def heard(self, tenant, device_id, told, state):
+        found = await self.get(tenant, device_id)
+        if found is None:
+            return None
+        recording = (
+            {"recording_state": msgspec.structs.replace(found.recording_state or RecordingState(), **state)} if state else {}
+        )
+        changed = self._put(found, **told, **recording)
+        used, total = changed.storage_used_mb, changed.storage_total_mb
+        return self._put(changed, storage_used_ratio=used / total if used is not None and total else None)
 
     async def bind(self, before, end_user_id, token_sha256, at):
         if not self._stands(before):

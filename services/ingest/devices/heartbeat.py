@@ -1,5 +1,6 @@
 """A device tells how it is and what became of its commands, and is told what to do next (contract section 13)."""
 
+from collections.abc import Iterable
 from typing import Any
 
 import msgspec
@@ -13,7 +14,7 @@ from services.ingest.limits import checked_metadata
 from services.ingest.refusals import not_found
 from shared.domain.caller import Caller
 from shared.domain.clock import now
-from shared.domain.device import Device, RecordingState
+from shared.domain.device import Device
 from shared.domain.device_command import CommandStatus, DeviceCommand
 from shared.domain.errors import TransientFailure
 from shared.telemetry.logs import get_logger
@@ -59,7 +60,8 @@ class TakeHeartbeat:
         before = await found(self._devices, caller, device_id)
         results = [_as_kept(result, number) for number, result in enumerate(body.command_results or ())]  # all, or none counts
         outcomes = [await self._settle(before, result) for result in results]
-        device = await self._devices.change(before.tenant, before.id, _told(before, body))
+        told = _named(body, _AS_TOLD) | {"last_heartbeat_at": now()}
+        device = await self._devices.heard(before.tenant, before.id, told, _named(body, _STATE))
         if device is None:
             raise not_found("device")
         rejected = [outcome for outcome in outcomes if outcome is not None]
@@ -113,13 +115,5 @@ def _as_kept(result: CommandResult, number: int) -> CommandResult:
     return msgspec.structs.replace(result, result=checked_metadata(result.result, f"command_results[{number}].result"))
 
 
-def _told(device: Device, body: Heartbeat) -> dict[str, Any]:
-    fields: dict[str, Any] = {name: getattr(body, name) for name in _AS_TOLD if getattr(body, name) is not None}
-    used = fields.get("storage_used_mb", device.storage_used_mb)
-    total = fields.get("storage_total_mb", device.storage_total_mb)
-    if used is not None and total is not None:
-        fields["storage_used_ratio"] = used / total if total else None
-    state = {name: getattr(body, name) for name in _STATE if getattr(body, name) is not None}
-    if state:
-        fields["recording_state"] = msgspec.structs.replace(device.recording_state or RecordingState(), **state)
-    return fields | {"last_heartbeat_at": now()}
+def _named(body: Heartbeat, names: Iterable[str]) -> dict[str, Any]:
+    return {name: value for name in names if (value := getattr(body, name)) is not None}

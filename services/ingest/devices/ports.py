@@ -30,6 +30,12 @@ class DeviceStore(CredentialLookup, Protocol):
     async def change(self, tenant: Tenant, device_id: str, fields: Mapping[str, Any]) -> Device | None:
         """Set fields of one and return it as it stands then, None when there is none such."""
 
+    async def heard(self, tenant: Tenant, device_id: str, told: Mapping[str, Any], state: Mapping[str, Any]) -> Device | None:
+        """Set what a device has `told`, and in its `state` of recording; what neither names stays, whoever tells it meanwhile.
+
+        Return it as it stands then, None when there is none such.
+        """
+
     async def bind(self, before: Device, end_user_id: str, token_sha256: str, at: datetime) -> Device | None:
         """Bind one with a new token; None when it is not bound any more as `before` says."""
 

@@ -105,6 +105,17 @@ async def test_a_command_goes_out_with_one_of_many_heartbeats_at_once(replicas):
     assert len(given) == len(set(given)) == 3
 
 
+async def test_heartbeats_by_two_ways_at_once_both_count(replicas):
+    ways = ({"device_state": "recording", "storage_used_mb": 95}, {"pending_recordings": 7, "storage_total_mb": 1000})
+    for device in await asyncio.gather(*(replicas[0].bound_device() for _ in range(20))):
+        path = f"/devices/{device['id']}"
+        await replicas[0].ok("POST", f"{path}/heartbeat", {"device_state": "idle", "storage_used_mb": 1, "storage_total_mb": 100})
+        await asyncio.gather(*(api.ok("POST", f"{path}/heartbeat", way) for api, way in zip(replicas, ways, strict=True)))
+        state = (await replicas[0].ok("GET", path))["recording_state"]
+        assert (state["device_state"], state["pending_recordings"]) == ("recording", 7)
+    assert (await replicas[0].ok("GET", "/devices/stats"))["storage_full_count"] == 0
+
+
 async def test_of_commands_at_once_no_more_wait_than_may(replicas):
     device = await replicas[0].bound_device()
     path = f"/devices/{device['id']}/commands"

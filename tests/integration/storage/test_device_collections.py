@@ -208,6 +208,23 @@ async def test_a_token_is_replaced_by_whoever_holds_it_and_its_use_noted_forward
     assert (await stores.devices.by_secret("first")).last_used_at is None
 
 
+async def test_what_is_heard_of_a_device_by_several_ways_at_once_all_counts(stores):
+    device = await added(stores.devices, a_device(name="Pin"))
+    ways = [
+        ({"storage_used_mb": 95, "name": "$name"}, {"device_state": DeviceState.RECORDING}),
+        ({"storage_total_mb": 1000}, {"pending_recordings": 7}),
+        ({"battery_percent": 9}, {"connection_type": [Connection.WIFI]}),
+    ]
+    await asyncio.gather(*(stores.devices.heard(TENANT, device.id, told, state) for told, state in ways))
+    heard = await stores.devices.heard(TENANT, device.id, {"battery_percent": 8}, {})
+    state = heard.recording_state
+    assert (state.device_state, state.pending_recordings, list(state.connection_type)) == ("recording", 7, ["wifi"])
+    assert (heard.name, heard.battery_percent, heard.storage_used_ratio) == ("$name", 8, 0.095)
+    for total, ratio in ((100, 0.95), (0, None)):
+        assert (await stores.devices.heard(TENANT, device.id, {"storage_total_mb": total}, {})).storage_used_ratio == ratio
+    assert await stores.devices.heard(STRANGER, device.id, {"battery_percent": 1}, {}) is None
+
+
 async def test_counts_are_of_the_tenants_own_devices(stores):
     at = now()
     rows = [
