@@ -31,6 +31,8 @@ from shared.events.topics import SUBSCRIBABLE
 MOST_SECRETS = 10
 """Secrets valid at a time; more, and a receiver would be sent a signature header longer than some take."""
 
+_TRIES = 50  # changes of one endpoint at the same moment overtake each other
+
 
 class EndpointRules(msgspec.Struct, frozen=True):
     """What the installation allows; `grace` is how long secrets stay valid after they were rotated out."""
@@ -157,7 +159,7 @@ class ManageEndpoints:
                 await self._endpoints.save(before, after)
             return before, after
 
-        return await decided_anew(attempt)
+        return await decided_anew(attempt, _TRIES)
 
 
 def _with_secrets(endpoint: WebhookEndpoint) -> WebhookEndpoint:

@@ -37,6 +37,21 @@ async def test_what_a_change_does_not_name_stays(api, path, endpoint):
     assert "secret" not in changed
 
 
+async def test_a_change_that_is_overtaken_again_and_again_is_made_all_the_same(api, path, endpoint, monkeypatch):
+    endpoints, overtaken = api.stores.endpoints, []
+    save = endpoints.save
+
+    async def late(before, after):
+        if len(overtaken) < 20:
+            overtaken.append(before)
+            await save(before, before.changed(description=f"{len(overtaken)}"))
+        await save(before, after)
+
+    monkeypatch.setattr(endpoints, "save", late)
+    changed = await api.ok("PATCH", path, {"metadata": {"team": "b"}})
+    assert (changed["metadata"], changed["description"]) == ({"team": "b"}, "20")
+
+
 async def test_null_empties_what_may_be_empty(api, path):
     changed = await api.ok("PATCH", path, {"description": None, "metadata": None})
     assert (changed["description"], changed["metadata"]) == (None, {})
