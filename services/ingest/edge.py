@@ -1,5 +1,6 @@
 """The outermost layer of the API: request ids, the one log line of each request, metrics, and answers when all else failed."""
 
+import asyncio
 import re
 import time
 from collections.abc import Awaitable, Mapping
@@ -12,6 +13,7 @@ from prometheus_client import Counter
 from services.ingest.problems import envelope_of, problem_of
 from services.ingest.rates.strangers import Strangers
 from services.ingest.request_context import RequestContext, Standing, place
+from shared.domain.errors import TransientFailure
 from shared.domain.ids import new_id
 from shared.domain.trace import trace_of, traced
 from shared.telemetry import metrics
@@ -31,6 +33,10 @@ UNROUTED = "-"
 
 _ROUTED_AS = {"HEAD": "GET", "OPTIONS": UNROUTED}
 _CLIENT_GONE = 499
+
+
+class _Cut(TransientFailure):
+    """The service ends before the request did."""
 
 
 class Edge:
@@ -71,6 +77,8 @@ class _Exchange:
         with traced(self._trace_id), bind(request_id=self._context.request_id):
             try:
                 await app(self._scope, receive, self._send)
+            except asyncio.CancelledError as cancelled:  # by the server alone, when the time to drain is over
+                await self._answer_error(_Cut("the service ends").with_traceback(cancelled.__traceback__))
             except Exception as error:  # noqa: BLE001 - the last place that can answer; the line carries the stack
                 await self._answer_error(error)
             finally:

@@ -119,6 +119,33 @@ async def test_the_command_line_makes_a_key_that_the_api_knows_and_sigterm_drain
     assert lines[-1]["event"] == "service.stopped"
 
 
+async def test_a_request_that_outlasts_the_grace_time_is_told_to_come_again(environment):
+    admin = partial(told_by_admin, {name: environment[name] for name in ("mongo_url", "mongo_database")})
+    organization = await admin("create-organization", "--name", "Acme")
+    project = await admin("create-project", "--organization", organization["id"], "--name", "Field")
+    key = await admin("create-key", "--project", project["id"])
+    endpoints = f"{environment['public_url']}/v1/webhook-endpoints"
+    settings = {"shutdown_grace_s": "1", "webhooks_allow_private": "true", "webhooks_test_wait_s": "60"}
+    process = await start("services.ingest", **environment, **settings)
+    async with httpx.AsyncClient(headers={"Authorization": f"Bearer {key['secret']}"}, timeout=DEADLINE_S) as client:
+        assert (await until_it_answers(process, environment["public_url"], client)).status_code == 200
+        made = (await client.post(endpoints, json={"url": "http://127.0.0.1:9/hook", "events": ["*"]})).json()
+        testing = asyncio.create_task(client.post(f"{endpoints}/{made['id']}/test"))  # nobody is there who would send it
+        while not (await client.get(f"{endpoints}/{made['id']}/deliveries")).json()["data"]:
+            await asyncio.sleep(0.02)
+        process.terminate()
+        cut = await testing
+    status, out, _ = await ended(process)
+    assert (cut.status_code, cut.json()["error"]["code"]) == (503, "service_unavailable")
+    assert cut.json()["error"]["request_id"] == cut.headers["x-request-id"]
+    assert int(cut.headers["retry-after"]) > 0
+    lines = [json.loads(line) for line in out.splitlines()]
+    (told,) = [line for line in lines if line.get("path", "").endswith("/test")]
+    assert (told["status"], told["error_code"]) == (503, "service_unavailable")
+    assert "service.requests_cut" in [line["event"] for line in lines]
+    assert status == 1
+
+
 async def test_the_command_line_says_in_one_line_what_is_wrong(mongo_settings):
     database = {"mongo_url": mongo_settings.mongo_url, "mongo_database": mongo_settings.mongo_database}
     process = await start("services.ingest.admin", "create-key", "--project", "proj_none", **database)
