@@ -1,5 +1,6 @@
 """The verb of transcribe: a transcription is queued for a recording whose audio is there (contract A12, A15)."""
 
+from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
 
 import msgspec
@@ -19,8 +20,8 @@ from services.ingest.refusals import (
 )
 from shared.domain.caller import Caller
 from shared.domain.errors import AlreadyExists, TransientFailure
-from shared.domain.ids import new_id
-from shared.domain.kept_answer import Claim
+from shared.domain.ids import same_but_for_time, sorted_after
+from shared.domain.kept_answer import Claim, identified
 from shared.domain.languages import LANGUAGES
 from shared.domain.recording import TRANSCRIBABLE, Recording, RecordingStatus
 from shared.domain.tenant import Tenant
@@ -38,6 +39,8 @@ from shared.events.transcription import TranscriptionEvent, TranscriptionQueued,
 from shared.telemetry.logs import get_logger
 
 log = get_logger()
+
+_LATEST = 100
 
 
 class ProviderChoice(msgspec.Struct, frozen=True):
@@ -63,11 +66,13 @@ class StartTranscription:
         deleted in the meantime none is left; raises `NotFound` then.
         """
         recording = await found(self._recordings, caller, recording_id)
-        transcription_id = new_id("txn") if claim is None else claim.new_id("txn")
-        if claim is not None and (stored := await self._transcriptions.get(caller.tenant, transcription_id)):
+        wanted_id = identified("txn", claim)
+        latest = await self._latest(recording)
+        if claim is not None and (stored := await self._stored(recording, wanted_id, latest)):
             return stored
         request = await self._request(recording, body)
         await self._refuse_unready(recording)
+        transcription_id = sorted_after(wanted_id, latest[0].id) if latest else wanted_id
         transcription = queued_transcription(transcription_id, recording, request)
         event = transcription_event(TranscriptionQueued, transcription)
         try:
@@ -77,6 +82,18 @@ class StartTranscription:
         await self._refuse_deleted(recording)
         await reflect(self._recordings, event)
         return transcription
+
+    async def _latest(self, recording: Recording) -> Sequence[Transcription]:
+        """Return the recording's transcriptions, newest first: the next sorts after them, though it may be wanted for longer.
+
+        A recording shows the last of its transcriptions by id.
+        """
+        return await self._transcriptions.page(recording.tenant, {"recording_id": recording.id}, _LATEST)
+
+    async def _stored(self, recording: Recording, wanted_id: str, latest: Sequence[Transcription]) -> Transcription | None:
+        """Return what an earlier run has stored, as it was wanted or, where others came before it, after them."""
+        own = next((one for one in latest if same_but_for_time(one.id, wanted_id)), None)
+        return own or await self._transcriptions.get(recording.tenant, wanted_id)
 
     async def _request(self, recording: Recording, body: Transcribe) -> TranscriptionRequest:
         provider = body.provider or await self._choice.choose(recording)

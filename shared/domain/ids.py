@@ -4,6 +4,7 @@ A ULID is 48 bits of milliseconds and 80 bits of randomness in Crockford's base 
 hash where the randomness stands: the same facts give the same id, which is how a replay is recognised.
 """
 
+import functools
 import hashlib
 import threading
 import time
@@ -60,6 +61,19 @@ def later_derived_id(prefix: str, moment_ms: int, *facts: object) -> str:
     return f"{prefix}_{_base32(moment_ms, _TIME_CHARACTERS)}{_hashed(*facts)}"
 
 
+def sorted_after(some_id: str, other_id: str) -> str:
+    """Return `some_id` if it sorts after `other_id`; else with the time of that, and a millisecond more, in place of its own."""
+    if some_id > other_id:
+        return some_id
+    prefix, _, ulid = some_id.rpartition("_")
+    return f"{prefix}_{_base32(_moment_ms(other_id) + 1, _TIME_CHARACTERS)}{ulid[_TIME_CHARACTERS:]}"
+
+
+def same_but_for_time(some_id: str, other_id: str) -> bool:
+    """Say whether two ids of one kind differ at most in their time halves, as those that `sorted_after` made of one do."""
+    return some_id[-_OTHER_CHARACTERS:] == other_id[-_OTHER_CHARACTERS:]
+
+
 def event_id(aggregate_id: str, event_type: str, version: int) -> str:
     """Derive the id of the event by which `aggregate_id` came to `version`."""
     return derived_id("evt", aggregate_id, event_type, version)
@@ -74,6 +88,11 @@ def _hashed(*facts: object) -> str:
     """Return the last five bits of each of the digest's first sixteen bytes: 80 bits as good as any other."""
     digest = hashlib.sha256("\x1f".join(map(str, facts)).encode()).digest()
     return digest[:_OTHER_CHARACTERS].translate(LETTERS).decode()
+
+
+def _moment_ms(some_id: str) -> int:
+    time_half = some_id.rpartition("_")[2][:_TIME_CHARACTERS]
+    return functools.reduce(lambda value, letter: value * len(ALPHABET) + ALPHABET.index(letter), time_half, 0)
 
 
 def _base32(value: int, characters: int) -> str:

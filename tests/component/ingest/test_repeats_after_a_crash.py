@@ -174,3 +174,26 @@ async def test_what_was_announced_and_stored_is_completed_though_the_answer_was_
     assert (await api.call("POST", path, body, secret=world.credentials["own key"], headers=world.key)).is_success
     done = await world.made("POST", f"/recordings/{recording['id']}/upload-complete", None)
     assert [media["status"] for media in done["media"]] == ["uploaded"]
+
+
+async def test_a_transcription_that_a_late_repeat_starts_is_the_newest_and_is_found_again(api, world):
+    own, ids = {"secret": world.credentials["own key"]}, await uploaded(world)
+    path = f"/recordings/{ids['recording_id']}"
+    api.stores.transcriptions.down = True
+    assert (await api.call("POST", f"{path}/transcribe", {}, headers=world.key, **own)).status_code == 503
+    api.stores.transcriptions.down = False
+    answers = api.stores.answers
+    for claimed in list(answers.requests.values()):
+        if claimed.answer is None:
+            answers.requests[claimed.id] = msgspec.structs.replace(claimed, first_at=claimed.first_at - timedelta(seconds=1))
+    other = await api.ok("POST", f"{path}/transcribe", {}, **own)
+    await api.ok("POST", f"/transcriptions/{other['id']}/cancel", {}, **own)
+    late = await api.call("POST", f"{path}/transcribe", {}, headers=world.key, **own)
+    assert late.status_code == 201
+    listed = await api.ok("GET", f"{path}/transcriptions", **own)
+    assert [one["id"] for one in listed["data"]] == [late.json()["id"], other["id"]]
+    assert (await api.ok("GET", path, **own))["transcription_id"] == late.json()["id"]
+    forget(api, late)
+    made = rows(api)
+    again = await api.call("POST", f"{path}/transcribe", {}, headers=world.key, **own)
+    assert (again.status_code, again.json(), rows(api)) == (201, late.json(), made)

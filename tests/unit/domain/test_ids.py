@@ -7,7 +7,15 @@ from concurrent.futures import ThreadPoolExecutor
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.domain.ids import derived_id, event_id, later_derived_id, made_since, new_id
+from shared.domain.ids import (
+    derived_id,
+    event_id,
+    later_derived_id,
+    made_since,
+    new_id,
+    same_but_for_time,
+    sorted_after,
+)
 
 CLIENT_PATTERN = re.compile(r"^(rec|txn|eu|dev|proj|sum|evt)_[A-Za-z0-9]{1,64}$")
 
@@ -72,3 +80,14 @@ def test_an_id_was_made_since_its_moment_and_all_before_and_not_since_a_later_on
         assert made_since(some_id, moment_ms)
         assert made_since(some_id, moment_ms - 1)
         assert not made_since(some_id, moment_ms + 1)
+
+
+@given(moments_ms=st.tuples(st.integers(0, 2**48 - 2), st.integers(0, 2**48 - 2)))
+def test_an_id_is_moved_behind_another_only_where_it_does_not_sort_there(moments_ms):
+    mine, other = (later_derived_id("txn", moment_ms, fact) for moment_ms, fact in zip(moments_ms, "ab", strict=True))
+    moved = sorted_after(mine, other)
+    assert moved > other
+    assert moved == (mine if mine > other else later_derived_id("txn", moments_ms[1] + 1, "a"))
+    assert sorted_after(mine, moved) != mine
+    assert same_but_for_time(moved, mine)
+    assert not same_but_for_time(moved, other)
