@@ -78,6 +78,8 @@ class StartTranscription:
         try:
             await self._outbox.add(self._transcriptions, transcription, event)
         except AlreadyExists as error:
+            if claim is not None and (stored := await self._stored(recording, wanted_id, await self._latest(recording))):
+                return stored  # by a run that went on beside this one
             raise await self._in_progress(caller.tenant, recording_id) from error
         await self._refuse_deleted(recording)
         await reflect(self._recordings, event)

@@ -197,3 +197,25 @@ async def test_a_transcription_that_a_late_repeat_starts_is_the_newest_and_is_fo
     made = rows(api)
     again = await api.call("POST", f"{path}/transcribe", {}, headers=world.key, **own)
     assert (again.status_code, again.json(), rows(api)) == (201, late.json(), made)
+
+
+@pytest.mark.parametrize("has_ended", [False, True])
+async def test_a_start_that_was_overtaken_by_its_repeat_finds_the_transcription_of_that(api, world, monkeypatch, has_ended):
+    own, store = {"secret": world.credentials["own key"], "headers": world.key}, api.stores.transcriptions
+    path = f"/recordings/{(await uploaded(world))['recording_id']}/transcribe"
+    first = await api.call("POST", path, {}, **own)
+    if has_ended:
+        await world.made("POST", f"/transcriptions/{first.json()['id']}/cancel", {})
+    forget(api, first)
+
+    async def none_yet(*_asked):
+        return []
+
+    async def not_yet(*_asked):
+        monkeypatch.undo()
+
+    made = rows(api)
+    monkeypatch.setattr(store, "page", none_yet)
+    monkeypatch.setattr(store, "get", not_yet)
+    again = await api.call("POST", path, {}, **own)
+    assert (again.status_code, again.json()["id"], rows(api)) == (201, first.json()["id"], made)
