@@ -10,12 +10,14 @@ from shared.domain.ids import later_derived_id, new_id
 class Claim(msgspec.Struct, frozen=True, kw_only=True):
     """The right to serve a request with an idempotency key; a later claim of the same request has another token.
 
-    `first_at` is when the request was first claimed: the same after a crash and in another replica.
+    `first_at` is when the request was first claimed: the same after a crash and in another replica. It is claimed `again` where
+    another run of it may have done something, or may do so yet.
     """
 
     id: str
     token: str
     first_at: datetime
+    again: bool = False
 
     def new_id(self, prefix: str) -> str:
         """Return the id of the one thing of this kind that the request makes: the same however often it is claimed."""

@@ -42,17 +42,18 @@ class Once:
         for _ in range(_TRIES):
             fresh = self._fresh(request_id, fingerprint)
             if await self._store.claim(fresh):
-                return self._begun(fresh)
+                return self._begun(fresh.claim)
             known = await self._store.get(request_id)
             if known is None:
                 continue  # it has just expired
+            again = known.expires_at > now() and not known.nothing_done
             if known.expires_at > now():
                 if answer := _answer_of(known, fingerprint):
                     return answer
-                first_at = fresh.first_at if known.nothing_done else known.first_at
+                first_at = known.first_at if again else fresh.first_at
                 fresh = msgspec.structs.replace(fresh, first_at=first_at, expires_at=known.expires_at)
             if await self._store.take_over(known, fresh):
-                return self._begun(fresh)
+                return self._begun(msgspec.structs.replace(fresh.claim, again=again))
         raise _in_progress()
 
     async def keep(self, claim: Claim, answer: Answer) -> None:
@@ -60,8 +61,8 @@ class Once:
         await self._settle(claim, answer)
 
     async def let_go(self, claim: Claim, *, nothing_done: bool = False) -> None:
-        """Keep nothing: a repeat of the same request runs at once; as a new one, when nothing was done."""
-        await self._settle(claim, None, nothing_done=nothing_done)
+        """Keep nothing: a repeat of the same request runs at once; as a new one, when nothing was done by this run or another."""
+        await self._settle(claim, None, nothing_done=nothing_done and not claim.again)
 
     def _fresh(self, request_id: str, fingerprint: str) -> ClaimedRequest:
         at = now()
@@ -74,8 +75,7 @@ class Once:
             expires_at=at + KEPT_FOR,
         )
 
-    def _begun(self, request: ClaimedRequest) -> Claim:
-        claim = request.claim
+    def _begun(self, claim: Claim) -> Claim:
         self._renewals[claim.token] = asyncio.create_task(self._renew(claim))
         return claim
 

@@ -124,6 +124,23 @@ async def test_a_replayed_delivery_that_has_ended_again_is_not_sent_once_more(ap
     assert rows[delivery_id].replays == 2
 
 
+async def test_a_replay_that_was_stored_while_its_repeat_looked_is_not_sent_once_more(api, world, monkeypatch):
+    delivery_id, store, own = world.ids["delivery_id"], api.stores.deliveries, {"secret": world.credentials["own key"]}
+    before = store.rows[delivery_id] = msgspec.structs.replace(store.rows[delivery_id], status=DeliveryStatus.SUCCEEDED)
+    path = f"/webhook-deliveries/{delivery_id}/replay"
+    forget(api, await api.call("POST", path, headers=world.key, **own))
+
+    async def too_early(*_asked):
+        monkeypatch.undo()
+        return before
+
+    monkeypatch.setattr(store, "get", too_early)
+    assert (await api.refused("POST", path, headers=world.key, **own))[:2] == (409, "conflict")
+    store.rows[delivery_id] = msgspec.structs.replace(store.rows[delivery_id], status=DeliveryStatus.SUCCEEDED)
+    again = await api.call("POST", path, headers=world.key, **own)
+    assert (again.status_code, again.json()["status"], store.rows[delivery_id].replays) == (202, "succeeded", 1)
+
+
 async def test_a_device_that_is_bound_again_has_one_binding_and_the_token_that_was_told_last(api, world):
     device = await world.made("POST", "/devices", {"serial_number": new_ulid()})
     path, body = f"/devices/{device['id']}/bind", {"end_user_id": world.ids["end_user_id"]}
