@@ -52,7 +52,8 @@ class WebhookEndpoint(msgspec.Struct, frozen=True, kw_only=True, rename={"id": "
     """An endpoint as it is kept. `secrets` are newest first; `failing_since` is when the present run of failures began.
 
     There are none when it is deleted, nor for whoever reads it where they cannot be opened. `version` counts its owner's changes,
-    and its being disabled: a change made from an older one is not stored.
+    and its being disabled: a change made from an older one is not stored. What waited while it was disabled is still `to_resume`
+    from the write that enables it until that is done.
     """
 
     id: str
@@ -67,6 +68,7 @@ class WebhookEndpoint(msgspec.Struct, frozen=True, kw_only=True, rename={"id": "
     disabled_reason: DisabledReason | None = None
     disabled_at: datetime | None = None
     failing_since: datetime | None = None
+    to_resume: bool = False
     version: int = 0
     created_at: datetime
     updated_at: datetime
@@ -96,7 +98,12 @@ class WebhookEndpoint(msgspec.Struct, frozen=True, kw_only=True, rename={"id": "
 
     def enabled(self) -> "WebhookEndpoint":
         """Return it enabled, its failures forgotten."""
-        return self.changed(status=EndpointStatus.ENABLED, disabled_reason=None, disabled_at=None, failing_since=None)
+        well = {"disabled_reason": None, "disabled_at": None, "failing_since": None}
+        return self.changed(status=EndpointStatus.ENABLED, to_resume=True, **well)
+
+    def resumed(self) -> "WebhookEndpoint":
+        """Return it with nothing to resume; that is no change of its owner's."""
+        return msgspec.structs.replace(self, to_resume=False)
 
     def disabled(self, reason: DisabledReason) -> "WebhookEndpoint":
         """Return it disabled since this moment; one that is disabled already keeps its own reason and time."""

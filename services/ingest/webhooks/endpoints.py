@@ -1,5 +1,6 @@
 """Webhook endpoints as their owner manages them (contract 12.1, A19)."""
 
+import contextlib
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import Any
@@ -17,6 +18,7 @@ from shared.domain.caller import Caller
 from shared.domain.clock import now
 from shared.domain.errors import AlreadyExists, TransientFailure
 from shared.domain.kept_answer import Claim, identified
+from shared.domain.transition import VersionConflict
 from shared.domain.webhook import (
     ALL_EVENTS,
     MAX_ENDPOINTS,
@@ -99,9 +101,11 @@ class ManageEndpoints:
         is sent at once.
         """
         changes = self._checked(body)
-        before, after = await self._saved(caller, endpoint_id, lambda endpoint: _changed(endpoint, changes, body.status))
-        if before.status is EndpointStatus.DISABLED and after.status is EndpointStatus.ENABLED:
+        after = await self._saved(caller, endpoint_id, lambda endpoint: _changed(endpoint, changes, body.status))
+        if body.status is EndpointStatus.ENABLED and after.to_resume:
             await self._deliveries.resume(endpoint_id)
+            with contextlib.suppress(VersionConflict):  # changed meanwhile: whoever enables it next resumes once more
+                await self._endpoints.save(after, after.resumed())
         return after
 
     async def rotate_secret(
@@ -125,7 +129,7 @@ class ManageEndpoints:
                 raise LimitReached(message)
             return rotated
 
-        _, endpoint = await self._saved(caller, endpoint_id, rotate)
+        endpoint = await self._saved(caller, endpoint_id, rotate)
         return endpoint, endpoint.secret_made_by(made_by) or endpoint.secrets[0]
 
     async def delete(self, caller: Caller, endpoint_id: str) -> None:
@@ -149,15 +153,15 @@ class ManageEndpoints:
 
     async def _saved(
         self, caller: Caller, endpoint_id: str, decide: Callable[[WebhookEndpoint], WebhookEndpoint]
-    ) -> tuple[WebhookEndpoint, WebhookEndpoint]:
-        """Store what `decide` makes of the endpoint as it stands; return it before and after."""
+    ) -> WebhookEndpoint:
+        """Store what `decide` makes of the endpoint as it stands, and return that."""
 
-        async def attempt() -> tuple[WebhookEndpoint, WebhookEndpoint]:
+        async def attempt() -> WebhookEndpoint:
             before = await self.get(caller, endpoint_id)
             after = decide(before)
             if after is not before:
                 await self._endpoints.save(before, after)
-            return before, after
+            return after
 
         return await decided_anew(attempt, _TRIES)
 

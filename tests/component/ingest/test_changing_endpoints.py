@@ -3,6 +3,7 @@
 import msgspec
 import pytest
 
+from shared.domain.errors import TransientFailure
 from shared.domain.tenant import Mode, Tenant
 from shared.domain.webhook import DisabledReason
 from tests.component.ingest.test_managing_endpoints import GOOD
@@ -101,6 +102,22 @@ async def test_one_disabled_by_failures_says_why_and_goes_on_when_enabled(api, p
     enabled = await api.ok("PATCH", path, {"status": "enabled"})
     assert enabled["failing_since"] is None
     assert api.stores.deliveries.resumed.count(endpoint["id"]) == 1
+
+
+async def test_what_waited_goes_on_though_an_outage_came_between_at_first(api, path, endpoint, monkeypatch):
+    async def away(_endpoint_id):
+        monkeypatch.undo()
+        raise TransientFailure("mongod is away")
+
+    await api.ok("PATCH", path, {"status": "disabled"})
+    monkeypatch.setattr(api.stores.deliveries, "resume", away)
+    refused = await api.refused("PATCH", path, {"status": "enabled"})
+    assert refused[:2] == (503, "service_unavailable")
+    shown = await api.ok("GET", path)
+    assert await api.ok("PATCH", path, {"status": "enabled"}) == shown
+    assert api.stores.deliveries.resumed.count(endpoint["id"]) == 1
+    assert await api.ok("PATCH", path, {"status": "enabled"}) == shown
+    assert api.stores.deliveries.resumed.count(endpoint["id"]) == 1  # what is tried again by its schedule is left to that
 
 
 async def test_a_change_that_meets_another_is_decided_anew(api, path, endpoint):
