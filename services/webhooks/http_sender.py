@@ -4,11 +4,14 @@ import asyncio
 import math
 import ssl
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import aiohttp
 import msgspec
+from aiohttp.client_proto import ResponseHandler
 from yarl import URL
 
 from services.webhooks.ports import Answer
@@ -59,7 +62,7 @@ class HttpSender:
         if self._settings.ca_file is not None:
             trust.load_verify_locations(self._settings.ca_file)
         self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(
+            connector=_Connector(
                 resolver=self._targets,
                 ssl=trust,
                 limit=0,  # the dispatcher's slots are the limit
@@ -94,10 +97,11 @@ class HttpSender:
         use = SimpleNamespace(reused=False, until=until)
         try:
             return await self._exchange(url, headers, body, use)
-        except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError):
+        except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError, aiohttp.ClientResponseError):
             if not use.reused:
                 raise
-        # The receiver closed an idle connection while we took it from the pool: no answer of its own, so ask again.
+        # The receiver closed an idle connection while we took it from the pool, or what came was the rest of its last answer:
+        # no answer of its own, so ask again.
         return await self._exchange(url, headers, body, SimpleNamespace(reused=False, until=until))
 
     async def _exchange(self, url: URL, headers: Mapping[str, str], body: bytes, use: SimpleNamespace) -> Answer:
@@ -113,6 +117,25 @@ class HttpSender:
                 response=await _excerpt(response, use.until),
                 retry_after=response.headers.get("Retry-After"),
             )
+
+
+class _HeadFirst(ResponseHandler):
+    """Reads the head of an answer by itself: aiohttp forgets it when anything that came with it, behind it, is not HTTP."""
+
+    def data_received(self, data: bytes) -> None:
+        """Hand on what came, in two where a head may end in it."""
+        head, end, rest = data.partition(b"\r\n\r\n")
+        super().data_received(head + end)
+        if rest:
+            super().data_received(rest)
+
+
+class _Connector(aiohttp.TCPConnector):
+    """Makes connections that read so."""
+
+    def __init__(self, **options: Any) -> None:  # noqa: ANN401 - those of aiohttp
+        super().__init__(**options)
+        self._factory = partial(_HeadFirst, loop=self._loop)  # type: ignore[assignment]  # a partial is invariant
 
 
 async def _excerpt(response: aiohttp.ClientResponse, until: float) -> str:

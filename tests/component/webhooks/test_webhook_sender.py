@@ -216,6 +216,32 @@ async def test_what_is_not_http_is_an_invalid_response(sender, serve_raw, garbag
     assert answer.error in (AttemptError.INVALID_RESPONSE, AttemptError.CONNECTION_FAILED)
 
 
+@pytest.mark.parametrize("rest", [b"transfer-encoding: chunked\r\n\r\n0\r\n\r\n", b"content-length: 1\r\n\r\nok", b"\r\nok"])
+async def test_what_stands_behind_the_head_of_an_answer_changes_nothing(sender, serve_raw, rest):
+    async def handle(reader, writer):
+        while True:
+            await read_request(reader)
+            writer.write(b"HTTP/1.1 204 No Content\r\n" + rest)
+
+    url = await serve_raw(handle)
+    assert [(await sender.post(url, {}, BODY)).status_code for _ in range(3)] == [204, 204, 204]
+
+
+async def test_the_late_rest_of_an_answer_is_not_the_next_one(sender, serve_raw):
+    connections = []
+
+    async def handle(reader, writer):
+        connections.append(writer)
+        await read_request(reader)
+        writer.write(b"HTTP/1.1 204 No Content\r\n\r\n")
+        await read_request(reader)
+        writer.write(b"ok")
+
+    url = await serve_raw(handle)
+    assert [(await sender.post(url, {}, BODY)).status_code for _ in range(2)] == [204, 204]
+    assert len(connections) == 2
+
+
 async def test_endless_headers_end_with_the_time_limit_or_sooner(sender, serve_raw):
     async def handle(reader, writer):
         await read_request(reader)
