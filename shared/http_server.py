@@ -51,7 +51,7 @@ class GuardedHttp(HttpToolsProtocol):
         if self._refusal is not None:
             return
         self._heard_at = time.monotonic()
-        if not self._in_message and self._head_since is None:
+        if not (self._in_message or self._answering) and self._head_since is None:  # blank lines behind a request begin no other
             self._head_since = self._heard_at
         self._head_bytes += len(data)
         super().data_received(data)
@@ -141,14 +141,19 @@ class GuardedHttp(HttpToolsProtocol):
         """Answer what is not HTTP in the API's error envelope."""
         self._refuse(400, "Bad Request", "invalid_request", msg)
 
+    @property
+    def _answering(self) -> bool:
+        cycle = self.cycle
+        return cycle is not None and not cycle.response_complete
+
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:  # noqa: ANN401 - as uvicorn has it
         self._running = cycle
         super()._start_asgi_task(cycle, app)
 
     def _refuse(self, status: int, phrase: str, code: str, message: str | None = None) -> None:
         """Answer with the refusal and close; once earlier requests are answered, or without an answer where one has begun."""
-        cycle, in_head = self.cycle, self._head_since is not None
-        if cycle is not None and in_head and not cycle.response_complete:
+        cycle, in_head = self.cycle, self._head_since is not None or not self._in_message
+        if in_head and self._answering:
             self._refusal = _refusal(status, phrase, code, message or phrase, self._standing())
             self._head_since, self._head_bytes, self._in_message = None, 0, False
             return

@@ -6,8 +6,8 @@ import msgspec
 import pytest
 
 from shared import http_server
-from shared.http_server import HEAD_LIMIT_BYTES
-from tests.integration.telemetry.raw_http import DEADLINE_S, connected, echo_length
+from shared.http_server import HEAD_LIMIT_BYTES, GuardedHttp, HttpServer
+from tests.integration.telemetry.raw_http import DEADLINE_S, Client, connected, echo_length
 
 IN_CHUNKS = b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n"
 
@@ -92,9 +92,42 @@ async def test_a_request_hears_that_its_client_has_left_though_others_wait_behin
     assert served.empty()
 
 
+async def test_blank_lines_behind_a_request_that_is_still_answered_do_not_end_it(monkeypatch):
+    begins, came, ends = asyncio.Event(), asyncio.Event(), asyncio.Event()
+
+    class Watched(GuardedHttp):
+        def data_received(self, data):
+            super().data_received(data)
+            came.set()
+
+    async def app(scope, receive, send):
+        if scope["type"] == "http":
+            begins.set()
+            await ends.wait()
+        await echo_length(scope, receive, send)
+
+    monkeypatch.setattr(http_server, "GuardedHttp", Watched)
+    server = HttpServer(app, "127.0.0.1", 0)
+    await server.start()
+    client = Client(*await asyncio.open_connection("127.0.0.1", server.port))
+    monkeypatch.setattr(http_server, "HEAD_TIMEOUT_S", 0.0)
+    async with asyncio.timeout(DEADLINE_S):
+        await client.send(b"PUT / HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\nab")
+        await begins.wait()
+        came.clear()
+        await client.send(b"\r\n")
+        await came.wait()
+        await server.on_tick(0)
+        ends.set()
+        assert (await client.answer())[1] == b"2"
+    client.writer.close()
+    assert await server.drain(DEADLINE_S)
+
+
 @pytest.mark.parametrize("begun", [True, False])
 @pytest.mark.parametrize("waiting", [0, 2])
-async def test_what_is_refused_is_answered_after_the_requests_before_it(begun, waiting):
+@pytest.mark.parametrize("refused", [b"more than announced\r\n\r\n", b"\rmore"])
+async def test_what_is_refused_is_answered_after_the_requests_before_it(begun, waiting, refused):
     begins, ends = asyncio.Event(), asyncio.Event()
 
     async def app(scope, receive, send):
@@ -112,13 +145,13 @@ async def test_what_is_refused_is_answered_after_the_requests_before_it(begun, w
 
     async with connected(app) as client, asyncio.timeout(DEADLINE_S):
         request = b"PUT / HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\nab"
-        await client.send(request * (1 + waiting) + b"more than announced\r\n\r\n")
+        await client.send(request * (1 + waiting) + refused)
         await begins.wait()
         await client.send(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n" * 2)
         ends.set()
         for _ in range(1 + waiting):
             assert (await client.answer())[1] == b"firs"
-        assert (await client.answer())[0].startswith(b"HTTP/1.1 400 ")
+        assert (await client.answer())[0].startswith(b"HTTP/1.1 4")
         assert await client.closed() == b""
 
 
