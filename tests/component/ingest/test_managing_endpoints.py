@@ -103,6 +103,10 @@ async def test_there_may_not_be_more_than_the_limit(api):
         "https://metadata/",
         "https://db.internal/",
         "https://a b.example/",
+        "https://127.1/",
+        "https://1.1.1.1./",
+        "https://customer..example/",
+        f"https://{64 * 'a'}.example/",
         "customer.example/hook",
     ],
 )
@@ -111,7 +115,17 @@ def test_a_url_that_may_not_be_called_is_refused(url):
         check_url(url, allow_private=False)
 
 
-@pytest.mark.parametrize("url", ["https://customer.example/hook?x=1", "https://customer.example:8443/", "https://1.1.1.1/"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://customer.example/hook?x=1",
+        "https://customer.example:8443/",
+        "https://customer.example./",
+        "https://münchen.example/",
+        "https://1.1.1.1/",
+        "https://[2606:4700:4700::1111]/",
+    ],
+)
 def test_a_public_https_url_is_taken(url):
     check_url(url, allow_private=False)
 
