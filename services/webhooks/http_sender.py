@@ -22,6 +22,7 @@ USER_AGENT = "Earwitness-Webhooks/1.0"
 EXCERPT_BYTES = 1024
 READ_MOST_BYTES = 64 * 1024  # of a longer answer the rest is not read, and the connection is closed
 READ_MOST_S = 2.0
+HEADER_MOST_BYTES = 32 * 1024  # of one header of an answer: some gateways put more in one than the 8 KiB that are usual
 KEEP_ALIVE_S = 30.0
 DNS_CACHE_S = 10  # addresses are checked when they are found, so what is cached is checked
 
@@ -73,6 +74,7 @@ class HttpSender:
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=None),
             trace_configs=[_reuse_trace()],
             auto_decompress=False,
+            max_field_size=HEADER_MOST_BYTES,
             trust_env=False,
         )
 
