@@ -48,7 +48,7 @@ class Documents(Generic[T]):
 
     async def ensure_indexes(self, indexes: Sequence[IndexModel]) -> None:
         """Create what is missing and bring changed expiry times into force; safe to run from many replicas at once."""
-        async with translated():
+        async with translated(within_s=None):
             if lasting := [index for index in indexes if _EXPIRY not in index.document]:
                 await self._collection.create_indexes(lasting)
             for index in indexes:
@@ -169,7 +169,7 @@ class Documents(Generic[T]):
 
     async def update_many(self, where: Filter, change: Change, *, hasty: bool = False) -> int:
         """Change every document that matches; return how many did. A `hasty` change may be undone by a crash of the server."""
-        async with translated():
+        async with translated(within_s=None):
             return int((await (self._hasty if hasty else self._collection).update_many(where, change)).matched_count)
 
     async def change(
@@ -192,7 +192,7 @@ class Documents(Generic[T]):
 
     async def delete_many(self, where: Filter) -> int:
         """Delete every document that matches; return how many did."""
-        async with translated():
+        async with translated(within_s=None):
             return int((await self._collection.delete_many(where)).deleted_count)
 
     async def count(self, where: Filter, limit: int) -> int:

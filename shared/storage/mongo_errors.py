@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+import pymongo
 from pymongo.errors import (
     ConnectionFailure,
     DocumentTooLarge,
@@ -16,6 +17,10 @@ from pymongo.errors import (
 from shared.domain.errors import AlreadyExists, FailureReason, PermanentFailure, TransientFailure
 
 DUPLICATE_KEY = 11000
+ANSWER_WITHIN_S = 15.0
+"""The driver calls MongoDB on a few threads, for which calls wait: in an outage each holds one until it knows that no server is
+there, and the last of a crowd would hear of it minutes later. No call waits longer than this, for a thread and for MongoDB."""
+
 _ILLEGAL_OPERATION = 20
 _TOO_LARGE = frozenset({10334, 17419, 17420})  # BSONObjectTooLarge; what an update, or an upsert, would make is
 
@@ -32,10 +37,11 @@ class TooLargeToKeep(PermanentFailure):
 
 
 @asynccontextmanager
-async def translated() -> AsyncIterator[None]:
-    """Turn the driver's errors into ours."""
+async def translated(within_s: float | None = ANSWER_WITHIN_S) -> AsyncIterator[None]:
+    """Turn the driver's errors into ours; `StoreUnavailable` after `within_s` seconds (None: after the driver's own time)."""
     try:
-        yield
+        with pymongo.timeout(within_s):
+            yield
     except DuplicateKeyError as error:
         raise AlreadyExists(str(error.details and error.details.get("keyValue"))) from error
     except (ConnectionFailure, ExecutionTimeout, WriteConcernError) as error:

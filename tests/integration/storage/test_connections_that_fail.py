@@ -5,12 +5,14 @@ import contextlib
 from urllib.parse import urlsplit
 
 import msgspec
+import pytest
 
 from shared.storage.documents import Documents
 from shared.storage.mongo import Mongo
-from shared.storage.mongo_errors import StoreUnavailable
+from shared.storage.mongo_errors import StoreUnavailable, translated
 
 WRITERS = 8
+CROWD = 200  # calls at once; the driver has five threads for each core
 
 
 class Thing(msgspec.Struct, frozen=True, rename={"id": "_id"}):
@@ -74,3 +76,23 @@ async def test_a_write_whose_new_connection_is_refused_is_done_or_fails_as_in_an
         await asyncio.to_thread(mongo.close)  # it waits for answers that come through the gate
     assert gate.refused == 1
     assert {type(result) for result in results} <= {Thing, StoreUnavailable}, results
+
+
+@pytest.mark.parametrize("answers", [False, True], ids=["nobody listens", "nobody answers"])
+async def test_of_a_crowd_nobody_waits_longer_than_one_alone_though_threads_are_few(mongo_settings, answers):
+    server = await asyncio.start_server(lambda *_: None, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    if not answers:
+        server.close()
+    url = f"mongodb://127.0.0.1:{port}/?directConnection=true"
+    mongo = Mongo(msgspec.structs.replace(mongo_settings, mongo_url=url))
+
+    async def call(number):
+        async with translated(within_s=0.5):
+            await mongo.database["things"].find_one({"_id": number})
+
+    async with asyncio.timeout(4.5):  # one that waits for a server takes five seconds, of which there would be many rounds
+        outcomes = await asyncio.gather(*(call(number) for number in range(CROWD)), return_exceptions=True)
+    assert [type(outcome) for outcome in outcomes] == [StoreUnavailable] * CROWD
+    mongo.close()
+    server.close()
