@@ -29,7 +29,6 @@ LEFT_OUT: tuple[tuple[str, str, dict[str, Any] | None], ...] = (
     ("GET", f"{DEVICE}/ota", None),
     ("GET", f"{DEVICE}/ota/history?limit=20", None),
     ("POST", f"{DEVICE}/wifi-config/grant", {"expires_in_seconds": 900}),
-    ("POST", f"{DEVICE}/grant", {"nonce_d": "00"}),
     ("GET", f"{DEVICE}/settings", None),
     ("PUT", f"{DEVICE}/settings", {}),
     ("PATCH", f"{DEVICE}/settings", {}),

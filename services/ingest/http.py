@@ -49,7 +49,7 @@ from services.ingest.controllers.webhook_endpoints import EndpointController, We
 from services.ingest.delete_recording import DeleteRecording
 from services.ingest.devices.bind import BindDevices
 from services.ingest.devices.command import CommandDevices
-from services.ingest.devices.grants import CommandGrants
+from services.ingest.devices.grants import DeviceGrants, GrantAccess
 from services.ingest.devices.heartbeat import TakeHeartbeat
 from services.ingest.devices.manage import ManageDevices
 from services.ingest.devices.state import ReportDevices
@@ -163,7 +163,8 @@ class UseCases(msgspec.Struct, frozen=True, kw_only=True):
     take_heartbeat: TakeHeartbeat
     report_devices: ReportDevices
     command_devices: CommandDevices
-    command_grants: CommandGrants
+    device_grants: DeviceGrants
+    grant_access: GrantAccess
 
 
 def http_app(use_cases: UseCases) -> Litestar:

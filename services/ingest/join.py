@@ -24,7 +24,7 @@ from services.ingest.create_route import CreateRoute
 from services.ingest.delete_recording import DeleteRecording
 from services.ingest.devices.bind import BindDevices, BindingStores
 from services.ingest.devices.command import CommandDevices
-from services.ingest.devices.grants import CommandGrants
+from services.ingest.devices.grants import DeviceGrants, GrantAccess
 from services.ingest.devices.heartbeat import TakeHeartbeat
 from services.ingest.devices.manage import ManageDevices
 from services.ingest.devices.ports import CommandStore, DeviceStore
@@ -121,7 +121,7 @@ def joined(api: ApiSettings, stores: Stores, health: Health, check_database: Che
     pager = Pager(signatures)
     lookups = {"sk": stores.keys, "rk": stores.keys, "up": stores.upload_tokens, "dtok": stores.devices}
     authenticate = Authenticate(lookups, api.key_cache_s)
-    grants = CommandGrants(api.signing_secret)
+    grants = DeviceGrants(api.signing_secret)
     bound = BindingStores(devices=stores.devices, commands=stores.commands, end_users=stores.end_users)
     bind_devices = BindDevices(bound, grants, authenticate.forget)
     admin_gate, strangers = AdminGate(api.admin_token), Strangers(api.failures_per_minute, api.proxies)
@@ -146,7 +146,8 @@ def joined(api: ApiSettings, stores: Stores, health: Health, check_database: Che
         find_target=FindTarget(targets),
         manage_end_users=ManageEndUsers(stores.end_users, pager, bind_devices.release, find_subjects.forget),
         bind_devices=bind_devices,
-        command_grants=grants,
+        device_grants=grants,
+        grant_access=GrantAccess(stores.devices, grants),
         **_of_uploads(api, stores, signatures, ChunkBodies(api.max_chunk_bytes, work_dir)),
         **_of_providers(api, stores, pager),
         **_of_devices(stores, pager),

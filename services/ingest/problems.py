@@ -37,6 +37,7 @@ _STATUSES: Mapping[type[Exception], tuple[int, str]] = {
     refusals.IdempotencyKeyReused: (409, "idempotency_key_reuse"),
     refusals.ResourceAlreadyExists: (409, "resource_already_exists"),
     refusals.DeviceAlreadyBound: (409, "device_already_bound"),
+    refusals.DeviceNotBound: (409, "device_not_bound"),
     refusals.ChunkCountMismatch: (409, "chunk_count_mismatch"),
     refusals.AlreadyFinalized: (409, "already_finalized"),
     refusals.ContentMismatch: (409, "content_hash_mismatch"),

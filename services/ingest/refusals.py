@@ -103,6 +103,12 @@ class DeviceAlreadyBound(Refused):
     may_pass = True
 
 
+class DeviceNotBound(Refused):
+    """The device belongs to nobody."""
+
+    may_pass = True
+
+
 class NotStreaming(Refused):
     """Chunks belong to streaming recordings only."""
 

@@ -9,7 +9,7 @@ from services.ingest.api_request import ApiRequest, requires, requires_device
 from services.ingest.authentication import bearer
 from services.ingest.devices import bodies
 from services.ingest.devices.bind import BindDevices
-from services.ingest.devices.grants import CommandGrants
+from services.ingest.devices.grants import DeviceGrants, GrantAccess
 from services.ingest.devices.heartbeat import TakeHeartbeat
 from services.ingest.devices.manage import ManageDevices
 from services.ingest.devices.state import ReportDevices
@@ -127,9 +127,25 @@ class DeviceController(Controller):
         device_id: FromPath[str],
         data: JSONBody[bodies.Heartbeat],
         take_heartbeat: NamedDependency[TakeHeartbeat],
-        command_grants: NamedDependency[CommandGrants],
+        device_grants: NamedDependency[DeviceGrants],
     ) -> views.HeartbeatView:
         """Take what a device tells of itself and of its commands, and answer with the commands that wait for it."""
         heard = await take_heartbeat(request.caller, device_id, data)
         request.context.note(commands=len(heard.commands), rejected_results=len(heard.rejected))
-        return views.heartbeat_view(heard, command_grants)
+        return views.heartbeat_view(heard, device_grants)
+
+    @post(
+        "/{device_id:str}/grant",
+        status_code=200,
+        guards=[requires("devices:write")],
+        refuses=[refusals.NotFound, refusals.DeviceNotBound],
+    )
+    async def grant(
+        self,
+        request: ApiRequest,
+        device_id: FromPath[str],
+        data: JSONBody[bodies.RequestGrant],
+        grant_access: NamedDependency[GrantAccess],
+    ) -> views.DeviceGrantView:
+        """Give a phone the right to speak to a device for five minutes, which the device checks by itself."""
+        return views.device_grant_view(await grant_access(request.caller, device_id, data.nonce_d))

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import msgspec
 
 from services.ingest.devices.bodies import BindDevice
-from services.ingest.devices.grants import CommandGrants
+from services.ingest.devices.grants import DeviceGrants
 from services.ingest.devices.manage import found
 from services.ingest.devices.ports import CommandStore, DeviceStore
 from services.ingest.end_users.ports import EndUserStore
@@ -41,7 +41,7 @@ class Bound(msgspec.Struct, frozen=True, kw_only=True):
 class BindDevices:
     """Binds devices to end users and frees them; `forget` makes this replica look a device's token up anew."""
 
-    def __init__(self, stores: BindingStores, grants: CommandGrants, forget: Forget) -> None:
+    def __init__(self, stores: BindingStores, grants: DeviceGrants, forget: Forget) -> None:
         self._devices, self._commands, self._end_users = stores.devices, stores.commands, stores.end_users
         self._grants, self._forget = grants, forget
 

@@ -20,6 +20,7 @@ Decibels = Annotated[int, msgspec.Meta(ge=-1000, le=1000)]
 Count = Annotated[int, msgspec.Meta(ge=0, le=MAX_INTEGER)]
 Byte = Annotated[int, msgspec.Meta(ge=0, le=255)]
 Seconds = Annotated[int, msgspec.Meta(ge=1, le=86_400)]
+Nonce = Annotated[str, msgspec.Meta(pattern=r"^[!-~]{1,256}\Z")]
 Key = Annotated[str, msgspec.Meta(min_length=1, max_length=255)]
 
 
@@ -47,6 +48,12 @@ class BindDevice(msgspec.Struct, kw_only=True):
     """`POST /devices/{id}/bind`."""
 
     end_user_id: Identifier
+
+
+class RequestGrant(msgspec.Struct, kw_only=True):
+    """`POST /devices/{id}/grant`; `nonce_d` is the device's own, which it looks for in the grant."""
+
+    nonce_d: Nonce | None = None
 
 
 class CommandResult(msgspec.Struct, kw_only=True):

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 import msgspec
 
 from services.ingest.devices.bind import Bound
-from services.ingest.devices.grants import CommandGrants
+from services.ingest.devices.grants import GRANT_S, AccessGrant, DeviceGrants
 from services.ingest.devices.heartbeat import Heard, RejectedResult
 from services.ingest.devices.state import DeviceReport, RecordingActivity
 from shared.domain.clock import wire_time, wire_time_or_none
@@ -51,6 +51,14 @@ class DeviceTokenView(msgspec.Struct, kw_only=True):
     """A device's new token: the only time it is shown."""
 
     device_token: str
+
+
+class DeviceGrantView(msgspec.Struct, kw_only=True):
+    """A grant of access to a device (contract 13.2)."""
+
+    grant_token: str
+    expires_at: str
+    expires_in: int
 
 
 class ActivityView(msgspec.Struct, kw_only=True):
@@ -141,7 +149,12 @@ def device_stats_view(counts: DeviceCounts) -> DeviceStatsView:
     )
 
 
-def command_view(command: DeviceCommand, grants: CommandGrants) -> CommandView:
+def device_grant_view(grant: AccessGrant) -> DeviceGrantView:
+    """Show a grant that was just made."""
+    return DeviceGrantView(grant_token=grant.token, expires_at=wire_time(grant.expires_at), expires_in=GRANT_S)
+
+
+def command_view(command: DeviceCommand, grants: DeviceGrants) -> CommandView:
     """Show a command with its grant."""
     return CommandView(
         id=command.id,
@@ -160,7 +173,7 @@ def command_view(command: DeviceCommand, grants: CommandGrants) -> CommandView:
     )
 
 
-def heartbeat_view(heard: Heard, grants: CommandGrants) -> HeartbeatView:
+def heartbeat_view(heard: Heard, grants: DeviceGrants) -> HeartbeatView:
     """Show what a device is to do."""
     return HeartbeatView(commands=[command_view(item, grants) for item in heard.commands], rejected_results=heard.rejected)
 

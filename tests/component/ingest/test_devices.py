@@ -1,7 +1,12 @@
 """Devices: registered once by serial number, listed, changed, bound to one end user at a time (contract section 13)."""
 
 import asyncio
+import base64
+import hashlib
+import hmac
+import json
 import re
+from datetime import datetime
 
 import pytest
 
@@ -177,3 +182,38 @@ async def test_what_does_not_exist_is_not_found(api):
         assert (await api.refused(method, missing + path))[:2] == (404, "not_found")
     for method, path in [*calls, ("POST", "/token/refresh")]:
         assert (await api.refused(method, f"/devices/me{path}"))[0] in {403, 404}, "a key is no device"
+
+
+def claims_of(bound, token):
+    """What a grant says, once the device of this binding has found it to be for itself."""
+    signed, _, signature = token.rpartition(".")
+    header, told = (json.loads(base64.urlsafe_b64decode(part + "==")) for part in signed.split("."))
+    expected = hmac.new(bytes.fromhex(bound["grant_key"]), signed.encode(), hashlib.sha256).digest()
+    assert header == {"alg": "HS256", "typ": "JWT"}
+    assert hmac.compare_digest(base64.urlsafe_b64decode(signature + "=="), expected)
+    return told
+
+
+@pytest.mark.parametrize("nonce", ["7f3a9c", None])
+async def test_a_phone_is_granted_access_to_a_bound_device_for_five_minutes(api, nonce):
+    bound = await api.bound_device()
+    answer = await api.ok("POST", f"/devices/{bound['id']}/grant", {} if nonce is None else {"nonce_d": nonce})
+    told = claims_of(bound, answer["grant_token"])
+    assert (told["sub"], told["nonce_d"], told["exp"] - told["iat"], answer["expires_in"]) == (bound["id"], nonce, 300, 300)
+    assert datetime.fromisoformat(answer["expires_at"]).timestamp() == told["exp"]
+    assert answer.keys() == {"grant_token", "expires_at", "expires_in"}
+    again = await api.ok("POST", f"/devices/{bound['id']}/grant", {})
+    assert claims_of(bound, again["grant_token"])["jti"] != told["jti"]
+
+
+async def test_a_device_that_nobody_has_bound_can_check_no_grant(api):
+    free = await api.new_device()
+    assert (await api.refused("POST", f"/devices/{free}/grant", {}))[:2] == (409, "device_not_bound")
+    assert (await api.refused("POST", "/devices/dev_none/grant", {}))[:2] == (404, "not_found")
+
+
+@pytest.mark.parametrize("nonce", ["", "two words", "\u00e9", "7" * 257, 7])
+async def test_a_nonce_that_is_none_is_refused(api, nonce):
+    bound = await api.bound_device()
+    status, code, error = await api.refused("POST", f"/devices/{bound['id']}/grant", {"nonce_d": nonce})
+    assert (status, code, error["param"]) == (400, "invalid_request", "nonce_d")

@@ -47,6 +47,7 @@ THE_SAME = {
 ELSEWHERE = {
     "delivery_replay",
     "device_bind",
+    "device_grant",  # another grant, which ends by itself: nothing is kept
     "device_heartbeat",  # what it tells is told again
     "device_refresh_token",  # its repeat has a credential that is good no more
     "endpoint_delivery_test_alias",
