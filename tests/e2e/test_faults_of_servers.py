@@ -11,7 +11,7 @@ from tests.e2e.load import Load
 from tests.e2e.watching import DEADLINE_S, STREAMED, Listener, becomes, completed, until
 from tests.speech import word_error_rate
 
-OUTAGE_S = 10.0
+OUTAGE_S = 20.0  # longer than a call of MongoDB waits
 
 
 async def everything_told(inside, listener, recording_ids, types=STREAMED):
@@ -65,19 +65,19 @@ async def test_a_broker_wiped_in_mid_flight_costs_no_recording_and_no_webhook(fr
 
 
 @pytest.mark.usefixtures("_no_service_ends")
-async def test_mongodb_away_for_ten_seconds_under_load_costs_nothing(fragile, customer, receiver, inside):
+async def test_mongodb_away_for_twenty_seconds_under_load_costs_nothing(fragile, customer, receiver, inside):
     listener = await Listener.at(receiver, customer)
     await away_under_load(fragile, customer, inside, listener, "mongo")
 
 
 @pytest.mark.usefixtures("_no_service_ends")
-async def test_the_object_store_away_for_ten_seconds_under_load_costs_nothing(fragile, customer, receiver, inside):
+async def test_the_object_store_away_for_twenty_seconds_under_load_costs_nothing(fragile, customer, receiver, inside):
     listener = await Listener.at(receiver, customer)
     await away_under_load(fragile, customer, inside, listener, "s3")
 
 
 async def away_under_load(running, customer, inside, listener, member):
-    """Kill a server while devices upload, start it again ten seconds later; all of it must be there in the end."""
+    """Kill a server while devices upload, start it again twenty seconds later; all of it must be there in the end."""
     async with Load(customer) as load:
         await load.goes_on(4)
         await asyncio.to_thread(running.kill, member)
