@@ -18,8 +18,8 @@ from shared.domain.errors import AlreadyExists, FailureReason, PermanentFailure,
 
 DUPLICATE_KEY = 11000
 ANSWER_WITHIN_S = 15.0
-"""How long a call waits, for MongoDB and for one of the driver's few threads, before it is told of an outage. An outage that is
-shorter, as the election of another primary, is waited out; in a longer one the last of a crowd hears of it as soon as the first."""
+"""How long a call waits, for MongoDB and for one of the driver's few threads, before it is told of an outage. A shorter
+outage, as the election of another primary, is waited out; of a longer one the last of a crowd hears as soon as the first."""
 
 _ILLEGAL_OPERATION = 20
 _TOO_LARGE = frozenset({10334, 17419, 17420})  # BSONObjectTooLarge; what an update, or an upsert, would make is
