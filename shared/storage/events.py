@@ -71,10 +71,16 @@ class Events:
         await self._documents.insert_new([_document(event) for event in events])
 
     async def not_fanned_out(self, older_than: datetime, limit: int) -> list[Event]:
-        """Return events of which the webhook stage has not heard, oldest first."""
+        """Return events of which the webhook stage has not heard, oldest first, however many before them cannot be read."""
         due = {"to_fan_out": True, "occurred_at": {"$lte": older_than}, **_OF_KNOWN_TYPE}
-        found = await self._documents.find(due, (("occurred_at", ASCENDING), ("_id", ASCENDING)), limit)
-        return readable([kept.event for kept in found], self._documents.name)
+        passed_over: list[str] = []
+        while True:
+            where = {**due, "_id": {"$nin": passed_over}} if passed_over else due
+            found = await self._documents.find(where, (("occurred_at", ASCENDING), ("_id", ASCENDING)), limit)
+            events = readable([kept.event for kept in found], self._documents.name)
+            if events or not found:
+                return events
+            passed_over += [kept.id for kept in found]
 
     async def fanned_out(self, event_ids: Sequence[str]) -> None:
         """Remember that the deliveries of these events are made."""

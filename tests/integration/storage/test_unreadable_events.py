@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 
+import msgspec
 import pytest
 
 from shared.domain.clock import now
@@ -67,6 +68,16 @@ async def test_an_outbox_that_begins_with_it_waits_and_the_others_do_not(mongo, 
 def spoilt(request):
     """Return what makes an event one that cannot be read: a type of a newer release, or a hand that changed it."""
     return {"$set": request.param}
+
+
+async def test_however_many_there_are_they_keep_no_other_from_being_fanned_out(mongo, made, spoilt):
+    events, collection, about = Events(mongo), mongo.database["events"], made[1][0]
+    facts = [recording_event(RecordingCreated, msgspec.structs.replace(about, id=new_id("rec"))) for _ in range(7)]
+    facts.sort(key=lambda fact: fact.event_id)
+    await events.keep(facts)
+    await collection.update_many({"_id": {"$in": [fact.event_id for fact in facts[:6]]}}, spoilt)
+    assert await events.not_fanned_out(later(), 3) == facts[6:]
+    assert await collection.count_documents({"to_fan_out": True}) == len(facts)
 
 
 async def test_among_the_events_to_be_fanned_out_it_is_passed_over_and_stays(mongo, made, spoilt):
