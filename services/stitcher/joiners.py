@@ -127,7 +127,7 @@ def _join_any(stream: ByteStream, arrangement: Arrangement, path: Path, threads:
     _same(formats)
     layout = formats[0]
     if layout.codec == "opus" and kind in ("webm", "x-matroska"):
-        found = _each(stream, lambda chunk: webm_opus.scan(chunk.paths[0]))
+        found = _each(stream, lambda chunk: webm_opus.scan(chunk.paths[0], whole=True))
         sources = [from_webm(chunk, one) for chunk, one in zip(stream.paths, found, strict=True)]
         if (written := _opus_runs(sources, path, threads)) is not None:
             return written

@@ -1,9 +1,12 @@
 """EBML elements of WebM and Matroska: enough to see where a file ends, live ones of unknown size included."""
 
+from collections.abc import Iterator
+
 from services.stitcher.bytestream import ByteStream
 from services.stitcher.containers.malformed import corrupt, truncated
 
 _EBML, _SEGMENT, _CLUSTER = 0x1A45DFA3, 0x18538067, 0x1F43B675
+_SIMPLE_BLOCK, _BLOCK_GROUP = 0xA3, 0xA0
 _MAX_LENGTH = 8
 # All that may stand in a segment or a cluster; anything else is damage, through which demuxers skip without a word.
 _INSIDE = {0xEC, 0xBF, 0x114D9B74, 0x1549A966, 0x1654AE6B, 0x1C53BB6B, 0x1254C367, 0x1043A770, 0x1941A469, _CLUSTER}
@@ -27,24 +30,34 @@ def walk(stream: ByteStream) -> int:
     Segments and clusters are entered (browsers leave their sizes unknown); every other element must fit whole. Zeros behind a
     segment that says where it ends are no part of the file; in one that does not they are damage.
     """
+    return max((end for _, end in _elements(stream)), default=0)
+
+
+def blocks(stream: ByteStream) -> int:
+    """How many blocks the file that starts at 0 has, each of one packet or more: demuxers skip damaged ones without a word."""
+    return sum(element in (_SIMPLE_BLOCK, _BLOCK_GROUP) for element, _ in _elements(stream))
+
+
+def _elements(stream: ByteStream) -> Iterator[tuple[int, int]]:
+    """The id of every element, and the offset up to which the file is known with it."""
     offset, segment_end = 0, None
     while offset < stream.size:
         if segment_end is not None and offset >= segment_end and stream.only_zeros_from(offset):
-            break
+            return
         element, size, body = _element(stream, offset)
         if element == _EBML and offset:
-            return offset
+            return
         if size is not None and body + size > stream.size:
             raise truncated(stream.size, "a WebM element")
         if element in (_SEGMENT, _CLUSTER):
             if element == _SEGMENT:
                 segment_end = None if size is None else body + size
             offset = body
-            continue
-        if size is None:
+        elif size is None:
             raise corrupt(offset, "a WebM element without a size")
-        offset = body + size
-    return offset
+        else:
+            offset = body + size
+        yield element, offset
 
 
 def _element(stream: ByteStream, offset: int) -> tuple[int, int | None, int]:

@@ -9,8 +9,10 @@ from pathlib import Path
 
 import av
 
+from services.stitcher.bytestream import ByteStream
 from services.stitcher.containers.malformed import corrupt
 from services.stitcher.containers.opus import OpusStream, identified, lossless_rate, packet_samples
+from services.stitcher.containers.webm import blocks
 from shared.domain.magic import READERS
 
 _DISCARD_AT_END = slice(4, 8)  # of FFmpeg's skip-samples side data
@@ -24,22 +26,28 @@ def packets(path: Path) -> Iterator[bytes]:
                 yield bytes(packet)
 
 
-def scan(path: Path) -> OpusStream:
-    """What the stream holds, in the same terms as one in Ogg."""
+def scan(path: Path, *, whole: bool = False) -> OpusStream:
+    """What the stream holds, in the same terms as one in Ogg; `whole` refuses a file of which blocks cannot be read."""
     with av.open(str(path), options=READERS) as container:
         stream = container.streams.audio[0]
         head = stream.codec_context.extradata or b""
         if not head.startswith(b"OpusHead"):
             raise corrupt(0, "no Opus header")
         found = identified(head)
-        discard = 0
+        discard = count = 0
         for packet in container.demux(stream):
             if not packet.size:
                 continue
+            count += 1
             data = bytes(packet)
             found.packet_bytes += len(data)
             found.packet_samples += packet_samples(data)
             found.rate = max(found.rate, lossless_rate(data))
             discard = next((int.from_bytes(bytes(side)[_DISCARD_AT_END], "little") for side in packet.iter_sidedata()), 0)
+        alone = len(container.streams) == 1
         found.last = found.packet_samples - discard
-        return found
+    if whole and alone:
+        with ByteStream([path]) as chunk:
+            if count < blocks(chunk):
+                raise corrupt(0, "a block cannot be read")
+    return found

@@ -1,5 +1,6 @@
 """Headers that say what is not so: what was recorded is heard all the same, or the chunk is named, but nothing is left out."""
 
+import re
 import struct
 
 import numpy as np
@@ -106,6 +107,16 @@ def test_the_chunk_that_is_unlike_most_is_named(tmp_path, work, number):
     chunks = runs(tmp_path, signal(float(RUNS)), "wav")
     encode(chunks[number - 1], signal(1.0, rate=8000), "wav", rate=8000)
     assert refused(chunks, work) == (FailureReason.CHUNKS_MIXED, number)
+
+
+@pytest.mark.parametrize("number", [1, 2, RUNS])
+def test_a_block_of_webm_that_readers_skip_is_damage_among_chunks_and_none_in_an_upload(tmp_path, work, number):
+    chunks = runs(tmp_path, signal(float(RUNS)), "webm")
+    damaged = chunks[number - 1]
+    block = list(re.finditer(rb"\xa3[\x40-\xff]{1,2}?(\x81)..\x80", damaged.read_bytes(), re.DOTALL))[10]
+    changed(damaged, block.start(1), b"\x82")  # a track that the file does not have
+    assert probe(damaged).duration_ms < 1000
+    assert refused(chunks, work) == (FailureReason.CHUNK_CORRUPT, number)
 
 
 @pytest.mark.parametrize("number", [1, 3])
