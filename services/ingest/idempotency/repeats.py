@@ -1,5 +1,7 @@
 """Idempotency keys in HTTP: a request by its key, its answer kept before it is sent, and a repeat answered from what was kept."""
 
+import asyncio
+import contextlib
 import hashlib
 import re
 from collections.abc import Mapping
@@ -17,6 +19,7 @@ from shared.telemetry import metrics
 from shared.telemetry.health import ASGIApp
 
 MAX_KEPT_BYTES = 4 * 1024 * 1024
+LET_GO_WITHIN_S = 1.0
 _HEADER = b"idempotency-key"
 _KEY = re.compile(rb"[A-Za-z0-9_-]{1,255}")
 _OWN_OF_EACH = frozenset({b"content-length", b"date", b"connection"})
@@ -85,9 +88,11 @@ class _Answering:
                 await self._forward({**message, "body": bytes(self._body)})
 
     async def close(self) -> None:
-        """Let go of a request that was never answered."""
+        """Let go of a request that was never answered; what stood in its way may stand in ours, so the lease may have to end."""
         if self._context.claim is not None and not self._settled:
-            await self._once.let_go(self._context.claim)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(LET_GO_WITHIN_S):
+                    await self._once.let_go(self._context.claim)
 
     async def _settle(self) -> None:
         claim, self._settled = self._context.claim, True

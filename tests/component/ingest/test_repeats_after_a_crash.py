@@ -1,10 +1,12 @@
 """A process dies after the effect of a request and before its answer is kept: the repeat makes no second one of anything."""
 
+import asyncio
 from datetime import timedelta
 
 import msgspec
 import pytest
 
+from services.ingest.idempotency import repeats
 from shared.domain.clock import now
 from shared.domain.ids import new_ulid
 from tests.conformance import operations
@@ -219,3 +221,21 @@ async def test_a_start_that_was_overtaken_by_its_repeat_finds_the_transcription_
     monkeypatch.setattr(store, "get", not_yet)
     again = await api.call("POST", path, {}, **own)
     assert (again.status_code, again.json()["id"], rows(api)) == (201, first.json()["id"], made)
+
+
+async def test_a_request_that_is_cut_is_answered_though_its_key_cannot_be_let_go(api, world, monkeypatch):
+    begun = asyncio.Event()
+
+    async def stands_still(*_, **__):
+        begun.set()
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(repeats, "LET_GO_WITHIN_S", 0.01, raising=False)
+    monkeypatch.setattr(api.stores.end_users, "add", stands_still)
+    monkeypatch.setattr(api.stores.answers, "settle", stands_still)
+    call = api.call("POST", "/end-users", {"external_id": "new"}, secret=world.credentials["own key"], headers=world.key)
+    request = asyncio.create_task(call)
+    await begun.wait()
+    request.cancel()
+    done, _ = await asyncio.wait({request}, timeout=10)
+    assert [answered.result().status_code for answered in done] == [503]
