@@ -2,7 +2,9 @@
 
 import re
 import struct
+from itertools import pairwise
 
+import av
 import numpy as np
 import pytest
 from stitch_material import RATE, encode, pyav_read, runs, signal
@@ -148,6 +150,27 @@ def test_an_index_that_gives_audio_less_time_than_it_takes_is_damage(tmp_path, w
     times = chunks[number - 1].read_bytes().index(b"stts") + 12  # 16 frames of 1024 samples, and a shorter one
     changed(chunks[number - 1], times, struct.pack(">II", frames, samples))
     assert refused(chunks, work) == (FailureReason.CHUNK_CORRUPT, number)
+
+
+def stamped_by(path, source, pace):
+    """The frames of `source` at the times of a clock that goes at another `pace`."""
+    with av.open(str(source)) as told, av.open(str(path), "w", format="mp4") as stamped:
+        stream = stamped.add_stream_from_template(told.streams.audio[0])
+        packets = [packet for packet in told.demux() if packet.size]
+        for packet in packets:
+            packet.pts = packet.dts = round(packet.pts * pace)
+            packet.stream = stream
+        for packet, following in pairwise([*packets, None]):
+            packet.duration = packet.duration if following is None else following.pts - packet.pts
+            stamped.mux(packet)
+    return path
+
+
+@pytest.mark.parametrize("pace", [0.999, 0.9999, 1.0001, 1.001])
+def test_frames_that_a_clock_stamped_which_is_not_the_audios_own_are_all_joined(tmp_path, work, pace):
+    minute = encode(tmp_path / "minute", signal(60.0, rate=48_000), "m4a", rate=48_000)
+    joined = join_chunks([stamped_by(tmp_path / "stamped", minute, pace), minute], work)
+    assert joined.duration_ms == pytest.approx(120_000, abs=2 * 1024 / 48)
 
 
 def test_what_was_cut_out_of_an_mp4_is_not_joined(tmp_path, work):
