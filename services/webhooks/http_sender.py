@@ -25,6 +25,7 @@ READ_MOST_S = 2.0
 HEADER_MOST_BYTES = 32 * 1024  # of one header of an answer: some gateways put more in one than the 8 KiB that are usual
 KEEP_ALIVE_S = 30.0
 DNS_CACHE_S = 10  # addresses are checked when they are found, so what is cached is checked
+_END_OF_HEAD = b"\r\n\r\n"
 
 
 _ERRORS: dict[type[Exception], AttemptError] = {
@@ -124,12 +125,16 @@ class HttpSender:
 class _HeadFirst(ResponseHandler):
     """Reads the head of an answer by itself: aiohttp forgets it when anything that came with it, behind it, is not HTTP."""
 
+    _last = b""  # what came last may be the beginning of the end of a head
+
     def data_received(self, data: bytes) -> None:
         """Hand on what came, in two where a head may end in it."""
-        head, end, rest = data.partition(b"\r\n\r\n")
-        super().data_received(head + end)
-        if rest:
-            super().data_received(rest)
+        end = (self._last + data).find(_END_OF_HEAD)
+        cut = len(data) if end < 0 else end + len(_END_OF_HEAD) - len(self._last)
+        self._last = (self._last + data)[1 - len(_END_OF_HEAD) :]
+        super().data_received(data[:cut])
+        if cut < len(data):
+            super().data_received(data[cut:])
 
 
 class _Connector(aiohttp.TCPConnector):
