@@ -28,8 +28,8 @@ from services.stitcher.libopus import Decoder, Samples, load
 _OPUS_RATES = (8000, 12000, 16000, 24000, 48000)
 _LONGEST_PACKET = 5760
 _SLACK = 4096  # samples by which a header's word and the packets may differ: two frames of the longest codec
-_ROUNDING = 1024  # samples that coarse clocks of containers may take from a stream
-_DRIFT = 200  # and one of so many: some recorders stamp frames by a clock that is not the audio's own
+_BURST = 4096  # samples by which frames may be stamped too close to each other: some recorders stamp them as they get them ...
+_DRIFT = 200  # ... and one of so many, by a clock that is not the audio's own
 
 Cuts = Sequence[Cut] | None  # one a chunk; None: all of it is audio
 
@@ -167,9 +167,9 @@ def _lengths(path: Path) -> tuple[int | None, int]:
             found = measure(path)
             if found.stated - found.samples > _SLACK:
                 raise corrupt(0, "its index holds less audio than it says")
-            if found.too_close > _ROUNDING + found.samples // _DRIFT:
+            if found.too_close > _BURST + found.samples // _DRIFT:
                 raise corrupt(0, "its index gives its audio less time than it takes")
-            return found.samples + found.too_close, 0
+            return None if found.too_close else found.samples, 0  # such times do not tell what of the last frame is padding
         if head.startswith(b".snd"):
             padded = chunk.only_zeros_from(sized.walk_au(chunk))
             return measure(path).stated or None if padded else None, 0

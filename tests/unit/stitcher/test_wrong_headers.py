@@ -144,12 +144,19 @@ def test_an_index_that_holds_less_than_it_says_is_damage(tmp_path, work):
 
 
 @pytest.mark.parametrize("number", [1, 2, RUNS])
-@pytest.mark.parametrize(("frames", "samples"), [(16, 0), (16, 1), (16, 512), (16, 900), (0, 1024), (1, 1024), (8, 1024)])
+@pytest.mark.parametrize(("frames", "samples"), [(16, 0), (16, 1), (16, 512), (0, 1024), (1, 1024)])
 def test_an_index_that_gives_audio_less_time_than_it_takes_is_damage(tmp_path, work, number, frames, samples):
     chunks = runs(tmp_path, signal(float(RUNS)), "m4a")
     times = chunks[number - 1].read_bytes().index(b"stts") + 12  # 16 frames of 1024 samples, and a shorter one
     changed(chunks[number - 1], times, struct.pack(">II", frames, samples))
     assert refused(chunks, work) == (FailureReason.CHUNK_CORRUPT, number)
+
+
+@pytest.mark.parametrize(("frames", "samples"), [(16, 900), (8, 1024), (12, 1024)])
+def test_frames_that_are_stamped_somewhat_too_close_to_each_other_are_all_joined(tmp_path, work, frames, samples):
+    chunks = runs(tmp_path, signal(float(RUNS)), "m4a")
+    changed(chunks[1], chunks[1].read_bytes().index(b"stts") + 12, struct.pack(">II", frames, samples))
+    assert RUNS * 1000 <= join_chunks(chunks, work).duration_ms <= RUNS * 1000 + 64, "with the padding of a frame at most"
 
 
 def stamped_by(path, source, pace):
