@@ -14,7 +14,7 @@ from services.ingest.idempotency.once import PARAM, Once
 from services.ingest.refusals import IdempotencyKeyReused, InvalidRequest
 from services.ingest.request_context import RequestContext, context_of
 from shared.domain.caller import Caller
-from shared.domain.kept_answer import Answer
+from shared.domain.kept_answer import Answer, Claim
 from shared.telemetry import metrics
 from shared.telemetry.health import ASGIApp
 
@@ -88,15 +88,22 @@ class _Answering:
                 await self._forward({**message, "body": bytes(self._body)})
 
     async def close(self) -> None:
-        """Let go of a request that was never answered; what stood in its way may stand in ours, so the lease may have to end."""
+        """Let go of a request that was never answered."""
         if self._context.claim is not None and not self._settled:
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(LET_GO_WITHIN_S):
-                    await self._once.let_go(self._context.claim)
+            await self._let_go_soon(self._context.claim)
+
+    async def _let_go_soon(self, claim: Claim) -> None:
+        """Let go of a request that failed, unless what stood in its way stands in ours: then its lease has to end."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(LET_GO_WITHIN_S):
+                await self._once.let_go(claim)
 
     async def _settle(self) -> None:
         claim, self._settled = self._context.claim, True
         assert claim is not None
+        if self._start["status"] >= _FAULT:
+            await self._let_go_soon(claim)
+            return
         if not self._is_to_keep():
             await self._once.let_go(claim, nothing_done=self._context.may_pass)
             return
@@ -113,7 +120,7 @@ class _Answering:
     def _is_to_keep(self) -> bool:
         """Say whether a repeat must meet the same answer: not when nothing was done and it may fare better."""
         status = self._start["status"]
-        if status >= _FAULT or status in _NOT_KEPT or self._context.may_pass or len(self._body) > MAX_KEPT_BYTES:
+        if status in _NOT_KEPT or self._context.may_pass or len(self._body) > MAX_KEPT_BYTES:
             return False
         return self._context.body_hash is None or self._context.body_whole
 
