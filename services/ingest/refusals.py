@@ -231,7 +231,7 @@ def scope_missing(scope: str) -> Forbidden:
 
 def credential_missing(kind: str) -> Forbidden:
     """Refuse because a credential of another kind is needed, whatever scopes this one has."""
-    return Forbidden(f"only a {kind} may do this", details={"required_credential": kind})
+    return Forbidden(f"this needs a credential of the kind {kind}", details={"required_credential": kind})
 
 
 def chunk_count_mismatch(expected: int, received: Sequence[int]) -> ChunkCountMismatch:

@@ -6,6 +6,7 @@ Requests go through aiohttp, but small PUTs and listings (every chunk of a strea
 
 import asyncio
 import random
+import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import UTC, datetime
@@ -99,12 +100,16 @@ class S3Connection:
             raise ObjectStoreUnavailable(f"no answer from the object store within {CHECK_TIMEOUT_S} s") from error
 
     async def answer(self, request: S3Request, attempts: int = ATTEMPTS) -> S3Answer:
-        """Return the accepted answer; `attempts` tries with growing, jittered pauses, as far as the body can be replayed."""
+        """Return the accepted answer; `attempts` tries with growing, jittered pauses, as far as the body can be replayed.
+
+        No try begins when as long has passed as a silent store is given: whoever asked would be gone before it ends.
+        """
+        began = time.monotonic()
         for attempt in range(1, attempts + 1):
             try:
                 return await self._answer_once(request)
             except ObjectStoreUnavailable:
-                if attempt == attempts or not request.replayable:
+                if attempt == attempts or not request.replayable or time.monotonic() - began >= SILENCE_S:
                     raise
             await pause_before(attempt + 1)
         raise AssertionError("at least one attempt")

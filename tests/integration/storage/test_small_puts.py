@@ -8,6 +8,7 @@ import zlib
 
 import pytest
 
+from shared.storage import s3_connection
 from shared.storage.objects import ObjectStore, ObjectStoreRefused, ObjectStoreUnavailable
 from shared.storage.s3_connection import request_head
 from shared.storage.s3_wire import WireLimits, Wires
@@ -174,6 +175,17 @@ async def test_a_silent_store_is_not_waited_for_beyond_the_limit(server):
     assert (await wires.exchange(HEAD, CHUNK)).status == 200
     assert server.connections == 2  # a late answer must not meet another request
     wires.stop()
+
+
+async def test_a_store_that_was_silent_to_the_end_is_not_asked_again(server, monkeypatch):
+    monkeypatch.setattr(s3_connection, "SILENCE_S", 0.2)
+    store = ObjectStore(server.settings)
+    await store.start()
+    server.always = stays_silent
+    with pytest.raises(ObjectStoreUnavailable):
+        await put(store)
+    assert len(server.requests) == 1
+    await store.stop()
 
 
 async def test_who_goes_away_takes_only_its_own_connection(server, wires):
