@@ -7,6 +7,7 @@ from services.stitcher.containers.malformed import corrupt, truncated
 
 _EBML, _SEGMENT, _CLUSTER = 0x1A45DFA3, 0x18538067, 0x1F43B675
 _SIMPLE_BLOCK, _BLOCK_GROUP = 0xA3, 0xA0
+_BLOCK_HEADER = 4  # bytes: track, time and flags
 _MAX_LENGTH = 8
 # All that may stand in a segment or a cluster; anything else is damage, through which demuxers skip without a word.
 _INSIDE = {0xEC, 0xBF, 0x114D9B74, 0x1549A966, 0x1654AE6B, 0x1C53BB6B, 0x1254C367, 0x1043A770, 0x1941A469, _CLUSTER}
@@ -30,16 +31,20 @@ def walk(stream: ByteStream) -> int:
     Segments and clusters are entered (browsers leave their sizes unknown); every other element must fit whole. Zeros behind a
     segment that says where it ends are no part of the file; in one that does not they are damage.
     """
-    return max((end for _, end in _elements(stream)), default=0)
+    return max((end for _, _, end in _elements(stream)), default=0)
 
 
 def blocks(stream: ByteStream) -> int:
-    """How many blocks the file that starts at 0 has, each of one packet or more: demuxers skip damaged ones without a word."""
-    return sum(element in (_SIMPLE_BLOCK, _BLOCK_GROUP) for element, _ in _elements(stream))
+    """How many blocks the file that starts at 0 has, each of one packet or more: demuxers skip damaged ones without a word.
+
+    Empty ones, by which some muxers tell of silence, hold none.
+    """
+    filled = (element for element, size, _ in _elements(stream) if size is None or size > _BLOCK_HEADER)
+    return sum(element in (_SIMPLE_BLOCK, _BLOCK_GROUP) for element in filled)
 
 
-def _elements(stream: ByteStream) -> Iterator[tuple[int, int]]:
-    """The id of every element, and the offset up to which the file is known with it."""
+def _elements(stream: ByteStream) -> Iterator[tuple[int, int | None, int]]:
+    """The id and size of every element, and the offset up to which the file is known with it."""
     offset, segment_end = 0, None
     while offset < stream.size:
         if segment_end is not None and offset >= segment_end and stream.only_zeros_from(offset):
@@ -57,7 +62,7 @@ def _elements(stream: ByteStream) -> Iterator[tuple[int, int]]:
             raise corrupt(offset, "a WebM element without a size")
         else:
             offset = body + size
-        yield element, offset
+        yield element, size, offset
 
 
 def _element(stream: ByteStream, offset: int) -> tuple[int, int | None, int]:

@@ -121,6 +121,18 @@ def test_a_block_of_webm_that_readers_skip_is_damage_among_chunks_and_none_in_an
     assert refused(chunks, work) == (FailureReason.CHUNK_CORRUPT, number)
 
 
+def test_an_empty_block_of_webm_is_no_damage(tmp_path, work):
+    chunks = runs(tmp_path, signal(float(RUNS)), "webm")
+    data = chunks[1].read_bytes()
+    block = list(re.finditer(rb"\xa3([\x40-\x7f].)(\x81..\x80)", data, re.DOTALL))[10]
+    size = int.from_bytes(block[1], "big") & 0x3FFF
+    left = size - 4 - 2  # what was its payload becomes an element of nothing
+    emptied = b"\xa3\x84" + block[2] + b"\xec" + struct.pack(">H", 0x4000 | left) + bytes(left)
+    changed(chunks[1], block.start(), emptied)
+    assert chunks[1].stat().st_size == len(data)
+    assert join_chunks(chunks, work).duration_ms == RUNS * 1000 - 20
+
+
 @pytest.mark.parametrize("number", [1, 3])
 @pytest.mark.parametrize("kind", ["m4a", "alac", "caf"])
 def test_a_codec_that_nobody_knows_is_the_chunks_fault(tmp_path, work, kind, number):
