@@ -1,6 +1,6 @@
 """One MongoDB collection seen as Structs; only this, `inserts.py`, `lookups.py`, `pages.py` and `mongo.py` call the driver."""
 
-from collections.abc import Awaitable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Generic, TypeVar
 
@@ -20,6 +20,7 @@ log = get_logger()
 
 T = TypeVar("T", bound=msgspec.Struct)
 V = TypeVar("V", bound=msgspec.Struct)
+R = TypeVar("R")
 Filter = Mapping[str, Any]
 Change = Mapping[str, Any] | Sequence[Mapping[str, Any]]  # or a pipeline of them
 Sort = Sequence[tuple[str, int]]
@@ -105,13 +106,17 @@ class Documents(Generic[T]):
 
         One that is not in the form, which a newer release may have written, is passed over and logged, each time.
         """
+        return await self.find_read(where, sort, limit, self._readable)
+
+    async def find_read(self, where: Filter, sort: Sort, limit: int, read: Callable[[dict[str, Any]], R | None]) -> list[R]:
+        """Return what `read` makes of `limit` documents; it may pass over some (None), and if over all, the next are read."""
         unreadable: list[Any] = []
         while True:
             passed_over = {"_id": {"$nin": unreadable}} if unreadable else {}
             async with translated():
                 cursor = self._collection.find({**where, **passed_over}, self._wanted, sort=sort, limit=limit)
                 found = await cursor.to_list(limit)
-            readable = [one for document in found if (one := self._readable(document)) is not None]
+            readable = [one for document in found if (one := read(document)) is not None]
             if readable or not found:
                 return readable
             unreadable += [document["_id"] for document in found]

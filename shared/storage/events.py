@@ -13,7 +13,8 @@ from shared.events.event import Event
 from shared.events.topics import TOPICS
 from shared.storage.documents import Documents
 from shared.storage.event_documents import stored_form
-from shared.storage.kept_forms import readable
+from shared.storage.forms import in_form
+from shared.storage.kept_forms import read, readable
 from shared.storage.mongo import Mongo
 
 _AS_KEPT = (("kept_at", ASCENDING), ("_id", ASCENDING))
@@ -73,14 +74,10 @@ class Events:
     async def not_fanned_out(self, older_than: datetime, limit: int) -> list[Event]:
         """Return events of which the webhook stage has not heard, oldest first, however many before them cannot be read."""
         due = {"to_fan_out": True, "occurred_at": {"$lte": older_than}, **_OF_KNOWN_TYPE}
-        passed_over: list[str] = []
-        while True:
-            where = {**due, "_id": {"$nin": passed_over}} if passed_over else due
-            found = await self._documents.find(where, (("occurred_at", ASCENDING), ("_id", ASCENDING)), limit)
-            events = readable([kept.event for kept in found], self._documents.name)
-            if events or not found:
-                return events
-            passed_over += [kept.id for kept in found]
+        return await self._documents.find_read(due, (("occurred_at", ASCENDING), ("_id", ASCENDING)), limit, self._event_in)
+
+    def _event_in(self, document: dict[str, Any]) -> Event | None:
+        return read(in_form(document, KeptEvent).event, self._documents.name)
 
     async def fanned_out(self, event_ids: Sequence[str]) -> None:
         """Remember that the deliveries of these events are made."""

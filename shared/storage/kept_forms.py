@@ -16,7 +16,7 @@ def first_readable(kept: Iterable[dict[str, Any]], of: str) -> tuple[Event, ...]
     """Return the events of `of` up to the first that cannot be read, which is logged: those of one document keep their order."""
     events: list[Event] = []
     for document in kept:
-        event = _read(document, of)
+        event = read(document, of)
         if event is None:
             break
         events.append(event)
@@ -25,10 +25,11 @@ def first_readable(kept: Iterable[dict[str, Any]], of: str) -> tuple[Event, ...]
 
 def readable(kept: Iterable[dict[str, Any]], of: str) -> list[Event]:
     """Return those events that can be read; the others, which a newer release may have kept, are logged."""
-    return [event for document in kept if (event := _read(document, of)) is not None]
+    return [event for document in kept if (event := read(document, of)) is not None]
 
 
-def _read(document: dict[str, Any], of: str) -> Event | None:
+def read(document: dict[str, Any], of: str) -> Event | None:
+    """Return the event; None, and a line in the log, when it cannot be read."""
     try:
         return from_document(document)
     except msgspec.ValidationError as error:
