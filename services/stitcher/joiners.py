@@ -11,7 +11,7 @@ import msgspec
 from services.stitcher import libopus
 from services.stitcher.arrange import Arrangement, check_file
 from services.stitcher.bytestream import ByteStream
-from services.stitcher.containers import flac, opus, wav, webm_opus
+from services.stitcher.containers import flac, opus, wav, webm, webm_opus
 from services.stitcher.containers.malformed import Malformed
 from services.stitcher.containers.opus import CLOCK, OpusStream
 from services.stitcher.containers.wav import Wav
@@ -127,7 +127,7 @@ def _join_any(stream: ByteStream, arrangement: Arrangement, path: Path, threads:
     _same(formats)
     layout = formats[0]
     if layout.codec == "opus" and kind in ("webm", "x-matroska"):
-        found = _each(stream, lambda chunk: webm_opus.scan(chunk.paths[0], whole=True))
+        found = _each(stream, lambda chunk: webm_opus.scan(chunk.paths[0], webm.blocks(chunk)))
         sources = [from_webm(chunk, one) for chunk, one in zip(stream.paths, found, strict=True)]
         if (written := _opus_runs(sources, path, threads)) is not None:
             return written

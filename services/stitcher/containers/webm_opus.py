@@ -9,10 +9,8 @@ from pathlib import Path
 
 import av
 
-from services.stitcher.bytestream import ByteStream
 from services.stitcher.containers.malformed import corrupt
 from services.stitcher.containers.opus import OpusStream, identified, lossless_rate, packet_samples
-from services.stitcher.containers.webm import blocks
 from shared.domain.magic import READERS
 
 _DISCARD_AT_END = slice(4, 8)  # of FFmpeg's skip-samples side data
@@ -26,8 +24,11 @@ def packets(path: Path) -> Iterator[bytes]:
                 yield bytes(packet)
 
 
-def scan(path: Path, *, whole: bool = False) -> OpusStream:
-    """What the stream holds, in the same terms as one in Ogg; `whole` refuses a file of which blocks cannot be read."""
+def scan(path: Path, blocks: int = 0) -> OpusStream:
+    """What the stream holds, in the same terms as one in Ogg; raises `Malformed` when fewer than `blocks` can be read of it.
+
+    Of a file that has other streams, whose blocks they may be, that is not asked.
+    """
     with av.open(str(path), options=READERS) as container:
         stream = container.streams.audio[0]
         head = stream.codec_context.extradata or b""
@@ -44,10 +45,7 @@ def scan(path: Path, *, whole: bool = False) -> OpusStream:
             found.packet_samples += packet_samples(data)
             found.rate = max(found.rate, lossless_rate(data))
             discard = next((int.from_bytes(bytes(side)[_DISCARD_AT_END], "little") for side in packet.iter_sidedata()), 0)
-        alone = len(container.streams) == 1
+        if count < blocks and len(container.streams) == 1:
+            raise corrupt(0, "a block cannot be read")
         found.last = found.packet_samples - discard
-    if whole and alone:
-        with ByteStream([path]) as chunk:
-            if count < blocks(chunk):
-                raise corrupt(0, "a block cannot be read")
-    return found
+        return found
