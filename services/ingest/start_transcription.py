@@ -40,7 +40,7 @@ from shared.telemetry.logs import get_logger
 
 log = get_logger()
 
-_LATEST = 100
+_LATEST = 100  # among which a repeat looks for its own
 
 
 class ProviderChoice(msgspec.Struct, frozen=True):
@@ -67,7 +67,7 @@ class StartTranscription:
         """
         recording = await found(self._recordings, caller, recording_id)
         wanted_id = identified("txn", claim)
-        latest = await self._latest(recording)
+        latest = await self._latest(recording, 1 if claim is None else _LATEST)
         if claim is not None and (stored := await self._stored(recording, wanted_id, latest)):
             return stored
         request = await self._request(recording, body)
@@ -78,19 +78,19 @@ class StartTranscription:
         try:
             await self._outbox.add(self._transcriptions, transcription, event)
         except AlreadyExists as error:
-            if claim is not None and (stored := await self._stored(recording, wanted_id, await self._latest(recording))):
+            if claim is not None and (stored := await self._stored(recording, wanted_id, await self._latest(recording, _LATEST))):
                 return stored  # by a run that went on beside this one
             raise await self._in_progress(caller.tenant, recording_id) from error
         await self._refuse_deleted(recording)
         await reflect(self._recordings, event)
         return transcription
 
-    async def _latest(self, recording: Recording) -> Sequence[Transcription]:
-        """Return the recording's transcriptions, newest first: the next sorts after them, though it may be wanted for longer.
+    async def _latest(self, recording: Recording, limit: int) -> Sequence[Transcription]:
+        """Return the recording's newest transcriptions: the next sorts after them, though it may be wanted for longer.
 
         A recording shows the last of its transcriptions by id.
         """
-        return await self._transcriptions.page(recording.tenant, {"recording_id": recording.id}, _LATEST)
+        return await self._transcriptions.page(recording.tenant, {"recording_id": recording.id}, limit)
 
     async def _stored(self, recording: Recording, wanted_id: str, latest: Sequence[Transcription]) -> Transcription | None:
         """Return what an earlier run has stored, as it was wanted or, where others came before it, after them."""

@@ -46,8 +46,9 @@ class Once:
             known = await self._store.get(request_id)
             if known is None:
                 continue  # it has just expired
-            again = known.expires_at > now() and not known.nothing_done
-            if known.expires_at > now():
+            lasts = known.expires_at > now()
+            again = lasts and not known.nothing_done
+            if lasts:
                 if answer := _answer_of(known, fingerprint):
                     return answer
                 first_at = known.first_at if again else fresh.first_at
