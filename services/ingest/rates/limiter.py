@@ -19,7 +19,7 @@ from shared.telemetry.logs import get_logger
 log = get_logger()
 
 _MOST_PROJECTS = 10_000
-_PATIENCE_S = 0.25  # a slower count is not worth waiting for
+_PATIENCE_S = 2.0  # what waits for the count is going to wait for the same database anyway
 _DOWN_S = 5.0  # after a failure the shared counts are left alone for so long
 _KEPT_S = 60  # a window's count outlives it by this
 

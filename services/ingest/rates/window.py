@@ -27,11 +27,11 @@ Lease = Callable[["Window", int], Awaitable[int | None]]
 class Window:
     """What this replica may still admit in the present window.
 
-    All replicas together never lease more than the limit. When the shared count does not answer, this replica goes on by itself,
-    as if there were no other, until the window ends.
+    All replicas together never lease more than the limit. While the shared count does not answer, this replica goes on by itself,
+    as if the others had stopped, and adds what it admitted to the next lease.
     """
 
-    __slots__ = ("_asking", "_lease", "_low", "_own", "_spent", "_taken", "_waiting", "index", "left", "limit", "subject")
+    __slots__ = ("_asking", "_lease", "_low", "_owed", "_spent", "_taken", "_waiting", "index", "left", "limit", "subject")
 
     def __init__(self, subject: str, limit: Limit, lease: Lease) -> None:
         self.subject, self.limit, self._lease = subject, limit, lease
@@ -39,7 +39,7 @@ class Window:
 
     def _begin(self, index: int) -> None:
         self.index = index
-        self.left = self._low = self._own = self._taken = self._waiting = 0
+        self.left = self._low = self._owed = self._taken = self._waiting = 0
         self._spent = False
         self._asking: asyncio.Task[None] | None = None
 
@@ -93,17 +93,17 @@ class Window:
     async def _refill(self, index: int) -> None:
         remaining = self.limit.count - self._taken
         wanted = max(1, min(max(self.limit.count // _SHARE, self._waiting), remaining // _LAST_SHARE))
-        taken = await self._lease(self, wanted)
+        taken = await self._lease(self, wanted + self._owed)
         if index != self.index:
             return  # a new window has begun meanwhile
         self._asking = None
         if taken is None:
-            granted = self.limit.count - self._own
-            self._taken = self.limit.count
+            granted = min(wanted, remaining)
+            self._taken += granted
+            self._owed += granted
         else:
             granted = max(0, min(wanted, self.limit.count - (taken - wanted)))
-            self._taken = taken
-        self._own += granted
+            self._taken, self._owed = taken, 0
         self.left += granted
         self._low = wanted // _LOW
         self._spent = self._taken >= self.limit.count

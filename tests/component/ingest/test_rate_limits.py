@@ -103,6 +103,29 @@ async def test_without_the_shared_count_each_replica_keeps_the_limit_by_itself(c
     assert windows.calls > 1
 
 
+async def test_what_was_let_in_without_the_shared_count_is_added_to_it_afterwards(clock):
+    windows = FakeWindows()
+    one, two = (RateLimiter(RATES, windows, clock) for _ in range(2))
+    windows.down = True
+    assert await admitted(one, 40) == 40
+    windows.down = False
+    clock.at += 6
+    assert await admitted(one, 20) + await admitted(two, 150) + await admitted(one, 150) == 60
+
+
+async def test_a_slow_count_is_waited_for_so_that_load_does_not_lift_the_limit(clock):
+    class Slow(FakeWindows):
+        async def take(self, window_id, count, expires_at):
+            if self.calls == 2:
+                await asyncio.sleep(0.5)
+            return await super().take(window_id, count, expires_at)
+
+    windows = Slow()
+    replicas = [RateLimiter(RATES, windows, clock) for _ in range(2)]
+    counts = await asyncio.gather(*(admitted(replicas[number % 2], 30) for number in range(10)))
+    assert sum(counts) == 100
+
+
 async def test_a_count_that_hangs_is_not_waited_for(clock):
     class Hanging:
         async def take(self, window_id, count, expires_at):
