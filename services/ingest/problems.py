@@ -158,7 +158,7 @@ def _unavailable(_error: TransientFailure) -> Problem:
     return Problem(
         status=503,
         code="service_unavailable",
-        message="something this needs does not answer; nothing was half done, try again",
+        message="something this needs does not answer; this was done whole or not at all, try again",
         headers={"Retry-After": str(_RETRY_AFTER_S)},
     )
 

@@ -20,7 +20,7 @@ _ASKS_TO_COME_AGAIN = frozenset({425, 429, 503})
 _UNKNOWN_TO_CLIENTS = 499
 _MEANINGS: dict[type[Exception], str] = {
     Exception: "The server failed; the request id helps to find out why.",
-    TransientFailure: "Something this needs does not answer; nothing was half done, the same request may be sent again.",
+    TransientFailure: "Something this needs does not answer; the request was done whole or not at all and may be sent again.",
 }
 
 
