@@ -6,9 +6,11 @@ handful of clients hold a service; the protocol here closes them.
 
 import asyncio
 import socket
+import sys
 import time
 from typing import Any
 
+import httptools
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
@@ -138,8 +140,10 @@ class GuardedHttp(HttpToolsProtocol):
         self.transport.abort()
 
     def send_400_response(self, msg: str) -> None:
-        """Answer what is not HTTP in the API's error envelope."""
-        self._refuse(400, "Bad Request", "invalid_request", msg)
+        """Answer what is not HTTP in the API's error envelope, with the parser's reason if it is the parser that refuses."""
+        fault = sys.exception()
+        told = f"this is no valid HTTP/1.1 request: {fault}" if isinstance(fault, httptools.HttpParserError) else msg
+        self._refuse(400, "Bad Request", "invalid_request", told)
 
     @property
     def _answering(self) -> bool:

@@ -1,14 +1,15 @@
-"""The layer that refuses requests whose head is out of all proportion; inside of `Cors`, so that browsers can read why."""
+"""The layer that refuses by the head: one out of proportion, a compressed body; inside of `Cors`, so browsers can read why."""
 
 from collections.abc import Awaitable
 from typing import Any
 
-from services.ingest.limits import check_head
+from services.ingest.limits import check_coding, check_head
+from services.ingest.request_context import context_of
 from shared.telemetry.health import ASGIApp
 
 
 class HeadLimits:
-    """Wraps the application: what it gets has a path, a query and headers of a sane size; the edge answers the refusals."""
+    """Wraps the application: what it gets has a head of a sane size, and a body as it is; the edge answers the refusals."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -17,4 +18,7 @@ class HeadLimits:
         """Serve one request."""
         if scope["type"] == "http":
             check_head(scope["path"], scope["query_string"], scope["headers"])
+            told = context_of(scope).told
+            if b"content-encoding" in told or b"transfer-encoding" in told:
+                check_coding(told)
         return self._app(scope, receive, send)

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import msgspec
 
-from services.ingest.refusals import HeadersTooLarge, InvalidRequest, UrlTooLong
+from services.ingest.refusals import CodedBody, HeadersTooLarge, InvalidRequest, UrlTooLong
 
 MAX_BODY_BYTES = 1024 * 1024
 MAX_NAME = 255
@@ -44,6 +44,7 @@ _YEARS = range(1900, 9000)
 _NUMBERS = (int, float)
 _CHUNK_NUMBER = re.compile("[1-9][0-9]{0,5}")
 _RESERVED = re.compile(r"\$").match
+_COMPRESSIONS = frozenset({b"aws-chunked", b"br", b"compress", b"deflate", b"gzip", b"x-compress", b"x-gzip", b"zstd"})
 _RELAY_SEQ = re.compile("0|[1-9][0-9]{0,5}")
 
 
@@ -57,6 +58,14 @@ def check_head(path: str, query: bytes, headers: Collection[tuple[bytes, bytes]]
         raise UrlTooLong(f"a path may be {MAX_PATH} characters at most")
     if len(query) > MAX_QUERY_BYTES:
         raise UrlTooLong(f"a query may be {MAX_QUERY_BYTES} bytes at most")
+
+
+def check_coding(told: Mapping[bytes, bytes]) -> None:
+    """Refuse a body that is said to be compressed: it would be kept as it comes, and be no audio."""
+    codings = told.get(b"content-encoding", b"") + b"," + told.get(b"transfer-encoding", b"")
+    for coding in map(bytes.strip, codings.lower().split(b",")):
+        if coding in _COMPRESSIONS:
+            raise CodedBody(f"a body in {coding.decode()} is not taken: send it as it is")
 
 
 def checked_metadata(metadata: Mapping[str, Any] | None, param: str = "metadata") -> dict[str, Any]:

@@ -50,6 +50,7 @@ _STATUSES: Mapping[type[Exception], tuple[int, str]] = {
     refusals.LengthRequired: (411, "length_required"),
     refusals.PayloadTooLarge: (413, "payload_too_large"),
     refusals.UrlTooLong: (414, "url_too_long"),
+    refusals.CodedBody: (415, "unsupported_media_type"),
     refusals.VerificationPending: (425, "verification_pending"),
     refusals.TooManyStreams: (429, "too_many_streams"),
     refusals.RateLimitExceeded: (429, "rate_limit_exceeded"),

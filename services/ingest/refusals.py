@@ -87,6 +87,10 @@ class HeadersTooLarge(Refused):
     """More headers than anybody needs."""
 
 
+class CodedBody(Refused):
+    """A compressed body."""
+
+
 class UrlTooLong(Refused):
     """A path or a query longer than any of ours."""
 

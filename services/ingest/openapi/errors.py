@@ -15,7 +15,7 @@ from services.ingest.openapi.schemas import Schemas
 from services.ingest.problems import ErrorEnvelope, status_and_code
 from shared.domain.errors import TransientFailure
 
-_ANYWHERE: frozenset[type[Exception]] = frozenset({Exception, refusals.UrlTooLong, refusals.HeadersTooLarge})
+_ANYWHERE: frozenset[type[Exception]] = frozenset({Exception, refusals.UrlTooLong, refusals.HeadersTooLarge, refusals.CodedBody})
 _ASKS_TO_COME_AGAIN = frozenset({425, 429, 503})
 _UNKNOWN_TO_CLIENTS = 499
 _MEANINGS: dict[type[Exception], str] = {

@@ -1,4 +1,4 @@
-"""HEAD, OPTIONS, requests from browsers, and requests out of proportion."""
+"""HEAD, OPTIONS, requests from browsers, requests out of proportion, and compressed ones."""
 
 import msgspec
 import pytest
@@ -165,3 +165,20 @@ async def test_headers_may_be_as_many_bytes_together_as_the_refusal_says(api):
     assert (status, code) == (431, "headers_too_large")
     assert "65536 bytes" in error["message"]
     assert (await api.call("GET", "/recordings", headers={"x-long": "1" * 65_000})).status_code == 200
+
+
+@pytest.mark.parametrize("coding", ["gzip", "GZIP", "identity, br"])
+async def test_a_compressed_body_is_refused_at_once_and_nothing_is_stored(api, coding):
+    recording = await api.recording(streaming=True)
+    url = recording["chunk_upload_url_template"].format(chunk_number=1)
+    answer = await api.client.put(url, content=b"packed", headers={"Content-Encoding": coding})
+    assert (answer.status_code, answer.json()["error"]["code"]) == (415, "unsupported_media_type")
+    assert (await api.ok("GET", f"/recordings/{recording['id']}/chunks"))["data"] == []
+    status, code, error = await api.refused("POST", "/recordings", {}, headers={"Content-Encoding": coding})
+    assert (status, code) == (415, "unsupported_media_type")
+    assert coding.rpartition(" ")[2].lower() in error["message"]
+
+
+@pytest.mark.parametrize("coding", ["identity", "utf-8", ""])
+async def test_a_coding_that_changes_nothing_is_passed_over(api, coding):
+    await api.ok("GET", "/recordings", headers={"Content-Encoding": coding})

@@ -58,12 +58,21 @@ async def test_a_head_that_never_ends_is_refused_when_it_is_too_large(client):
     await client.closed()
 
 
-async def test_what_is_not_http_is_refused_in_the_error_envelope(client):
-    await client.send(b"\x16\x03\x01 hello\r\n\r\n")
+@pytest.mark.parametrize(
+    ("sent", "reason"),
+    [
+        (b"\x16\x03\x01 hello\r\n\r\n", "Invalid method encountered"),
+        (b"PUT /x HTTP/1.1\r\nContent-Length: 1\r\nContent-Length: 1\r\n\r\nx", "Duplicate Content-Length"),
+        (b"GET / HTTP/1.1\nHost: a\n\n", "Expected CRLF"),
+    ],
+)
+async def test_what_is_not_http_is_refused_in_the_error_envelope_with_the_reason(client, sent, reason):
+    await client.send(sent)
     head, body = await client.answer()
     error = msgspec.json.decode(body)["error"]
     assert head.startswith(b"HTTP/1.1 400 ")
     assert error["code"] == "invalid_request"
+    assert reason in error["message"]
     assert f"x-request-id: {error['request_id']}".encode() in head
 
 
