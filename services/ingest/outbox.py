@@ -10,7 +10,7 @@ from shared.events.event import Event
 
 A = TypeVar("A", bound=Any)
 T = TypeVar("T")
-_TRIES = 8
+_TRIES = 100  # who asks for all files of a recording at once; each try that fails is one that another has won
 
 
 class Outbox:
@@ -32,9 +32,9 @@ class Outbox:
         return stored
 
 
-async def decided_anew(attempt: Callable[[], Awaitable[T]], tries: int = _TRIES) -> T:
-    """Run `attempt`, which reads, decides and saves, until its decision was not overtaken; at most `tries` times."""
-    for _ in range(tries):
+async def decided_anew(attempt: Callable[[], Awaitable[T]]) -> T:
+    """Run `attempt`, which reads, decides and saves, until its decision was not overtaken."""
+    for _ in range(_TRIES):
         try:
             return await attempt()
         except VersionConflict as conflict:

@@ -23,7 +23,6 @@ from shared.telemetry.logs import get_logger
 log = get_logger()
 T = TypeVar("T")
 
-_TRIES = 50  # replicas with many changes in hand overtake each other about every second time
 _NOBODY = Tenant("admin")  # cursors of the operator's lists belong to no project
 
 
@@ -98,7 +97,7 @@ class Configure:
     async def _in_turn(self, override_id: str, attempt: Callable[[], Awaitable[T]]) -> T:
         """Run `attempt` after those of this replica that came before; those of others are found out when it saves."""
         async with self._turns.setdefault(override_id, asyncio.Lock()):
-            result = await decided_anew(attempt, _TRIES)
+            result = await decided_anew(attempt)
         await self._file(override_id)
         return result
 

@@ -33,8 +33,6 @@ from shared.events.topics import SUBSCRIBABLE
 MOST_SECRETS = 10
 """Secrets valid at a time; more, and a receiver would be sent a signature header longer than some take."""
 
-_TRIES = 50  # changes of one endpoint at the same moment overtake each other
-
 
 class EndpointRules(msgspec.Struct, frozen=True):
     """What the installation allows; `grace` is how long secrets stay valid after they were rotated out."""
@@ -163,7 +161,7 @@ class ManageEndpoints:
                 await self._endpoints.save(before, after)
             return after
 
-        return await decided_anew(attempt, _TRIES)
+        return await decided_anew(attempt)
 
 
 def _with_secrets(endpoint: WebhookEndpoint) -> WebhookEndpoint:

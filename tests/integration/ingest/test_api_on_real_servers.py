@@ -264,3 +264,12 @@ async def test_what_is_no_request_is_answered_with_all_that_every_answer_carries
     assert first.startswith(f"HTTP/1.1 {status} ")
     headers = [(name, value) for name, _, value in (line.partition(": ") for line in lines)]
     check(Exchange("BREW", f"{api.url}/tea", status, headers, body))
+
+
+async def test_a_recording_takes_as_many_files_at_once_as_it_may_have(api):
+    recording = await api.ok("POST", "/recordings", {"end_user_id": await api.someone()})
+    wanted = [{"type": "image", "content_type": "image/png"}] * 40
+    path = f"/recordings/{recording['id']}/upload-url"
+    answers = await asyncio.gather(*(api.call("POST", path, body) for body in wanted))
+    assert {answer.status_code for answer in answers} == {200}
+    assert len({answer.json()["media_id"] for answer in answers}) == len(wanted)
