@@ -10,6 +10,7 @@ from pymongo import IndexModel, ReturnDocument, UpdateOne
 from pymongo.errors import BulkWriteError, OperationFailure
 from pymongo.write_concern import WriteConcern
 
+from shared.passed_over import PassedOver
 from shared.storage.forms import in_form, plain
 from shared.storage.inserts import Inserts
 from shared.storage.lookups import Lookups
@@ -25,6 +26,7 @@ Filter = Mapping[str, Any]
 Change = Mapping[str, Any] | Sequence[Mapping[str, Any]]  # or a pipeline of them
 Sort = Sequence[tuple[str, int]]
 _EXPIRY = "expireAfterSeconds"
+_FURTHER = 100  # documents of a queue that are read at a time behind one that cannot be
 _PATIENCE = 1.0  # of a lookup in a view: one costs the API more than all else that a chunk does
 _CONFLICTS = frozenset({85, 86})  # IndexOptionsConflict, IndexKeySpecsConflict
 
@@ -46,6 +48,7 @@ class Documents(Generic[T]):
         self._inserts, self._lookups = Inserts(collection), Lookups(collection, form, fields)
         self._hasty = collection.with_options(write_concern=WriteConcern(w=1))
         self._form = form
+        self._unreadable = PassedOver()
 
     async def ensure_indexes(self, indexes: Sequence[IndexModel]) -> None:
         """Create what is missing and bring changed expiry times into force; safe to run from many replicas at once."""
@@ -85,14 +88,28 @@ class Documents(Generic[T]):
         return None if found is None else in_form(found, self._form)
 
     async def find_first(self, wheres: Sequence[Filter], sort: Sort, skip: int = 0) -> T | None:
-        """Return the first document, after `skip` others, that matches the first of `wheres`, else the next; in one query."""
-        rest: list[dict[str, Any]] = [{"$sort": dict(sort)}, *([{"$skip": skip}] if skip else []), {"$limit": 1}]
-        first, *others = [[{"$match": where}, *rest] for where in wheres]
-        unions = [{"$unionWith": {"coll": self.name, "pipeline": each}} for each in others]  # run only while nothing was found
+        """Return the first document, after `skip` others, that matches the first of `wheres`, else the next; as of a queue.
+
+        So one that is not in the form is logged and passed over, here for a minute; as a rule it is one query.
+        """
+        limit = 1
+        while found := await self._first(wheres, sort, skip, limit):
+            for document in found:
+                if (one := self._readable(document)) is not None:
+                    return one
+                self._unreadable.add(document["_id"])
+            limit = _FURTHER
+        return None
+
+    async def _first(self, wheres: Sequence[Filter], sort: Sort, skip: int, limit: int) -> list[dict[str, Any]]:
+        unreadable = self._unreadable.ids()
+        passed_over = {"_id": {"$nin": unreadable}} if unreadable else {}
+        rest: list[dict[str, Any]] = [{"$sort": dict(sort)}, *([{"$skip": skip}] if skip else []), {"$limit": limit}]
+        first, *others = [[{"$match": {**where, **passed_over}}, *rest] for where in wheres]
+        unions = [{"$unionWith": {"coll": self.name, "pipeline": each}} for each in others]  # run only while too few were found
         fields = [{"$project": self._wanted}] if self._wanted else []
         async with translated():
-            found = await self._collection.aggregate([*first, *unions, {"$limit": 1}, *fields]).to_list(1)
-        return in_form(found[0], self._form) if found else None
+            return await self._collection.aggregate([*first, *unions, {"$limit": limit}, *fields]).to_list(limit)
 
     async def find(self, where: Filter, sort: Sort | None, limit: int, skip: int = 0) -> list[T]:
         """Return at most `limit` documents in the order of `sort`."""
