@@ -5,9 +5,13 @@ from datetime import datetime, timedelta
 
 from services.stitcher.ports import AudioStore, RecordingStore
 from shared.domain.clock import now
+from shared.domain.errors import TransientFailure
 from shared.domain.object_keys import chunk_prefix, manifest_prefix, media_prefix
 from shared.domain.recording import Recording
 from shared.domain.transition import VersionConflict
+from shared.telemetry.logs import get_logger
+
+log = get_logger()
 
 _BATCH = 100
 _CONFLICT_TRIES = 5
@@ -34,11 +38,28 @@ class SweepChunks:
         await self._note(recording, _next_after(recording, began))
 
     async def due(self, grace_s: float) -> int:
-        """Sweep what has been due for `grace_s` seconds; return how many recordings that were."""
-        found = await self._recordings.to_sweep(now() - timedelta(seconds=grace_s), _BATCH)
-        for recording in found:
+        """Sweep what has been due for `grace_s` seconds, all of it; return how many recordings that were."""
+        before, swept = now() - timedelta(seconds=grace_s), 0
+        while found := await self._recordings.to_sweep(before, _BATCH):
+            for recording in found:
+                await self._guarded(recording)
+            swept += len(found)
+            if len(found) < _BATCH:
+                break
+        return swept
+
+    async def _guarded(self, recording: Recording) -> None:
+        """One recording that cannot be swept now must not keep the others back: it is due again, behind them."""
+        about = {"recording_id": recording.id, "project_id": recording.project_id}
+        try:
             await self(recording)
-        return len(found)
+        except TransientFailure as failure:
+            log.warning("sweep.not_done_yet", **about, error=type(failure).__name__, reason=str(failure)[:200])
+        except Exception:
+            log.exception("sweep.fault", **about)
+        else:
+            return
+        await self._note(recording, now())
 
     async def _note(self, recording: Recording, at: datetime | None) -> None:
         for _ in range(_CONFLICT_TRIES):  # the next stage writes at this very moment; after these the next sweep notes it
