@@ -7,6 +7,7 @@ import msgspec
 from services.transcriber.ports import ProcessingConfigs, RecordingStore, TranscriptionStore
 from shared.domain.clock import now
 from shared.domain.config.forms import AutoTranscription
+from shared.domain.config.overrides import ConfigUnreadable
 from shared.domain.ids import later_derived_id
 from shared.domain.languages import LANGUAGES
 from shared.domain.recording import TRANSCRIBABLE, Recording
@@ -15,7 +16,11 @@ from shared.domain.trace import traced
 from shared.domain.transcription import TranscriptionRequest, queued_transcription
 from shared.domain.transition import VersionConflict
 from shared.events.transcription import TranscriptionQueued, transcription_event
+from shared.passed_over import PassedOver
+from shared.telemetry.logs import get_logger
 from shared.workers.leases import Announcer
+
+log = get_logger()
 
 _BATCH = 100
 
@@ -28,13 +33,23 @@ class DecideTranscription:
     ) -> None:
         self._recordings, self._transcriptions = recordings, transcriptions
         self._configs, self._announcer = configs, announcer
+        self._passed_over = PassedOver()
 
     async def __call__(self, tenant: Tenant, recording_id: str) -> None:
-        """Decide once; a replay finds the decision made. The transcription's id derives from the recording's job."""
+        """Decide once; a replay finds the decision made. The transcription's id derives from the recording's job.
+
+        Where the configuration cannot be read nothing is decided, but left to whoever can read it.
+        """
         recording = await self._recordings.get(tenant, recording_id)
         if recording is None or not recording.transcription_due:
             return
-        request = await self._request(recording)
+        try:
+            request = await self._request(recording)
+        except ConfigUnreadable as error:
+            self._passed_over.add(recording_id)
+            about = {"project_id": tenant.project_id, "recording_id": recording_id, "reason": str(error)[:200]}
+            log.error("config.unreadable", **about)  # noqa: TRY400 - there is nothing in the stack
+            return
         if request is not None and not await self._is_decided(recording):
             await self._queue(recording, request)
         try:
@@ -43,8 +58,9 @@ class DecideTranscription:
             await self(tenant, recording_id)
 
     async def left_behind(self, older_than_s: float) -> int:
-        """Decide for recordings that have waited more than `older_than_s` seconds; return how many."""
-        found = await self._recordings.due_for_transcription(now() - timedelta(seconds=older_than_s), _BATCH)
+        """Look at recordings that have waited more than `older_than_s` seconds, and decide where one can; return how many."""
+        older_than = now() - timedelta(seconds=older_than_s)
+        found = await self._recordings.due_for_transcription(older_than, _BATCH, self._passed_over.ids())
         for recording in found:
             with traced(recording.job.trace_id if recording.job else None):
                 await self(recording.tenant, recording.id)

@@ -86,8 +86,8 @@ class RecordingStore(Protocol):
     async def save(self, before: Recording, after: Recording, *events: Event) -> Recording:
         """Replace `before` by `after` and queue `events`, in one write; raises `VersionConflict`."""
 
-    async def due_for_transcription(self, older_than: datetime, limit: int) -> Sequence[Recording]:
-        """Return recordings whose automatic transcription nobody has decided since `older_than`."""
+    async def due_for_transcription(self, older_than: datetime, limit: int, but: Sequence[str]) -> Sequence[Recording]:
+        """Return recordings whose automatic transcription nobody has decided since `older_than`, but for those of these ids."""
 
 
 class TranscriptionStore(Protocol):
@@ -120,7 +120,7 @@ class ProcessingConfigs(Protocol):
     async def processing(
         self, tenant: Tenant, *, end_user_id: str | None = None, device_id: str | None = None
     ) -> ProcessingConfig:
-        """Return what counts for a recording of these owners."""
+        """Return what counts for a recording of these owners; raises `ConfigUnreadable`."""
 
 
 class Claims(Protocol):

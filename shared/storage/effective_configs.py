@@ -6,7 +6,7 @@ import msgspec
 
 from shared.domain.config.forms import ProcessingConfig
 from shared.domain.config.levels import lineage
-from shared.domain.config.overrides import Resolved, resolved
+from shared.domain.config.overrides import ConfigUnreadable, Resolved, resolved
 from shared.domain.config.sections import SECTIONS
 from shared.domain.tenant import Tenant
 from shared.storage.config_overrides import ConfigOverrides
@@ -23,9 +23,12 @@ class EffectiveConfigs:
     async def processing(
         self, tenant: Tenant, *, end_user_id: str | None = None, device_id: str | None = None
     ) -> ProcessingConfig:
-        """Return the `processing` section."""
-        found = await self._resolved("processing", tenant, {"end_user_id": end_user_id, "device_id": device_id})
-        return msgspec.convert(found.value, ProcessingConfig)
+        """Return the `processing` section; raises `ConfigUnreadable`."""
+        try:
+            found = await self._resolved("processing", tenant, {"end_user_id": end_user_id, "device_id": device_id})
+            return msgspec.convert(found.value, ProcessingConfig)
+        except msgspec.ValidationError as error:
+            raise ConfigUnreadable(str(error)) from error
 
     async def _resolved(self, section: str, tenant: Tenant, owners: Mapping[str, str | None]) -> Resolved:
         subjects = lineage(await self._projects.organization_of(tenant.project_id), tenant, **owners)

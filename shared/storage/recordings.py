@@ -125,9 +125,9 @@ class Recordings(Aggregates[Recording]):
         where = {"project_id": tenant.project_id, "mode": tenant.mode.value, "media.id": media_id, "deleted_at": None}
         return await self._documents.find_one(where)
 
-    async def due_for_transcription(self, older_than: datetime, limit: int) -> list[Recording]:
-        """Return recordings whose automatic transcription nobody has decided since `older_than`."""
-        where = {"transcription_due": True, "updated_at": {"$lte": older_than}}
+    async def due_for_transcription(self, older_than: datetime, limit: int, but: Sequence[str] = ()) -> list[Recording]:
+        """Return recordings whose automatic transcription nobody has decided since `older_than`, but for those of these ids."""
+        where = {"transcription_due": True, "updated_at": {"$lte": older_than}, "_id": {"$nin": list(but)}}
         return await self._documents.find_readable(where, (("updated_at", ASCENDING),), limit)
 
     async def intake(self, tenant: Tenant, recording_id: str) -> Intake | None:

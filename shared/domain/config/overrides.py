@@ -15,6 +15,10 @@ _STEP = timedelta(milliseconds=1)
 _LEVELS = list(ConfigLevel)
 
 
+class ConfigUnreadable(Exception):
+    """What is said about a section is in no form that this release knows: a newer one wrote it, or a hand changed it."""
+
+
 class Author(msgspec.Struct, frozen=True, kw_only=True):
     """Who changed something: the kind of credential and its id (None for the operator's token), and in which request."""
 
