@@ -23,7 +23,7 @@ log = get_logger()
 HOLD = timedelta(hours=1)
 """What waits for a disabled endpoint is looked at so often: if its being enabled was missed, it goes on by itself."""
 UNSIGNED_HOLD = timedelta(minutes=1)
-"""What waits for an endpoint whose secrets cannot be opened here is looked at so often: nobody tells when they can be again."""
+"""What waits for an endpoint that cannot be read here, or its secrets, is looked at so often: nobody tells when they can be."""
 _QUEUE = "webhook_deliveries"
 
 
@@ -134,12 +134,22 @@ class DueQueue:
             due = await self._queue.next_due(self._after, full)
             if due is not None:
                 self._after = due.endpoint_id
-                await self._begin_at(due)
+                await self._guarded(due)
             elif self._after:
                 self._after = ""
             else:
                 return
         self._slots.want()
+
+    async def _guarded(self, due: DueDelivery) -> None:
+        """One endpoint that cannot be dealt with, as one that cannot be read, must not keep the others back: it is held."""
+        try:
+            await self._begin_at(due)
+        except TransientFailure:
+            raise
+        except Exception:
+            log.exception("webhook.due_fault", endpoint_id=due.endpoint_id)
+            await self._queue.hold_due(due.endpoint_id, now() + UNSIGNED_HOLD)
 
     async def _begin_at(self, due: DueDelivery) -> None:
         endpoint = await self._endpoints.get(due.tenant, due.endpoint_id)

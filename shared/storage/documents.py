@@ -201,11 +201,28 @@ class Documents(Generic[T]):
 
         A `hasty` change may be undone by a crash of the server.
         """
+        collection = self._hasty if hasty else self._collection
+        found = await self._changed(collection, where, change, sort, upsert=upsert)
+        return None if found is None else in_form(found, self._form)
+
+    async def claim(self, where: Filter, change: Change) -> T | None:
+        """Change one document of a queue as `change` does; None also when it is not in the form, which is logged."""
+        found = await self._changed(self._collection, where, change)
+        return None if found is None else self._readable(found)
+
+    async def _changed(
+        self,
+        collection: AsyncIOMotorCollection[dict[str, Any]],
+        where: Filter,
+        change: Change,
+        sort: Sort | None = None,
+        *,
+        upsert: bool = False,
+    ) -> dict[str, Any] | None:
         async with translated():
-            found = await (self._hasty if hasty else self._collection).find_one_and_update(
+            return await collection.find_one_and_update(
                 where, change, self._wanted, sort=sort, upsert=upsert, return_document=ReturnDocument.AFTER
             )
-        return None if found is None else in_form(found, self._form)
 
     async def delete(self, where: Filter) -> bool:
         """Delete one document; return whether there was one."""

@@ -120,10 +120,10 @@ class WebhookDeliveries:
         return await self._due.find(where, _BY_ENDPOINT, limit)
 
     async def claim(self, due: DueDelivery, worker: str, until: datetime) -> Delivery | None:
-        """Take the delivery for `worker` until the lease ends; None when another was faster."""
+        """Take the delivery for `worker` until the lease ends; None when another was faster, or it cannot be read."""
         where = self._waiting | {"_id": due.id, "token": due.token, "next_attempt_at": {"$lte": now()}}
         change = {"$set": {"worker": worker, "next_attempt_at": until}, "$inc": {"token": 1}}
-        return await self._documents.change(where, change)
+        return await self._documents.claim(where, change)
 
     async def record(self, claimed: Delivery, after: Delivery) -> bool:
         """Store what became of a claim; False when a newer claim holds the delivery or it has ended."""

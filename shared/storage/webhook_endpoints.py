@@ -84,8 +84,8 @@ class WebhookEndpoints:
         return [self._opened(found) for found in await self._documents.find(where, _NEWEST_FIRST, limit, offset)]
 
     async def subscribed(self, tenant: Tenant, *event_types: str) -> list[WebhookEndpoint]:
-        """Return the tenant's enabled endpoints that hear of any of these types of events."""
-        found = await self._documents.find(_of(tenant), _NEWEST_FIRST, MAX_ENDPOINTS)
+        """Return the tenant's enabled endpoints that hear of any of these types of events; those that can be read."""
+        found = await self._documents.find_readable(_of(tenant), _NEWEST_FIRST, MAX_ENDPOINTS)
         return [self._opened(endpoint) for endpoint in found if any(map(endpoint.hears, event_types))]
 
     async def save(self, before: WebhookEndpoint, after: WebhookEndpoint) -> None:
