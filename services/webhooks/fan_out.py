@@ -23,7 +23,8 @@ from shared.events.transcription import TranscriptionCompleted
 from shared.telemetry.metrics import stage_seconds
 
 LOOK_BACK = timedelta(minutes=10)
-"""An endpoint hears nothing that happened longer than this before it was made, though a consumer may begin at the first event."""
+"""An endpoint hears nothing that happened longer than this before it was made, though a consumer may begin at the first event.
+Nor is an event that is so old, and done with, told to anybody who would hear it by now."""
 
 MOST_TOGETHER = 20  # events: each may have a hundred endpoints, and a body of a megabyte
 
@@ -46,7 +47,7 @@ class FanOut:
         marks: FannedOutMarks,
     ) -> None:
         self._endpoints, self._deliveries, self._transcripts = endpoints, deliveries, transcripts
-        self._dispatcher, self._drafts = dispatcher, Drafts(deliveries, marks)
+        self._dispatcher, self._marks, self._drafts = dispatcher, marks, Drafts(deliveries, marks)
         self._together = Batches(self._draft_each, most_items=MOST_TOGETHER)
 
     async def __call__(self, event: Event) -> None:
@@ -91,7 +92,7 @@ class FanOut:
     async def _draft(self, events: Sequence[Event]) -> None:
         if self._drafts.full:
             await self._drafts.confirm()
-        public = {event.event_id: event for event in events if TOPICS[event.type].public}.values()
+        public = await self._news(events)
         addressed = await self._addressed(public)
         claimed = [(self._dispatcher.claimed(delivery, endpoint), endpoint) for delivery, endpoint in addressed]
         added: set[str] = set()
@@ -104,6 +105,16 @@ class FanOut:
                 elif delivery.worker is not None:
                     self._dispatcher.forget(delivery)
         self._drafts.add(public, [delivery for delivery, _ in claimed])
+
+    async def _news(self, events: Iterable[Event]) -> list[Event]:
+        """Return the public events, each once, without old ones that are done with, as a consumer that begins anew reads them.
+
+        Who hears of something now need not have heard of it then: to an endpoint that was disabled it would be news.
+        """
+        public = {event.event_id: event for event in events if TOPICS[event.type].public}
+        old = [event.event_id for event in public.values() if event.occurred_at < now() - LOOK_BACK]
+        done = await self._marks.among(old) if old else frozenset()
+        return [event for event in public.values() if event.event_id not in done]
 
     async def _addressed(self, events: Iterable[Event]) -> Addressed:
         """Return the deliveries of these events, after one look at each tenant's endpoints."""

@@ -1,7 +1,7 @@
 """Remembers, in batches and behind the scenes, which events are fanned out; a mark lost in a crash costs a look, nothing else."""
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from services.webhooks.ports import EventLog
 from shared.domain.errors import TransientFailure
@@ -24,6 +24,10 @@ class FannedOutMarks:
         """Have these events marked soon."""
         self._waiting += event_ids
         self._added.set()
+
+    async def among(self, event_ids: Sequence[str]) -> frozenset[str]:
+        """Return those of these events that are marked for good; none that is not kept any more."""
+        return await self._events.fanned_out_among(event_ids)
 
     async def run(self) -> None:
         """Store what was added, once a second; until cancelled."""

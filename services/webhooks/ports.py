@@ -113,3 +113,6 @@ class EventLog(Protocol):
 
     async def fanned_out(self, event_ids: Sequence[str]) -> None:
         """Remember that the deliveries of these events are made."""
+
+    async def fanned_out_among(self, event_ids: Sequence[str]) -> frozenset[str]:
+        """Return those of these events of which that is remembered."""

@@ -83,6 +83,11 @@ class Events:
         """Remember that the deliveries of these events are made."""
         await self._documents.update_many({"_id": {"$in": list(event_ids)}}, {"$set": {"to_fan_out": False}})
 
+    async def fanned_out_among(self, event_ids: Sequence[str]) -> frozenset[str]:
+        """Return those of these events of which that is remembered."""
+        where = {"_id": {"$in": list(event_ids)}, "to_fan_out": False}
+        return frozenset(one["_id"] for one in await self._documents.project(where, ["_id"], None, len(event_ids)))
+
     async def of_recording(self, recording_id: str, limit: int) -> list[Event]:
         """Return a recording's events in the order in which they were kept."""
         found = await self._documents.find({"recording_id": recording_id}, _AS_KEPT, limit)

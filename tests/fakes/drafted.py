@@ -85,6 +85,9 @@ class EventLog:
         assert set(event_ids) <= {delivery.event_id for delivery in self._deliveries.for_good.values()}
         self.marked |= set(event_ids)
 
+    async def fanned_out_among(self, event_ids):
+        return self.marked & set(event_ids)
+
 
 class Drafting:
     """A fan-out over these; its attempts are only written down."""
