@@ -5,6 +5,7 @@ from datetime import timedelta
 from services.ingest.outbox import Outbox, decided_anew
 from services.ingest.ports import RecordingStore, TranscriptionStore
 from services.ingest.read_recordings import existing
+from services.ingest.recording_files import LAST_PUT
 from shared.domain.clock import now
 from shared.domain.errors import TransientFailure
 from shared.domain.recording import Recording
@@ -14,15 +15,13 @@ from shared.telemetry.logs import get_logger
 
 log = get_logger()
 
-_LAST_PUT = timedelta(hours=1)  # a PUT that began while its URL was good may take this long
-
 
 class DeleteRecording:
     """Deletes recordings, in whatever status; `url_ttl_s` is the longest life of a URL by which a store takes a PUT."""
 
     def __init__(self, recordings: RecordingStore, transcriptions: TranscriptionStore, outbox: Outbox, url_ttl_s: int) -> None:
         self._recordings, self._transcriptions, self._outbox = recordings, transcriptions, outbox
-        self._urls_live = timedelta(seconds=url_ttl_s) + _LAST_PUT
+        self._urls_live = timedelta(seconds=url_ttl_s) + LAST_PUT
 
     async def __call__(self, tenant: Tenant, recording_id: str) -> None:
         """Delete the recording with its transcriptions, and tell so once; raises `NotFound`, at a repeat too.

@@ -10,7 +10,7 @@ from services.ingest.bodies import FinalizeRecording
 from services.ingest.manifests import Manifests
 from services.ingest.outbox import Outbox, decided_anew
 from services.ingest.ports import RecordingStore
-from services.ingest.recording_files import RecordingFiles, file_key
+from services.ingest.recording_files import LAST_PUT, RecordingFiles, file_key
 from services.ingest.refusals import AlreadyFinalized, InvalidRequest, NotStreaming, RecordingNotFound, chunk_count_mismatch
 from shared.domain.caller import Caller
 from shared.domain.chunks import ChunkUpload
@@ -51,7 +51,7 @@ class Finalize:
         self, recordings: RecordingStore, files: RecordingFiles, manifests: Manifests, outbox: Outbox, url_ttl_s: int
     ) -> None:
         self._recordings, self._files, self._manifests, self._outbox = recordings, files, manifests, outbox
-        self._urls_end_after = timedelta(seconds=url_ttl_s + _SIGNING_SLACK_S)
+        self._urls_end_after = timedelta(seconds=url_ttl_s + _SIGNING_SLACK_S) + LAST_PUT
 
     async def __call__(self, caller: Caller, recording_id: str, body: FinalizeRecording) -> Finalization:
         """Move the recording to `uploaded`, once; a repeat with the same parameters finds the same result and starts nothing.

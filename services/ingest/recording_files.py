@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import hashlib
 from collections.abc import AsyncIterable, Sequence
+from datetime import timedelta
 
 from services.ingest.chunk_bodies import WholeChunk
 from services.ingest.ports import ObjectStore
@@ -15,6 +16,9 @@ from shared.domain.media import CONTENT_TYPES, Media, MediaType
 from shared.domain.object_keys import chunk_key, chunk_prefix, media_key
 from shared.domain.stored_object import ObjectChanged, StoredObject
 from shared.domain.tenant import Tenant
+
+LAST_PUT = timedelta(hours=1)
+"""A PUT that began while its pre-signed URL was good may take this long."""
 
 FEW_CHUNKS = 200
 """So many are looked through within a millisecond, on the event loop; there may be a million."""

@@ -56,7 +56,7 @@ class Finalization(msgspec.Struct, frozen=True, kw_only=True):
     """How a streaming upload was closed: the parameters, for recognising a repeat, and what the answer said.
 
     The manifest names the uploads that are joined: kept in the recording's document, or where there are too many, an object, by
-    key and etag. `urls_end` is when the last pre-signed URL has ended by which a chunk can still be stored.
+    key and etag. `urls_end` is when no pre-signed URL can store a chunk any more, nor a PUT that began while one was good.
     """
 
     total_chunks: int

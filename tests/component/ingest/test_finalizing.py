@@ -1,9 +1,11 @@
 """Finalize closes a streaming upload once, when every chunk is there (contract A8, 7.2)."""
 
 import time
+from datetime import timedelta
 
 import pytest
 
+from services.ingest.recording_files import LAST_PUT
 from services.ingest.refusals import chunk_count_mismatch
 from shared.domain.job import JobKind
 from shared.domain.recording import RecordingStatus
@@ -111,6 +113,15 @@ async def test_the_names_that_other_clients_use_mean_the_same(api, alias):
     assert (await finalize(api, recording, total_chunks=1, duration_ms=5, **alias)).is_success
     finalization = api.stores.recordings.documents[recording["id"]].finalization
     assert (finalization.duration_ms, finalization.file_size_bytes) == (5, 7)
+
+
+async def test_the_last_sweep_comes_when_a_put_that_began_while_its_url_was_good_has_ended(api):
+    """As of a device whose network gives it a chunk a quarter of an hour."""
+    recording = await api.streamed(1)
+    urls = await api.ok("POST", f"/recordings/{recording['id']}/chunk-urls", {"from": 1, "count": 1})
+    assert (await finalize(api, recording, total_chunks=1, duration_ms=5)).is_success
+    finalization = api.stores.recordings.documents[recording["id"]].finalization
+    assert finalization.urls_end - finalization.finalized_at >= timedelta(seconds=urls["expires_in"]) + LAST_PUT
 
 
 async def test_an_unknown_recording_has_a_code_of_its_own(api):
