@@ -83,5 +83,5 @@ def _check(body: bytes) -> None:
     """Refuse what is no JSON object; what it says is for the worker to read."""
     try:
         msgspec.json.decode(body, type=dict[str, msgspec.Raw])
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise InvalidRequest("the body is no JSON object; nothing was stored") from error
