@@ -75,8 +75,8 @@ class Transcripts:
         del document["_id"]
         try:
             return await self._documents.update(where, {"$set": document}, upsert=True)
-        except AlreadyExists:
-            return False
+        except AlreadyExists:  # a newer one, or one that was made at this moment and may be older
+            return await self._documents.update(where, {"$set": document})
 
     async def get(self, tenant: Tenant, transcription_id: str) -> Transcript | None:
         """Return the transcript unless it is another tenant's or not there."""
