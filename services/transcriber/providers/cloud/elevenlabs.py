@@ -128,22 +128,24 @@ def _key(order: SpeechOrder) -> dict[str, str]:
 
 
 def _words(heard: list[HeardWord], order: SpeechOrder) -> list[Word]:
-    """Return the words, each with the space that came before it; sounds that are no words are passed over."""
-    speakers, words, gap, reached = Speakers(), [], "", 0.0
+    """Return the words, each with the space that came before it in its channel; sounds that are no words are passed over."""
+    speakers, words, reached = Speakers(), [], 0.0
+    gaps: dict[int | None, str] = {}
+    channel = None
     for item in heard:
+        channel = channel if item.channel_index is None else item.channel_index
         if item.type != "word":
-            gap = item.text if item.type == "spacing" else " "
+            gaps[channel] = item.text if item.type == "spacing" else " "
             continue
         start = reached if item.start is None else item.start
         reached = start if item.end is None else item.end
         words.append(
             Word(
-                word=gap + item.text,
+                word=gaps.pop(channel, "") + item.text,
                 start=start,
                 end=reached,
                 confidence=None if item.logprob is None else math.exp(min(item.logprob, 0.0)),
                 speaker=on_channel(item.channel_index) if order.multichannel else speakers.name(item.speaker_id),
             )
         )
-        gap = ""
     return words

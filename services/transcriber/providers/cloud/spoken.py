@@ -47,25 +47,29 @@ def is_spaced(language: str | None) -> bool:
 def spoken_transcript(words: Sequence[Word], order: SpeechOrder, *, language: str | None, duration_ms: int) -> Transcript:
     """Return the transcript of words in the order in which they were spoken; each carries its own leading space, if any.
 
-    Segments are cut where the speaker changes; he is named where the order asks who speaks. What a provider takes for the
-    language of silence is no language: then that which was given counts, if any.
+    Segments are cut where the speaker changes; where each channel is one, who speaks into another's sentence does not cut it.
+    The speaker is named where the order asks who speaks. What a provider takes for the language of silence is no language: then
+    that which was given counts, if any.
     """
-    segments = _segments(words, named=order.diarization)
+    turns = (
+        _by_channel(words) if order.multichannel else (list(turn) for _, turn in groupby(words, key=lambda word: word.speaker))
+    )
+    segments = (segment for turn in turns for segment in _segments(turn, named=order.diarization))
     return transcript_of(segments, language=language if words else order.language, duration_ms=duration_ms)
 
 
-def _segments(words: Iterable[Word], *, named: bool) -> Iterator[Segment]:
-    for label, turn in groupby(words, key=lambda word: word.speaker):
-        speaker = label if named else None
-        said = tuple(msgspec.structs.replace(word, speaker=speaker) for word in turn)
-        text = "".join(word.word for word in said)
-        whole = Segment(start=said[0].start, end=said[-1].end, text=text, confidence=mean_confidence(said), words=said)
-        for sentence in sentences(whole):
-            yield Segment(
-                start=sentence.start,
-                end=sentence.end,
-                text=sentence.text,
-                confidence=sentence.confidence,
-                words=sentence.words,
-                speaker=speaker,
-            )
+def _by_channel(words: Iterable[Word]) -> Iterable[list[Word]]:
+    channels: dict[str | None, list[Word]] = {}
+    for word in words:
+        channels.setdefault(word.speaker, []).append(word)
+    return channels.values()
+
+
+def _segments(turn: Sequence[Word], *, named: bool) -> Iterator[Segment]:
+    """Yield the sentences of one speaker."""
+    speaker = turn[0].speaker if named else None
+    said = tuple(msgspec.structs.replace(word, speaker=speaker) for word in turn)
+    text = "".join(word.word for word in said)
+    whole = Segment(start=said[0].start, end=said[-1].end, text=text, confidence=mean_confidence(said), words=said)
+    for sentence in sentences(whole):
+        yield msgspec.structs.replace(sentence, speaker=speaker)
