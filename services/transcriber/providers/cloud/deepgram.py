@@ -4,6 +4,7 @@ It answers in the same exchange, or, where a callback is given, at once with a r
 would have answered, or with an error. It keeps neither audio nor transcripts.
 """
 
+from collections import Counter
 from typing import Any
 
 import msgspec
@@ -113,10 +114,8 @@ class Deepgram:
         if said := fault.err_msg or fault.message:
             raise PermanentFailure(reason_said(f"{said} {fault.details or ''}"), f"deepgram: {said[:200]}")
         answer = self._http.read(body, Answer)
-        language = order.language or next(
-            (item.detected_language for item in answer.results.channels if item.detected_language), None
-        )
-        words = _words(answer.results.channels, order, gap=" " if is_spaced(language) else "")
+        channels = answer.results.channels
+        language, words = order.language or _most_spoken(channels), _words(channels, order)
         duration_ms = round(answer.metadata.duration * 1000) or order.duration_ms
         return Heard(spoken_transcript(words, order, language=language, duration_ms=duration_ms), body)
 
@@ -150,14 +149,23 @@ class Deepgram:
         return {"params": params, "headers": headers, "data": order.audio.open()}
 
 
-def _words(channels: list[Channel], order: SpeechOrder, *, gap: str) -> list[Word]:
+def _most_spoken(channels: list[Channel]) -> str | None:
+    """Return the language of the most words: each channel has its own, and one of silence is no language's."""
+    spoken: Counter[str] = Counter()
+    for channel in channels:
+        if channel.detected_language:
+            spoken[channel.detected_language] += sum(len(reading.words) for reading in channel.alternatives[:1])
+    return next((language for language, _ in spoken.most_common(1)), None)
+
+
+def _words(channels: list[Channel], order: SpeechOrder) -> list[Word]:
     heard = [
-        (number, item)
+        (number, item, " " if is_spaced(order.language or channel.detected_language) else "")
         for number, channel in enumerate(channels)
         for alternative in channel.alternatives[:1]
         for item in alternative.words
     ]
-    heard.sort(key=lambda pair: pair[1].start)
+    heard.sort(key=lambda found: found[1].start)
     speakers = Speakers()
     return [
         Word(
@@ -167,5 +175,5 @@ def _words(channels: list[Channel], order: SpeechOrder, *, gap: str) -> list[Wor
             confidence=item.confidence,
             speaker=on_channel(number) if order.multichannel else speakers.name(item.speaker),
         )
-        for number, item in heard
+        for number, item, gap in heard
     ]
