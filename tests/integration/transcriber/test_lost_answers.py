@@ -116,7 +116,7 @@ async def test_it_is_ordered_again_where_the_installation_would_rather_pay_twice
 
 
 @IN_THE_EXCHANGE
-@pytest.mark.parametrize("trouble", [cut_off, not_json, malformed, status(502), status(504)])
+@pytest.mark.parametrize("trouble", [cut_off, not_json, malformed, *map(status, (502, 504, 520, 522, 524))])
 async def test_an_exchange_that_leaves_it_in_doubt_whether_the_order_was_taken_is_not_repeated(two, providers, provider, trouble):
     worker, _ = two()
     transcription = await worker.queued(provider)

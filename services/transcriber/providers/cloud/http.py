@@ -23,7 +23,7 @@ _KEY_REFUSED = frozenset({401, 403})
 _OUT_OF_CREDIT = 402
 _WRONG_MEDIA = 415
 _SERVER = 500
-_OF_A_PROXY = frozenset({502, 504})  # something in between gave up; what stands behind may go on
+_OF_A_PROXY = frozenset({502, 504, 520, 522, 524})  # something in between gave up (52x: Cloudflare); what stands behind may go on
 
 T = TypeVar("T")
 
