@@ -101,12 +101,15 @@ class _Recording:
 
     def _pieces(self, channel: int | None) -> Iterator[Piece]:
         """The audio in pieces; raises `audio_too_short` when there is less than a second."""
+        end = 0
         for piece in self._cutter.pieces(decoded(self._request.audio_path, channel)):
             end = piece.start + len(piece.samples)
             if end < SHORTEST:
-                raise PermanentFailure(FailureReason.AUDIO_TOO_SHORT, "the audio is shorter than one second")
+                break
             self.samples = max(self.samples, end)
             yield piece
+        if end < SHORTEST:  # a few samples come to none at our rate
+            raise PermanentFailure(FailureReason.AUDIO_TOO_SHORT, "the audio is shorter than one second")
 
     def _segments(self, piece: Piece) -> Iterator[Segment]:
         return self._whisper.segments(piece, self.language, self._request.hints)

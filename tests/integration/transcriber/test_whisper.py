@@ -62,9 +62,9 @@ def request(path: Path, language=None, **known):
     return SpeechRequest(audio_path=path, language=language, **known)
 
 
-def save(path: Path, samples) -> Path:
+def save(path: Path, samples, rate=RATE) -> Path:
     with wave.open(str(path), "wb") as file:
-        file.setparams((1, 2, RATE, 0, "NONE", ""))
+        file.setparams((1, 2, rate, 0, "NONE", ""))
         file.writeframes((np.asarray(samples) * 32767).astype("<i2").tobytes())
     return path
 
@@ -155,9 +155,10 @@ async def test_nothing_is_made_up_in_the_silence_around_speech(provider, samples
 
 
 async def test_less_than_a_second_is_too_short(provider, samples, tmp_path):
-    with pytest.raises(PermanentFailure) as failed:
-        await provider.transcribe(request(save(tmp_path / "short.wav", samples[: RATE * 9 // 10])), ignore)
-    assert failed.value.reason is FailureReason.AUDIO_TOO_SHORT
+    for count, rate in ((RATE * 9 // 10, RATE), (1, RATE), (50, 48_000)):  # the last are too few to be brought to our rate
+        with pytest.raises(PermanentFailure) as failed:
+            await provider.transcribe(request(save(tmp_path / "short.wav", samples[:count], rate)), ignore)
+        assert failed.value.reason is FailureReason.AUDIO_TOO_SHORT
     assert (await provider.transcribe(request(save(tmp_path / "second.wav", samples[:RATE]), "en"), ignore)).duration_ms == 1000
 
 
