@@ -66,11 +66,14 @@ class Transcriptions(Aggregates[Transcription]):
         return await self._documents.find_one(where, _NEWEST_FIRST)
 
     async def ahead_of(self, waiting: Transcription, limit: int) -> int:
-        """Return how many of its project's jobs go before one that waits, counted up to `limit`."""
+        """Return how many of its project's jobs go before one that waits, counted up to `limit`.
+
+        One that is to be looked at later, as an order at a provider is, goes before none.
+        """
         job = waiting.job
         same = {"job.lane": job.lane.value, "project_id": waiting.project_id, "job.worker": None}
         date = {"$type": "date"}
-        urgent = same | {"job.priority": {"$gt": job.priority}, "job.available_at": date}
+        urgent = same | {"job.priority": {"$gt": job.priority}, "job.available_at": date | {"$lte": now()}}
         earlier = same | {"job.priority": job.priority, "job.available_at": date | {"$lt": job.available_at}}
         counted = await self._documents.count(urgent, limit)
         return min(limit, counted + (await self._documents.count(earlier, limit) if counted < limit else 0))

@@ -152,7 +152,8 @@ class FakeTranscriptions(FakeAggregates):
 
     async def ahead_of(self, waiting, limit):
         job, same = waiting.job, [item for item in self.documents.values() if item.project_id == waiting.project_id]
-        waits = [item.job for item in same if item.job.available_at and item.job.worker is None and item.job.lane is job.lane]
+        there = [item.job for item in same if item.job.worker is None and item.job.lane is job.lane]
+        waits = [other for other in there if other.available_at and other.available_at <= now()]
         return len([other for other in waits if (-other.priority, other.available_at) < (-job.priority, job.available_at)])
 
     async def newest_of(self, tenant, recording_id):

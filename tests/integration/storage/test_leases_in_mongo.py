@@ -10,10 +10,10 @@ from services.transcriber.decide import DecideTranscription
 from services.transcriber.job_rules import TranscriptionJobRules
 from shared.domain.clock import now
 from shared.domain.ids import new_id
-from shared.domain.job import Job, JobKind, JobStatus
+from shared.domain.job import Job, JobKind, JobStatus, Lane
 from shared.domain.recording import Recording, RecordingStatus
 from shared.domain.tenant import Mode
-from shared.domain.transcription import TranscriptionRequest, queued_transcription
+from shared.domain.transcription import Priority, ProviderName, TranscriptionRequest, queued_transcription
 from shared.domain.transition import VersionConflict
 from shared.events.recording import recording_uploaded
 from shared.events.transcription import TranscriptionQueued, transcription_event
@@ -160,3 +160,18 @@ async def test_a_dead_workers_job_does_not_fill_its_project(mongo):
     assert (await leases.claim("killed", 0)).id == waiting.id
     assert (await leases.claim("another", 60)).id == waiting.id
     assert await store.running_of(waiting.project_id, waiting.job.lane, 5) == 1
+
+
+async def test_who_waits_for_a_provider_stands_before_nobody_in_the_queue(mongo):
+    store = Transcriptions(mongo)
+    urgent = TranscriptionRequest(provider=ProviderName.DEEPGRAM, priority=Priority.HIGH)
+    waiting = queued_transcription(new_id("txn"), a_recording(), TranscriptionRequest(provider=ProviderName.DEEPGRAM))
+    ordered = queued_transcription(new_id("txn"), a_recording(), urgent)
+    for one in (waiting, ordered):
+        await store.start(one, transcription_event(TranscriptionQueued, one))
+    assert await store.ahead_of(waiting, 10) == 1
+    leases = Leases(store, Silence(), TranscriptionJobRules(), lane=Lane.ELSEWHERE)
+    claimed = await leases.claim("worker", 60)
+    await leases.hand_back(claimed, 1800, counted=False)  # until the answer comes to the callback
+    assert (claimed.id, await store.ahead_of(waiting, 10)) == (ordered.id, 0)
+    assert (await leases.claim("worker", 60)).id == waiting.id
