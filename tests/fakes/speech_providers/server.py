@@ -31,6 +31,7 @@ class FakeProvider:
         self.key, self.ears = key, ears
         self.asked: list[Asked] = []
         self.troubles: list = []
+        self.added_headers: dict[str, str] = {}
         self.url = ""
 
     def routes(self):
@@ -66,7 +67,9 @@ class FakeProvider:
                 return await trouble(request)
             if not self.authorized(request):
                 return self.unauthorized()
-            return await handler(request, asked)
+            answered = await handler(request, asked)
+            answered.headers.update(self.added_headers)
+            return answered
 
         return answer
 

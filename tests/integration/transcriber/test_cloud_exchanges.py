@@ -101,6 +101,11 @@ async def elevenlabs():
         yield scene
 
 
+async def test_an_answer_is_taken_though_a_gateway_has_put_more_into_its_header_than_is_usual(scene):
+    scene.server.added_headers = {"Content-Security-Policy": "x" * 20_000}
+    assert [segment.text for segment in (await scene.transcript(an_order())).segments] == SENTENCES
+
+
 @pytest.mark.parametrize("url", [None, URL], ids=["bytes", "url"])
 async def test_each_answer_becomes_the_one_form_of_a_transcript(scene, url):
     transcript = await scene.transcript(an_order(url=url))

@@ -12,6 +12,7 @@ from shared.domain.clock import http_date, now
 from shared.domain.errors import FailureReason, PermanentFailure
 
 MAX_ANSWER_BYTES = 256 * 1024 * 1024  # ten hours of words with times are about 40 MB
+HEADER_MOST_BYTES = 32 * 1024  # of one header of an answer: what stands in between may put more in one than is usual
 CONNECT_S = 15.0
 SILENCE_S = 60.0
 ANSWER_S = 900.0  # from its first byte to its last
@@ -88,7 +89,9 @@ class ProviderHttp:
     def _open(self) -> aiohttp.ClientSession:
         if self._session is None:
             fresh = aiohttp.TCPConnector(force_close=True)  # one that is closed while an order goes out leaves that in doubt
-            self._session = aiohttp.ClientSession(connector=fresh, timeout=self._timeout, auto_decompress=True)
+            self._session = aiohttp.ClientSession(
+                connector=fresh, timeout=self._timeout, auto_decompress=True, max_field_size=HEADER_MOST_BYTES
+            )
         return self._session
 
     def _refusal(self, status: int, headers: Mapping[str, str], body: bytes) -> Exception:
