@@ -1,15 +1,18 @@
 """What happens when a provider fails: the next one of the project's list is tried, each once."""
 
 import contextlib
+from collections.abc import Sequence
 from datetime import datetime
 
 import msgspec
 
 from services.transcriber.ports import Claims, ProcessingConfigs
 from shared.domain.clock import now
+from shared.domain.config.overrides import ConfigUnreadable
 from shared.domain.errors import FailureReason
 from shared.domain.job import Failure, Job
 from shared.domain.languages import LANGUAGES
+from shared.domain.tenant import Tenant
 from shared.domain.transcription import ProviderName, Transcription, lane_of
 from shared.telemetry.logs import get_logger
 from shared.workers.lease_queue import LeaseLost, LeaseQueue
@@ -34,8 +37,7 @@ class FailOver:
         if reason not in _NOT_THE_AUDIO:
             return False
         tried = (*claimed.tried, claimed.provider)
-        listed = (await self._configs.processing(claimed.tenant)).failover_providers
-        following = next((provider for provider in listed if provider not in tried), None)
+        following = next((provider for provider in await self._listed(claimed.tenant) if provider not in tried), None)
         if following is None:
             return False
         log.warning("provider.replaced", provider=claimed.provider, following=following, reason=message[:200])
@@ -54,6 +56,14 @@ class FailOver:
             ),
         )
         return True
+
+    async def _listed(self, tenant: Tenant) -> Sequence[ProviderName]:
+        try:
+            return (await self._configs.processing(tenant)).failover_providers
+        except ConfigUnreadable as error:
+            about = {"project_id": tenant.project_id, "reason": str(error)[:200]}
+            log.error("config.unreadable", **about)  # noqa: TRY400 - there is nothing in the stack
+            return ()
 
 
 class FailingOver:

@@ -4,9 +4,11 @@ import pytest
 
 from services.transcriber.concurrency import ProjectLimits
 from services.transcriber.decide import DecideTranscription
+from services.transcriber.failover import FailOver
 from services.transcriber.job_rules import TranscriptionJobRules
 from shared.domain.clock import now
 from shared.domain.config.levels import lineage
+from shared.domain.errors import FailureReason
 from shared.domain.ids import new_id
 from shared.domain.job import Job, JobKind, JobStatus
 from shared.domain.media import Media, MediaStatus, MediaType
@@ -110,3 +112,9 @@ async def test_its_queued_transcriptions_are_begun_one_at_a_time_and_the_others_
         claimed.add(one.id)
     assert others < claimed
     assert len(claimed & newer) == 1
+
+
+async def test_a_list_of_providers_that_cannot_be_read_names_nobody(scene, mongo):
+    await scene.say("proj_newer", {"failover_providers": ["one of tomorrow"]})
+    failed = queued_transcription(new_id("txn"), await scene.stitched("proj_newer"), TranscriptionRequest())
+    assert not await FailOver(EffectiveConfigs(mongo), None).turn(failed, FailureReason.PROCESSING_ERROR, "it failed")
