@@ -111,3 +111,7 @@ class CloudProvider(Protocol):
     async def forget(self, api_key: str, job_id: str) -> None:
         """Have its copy deleted; one that is gone already is no error."""
         ...
+
+    async def forget_marked(self, api_key: str, mark: str) -> None:
+        """Have the copy deleted that can be found by our reference, or by the id that came before the job's, if there is one."""
+        ...

@@ -66,12 +66,16 @@ class ForgetOrders:
         await self._orders.close(order, now() + _REMEMBERED)
 
     async def _delete_copies(self, order: ProviderOrder) -> None:
-        for job_id in () if self._keep_copies else order.copies:
-            key = await self._keys.key(order.tenant, order.provider)
-            if key is None:
-                raise ProviderUnavailable(f"there is no key for {order.provider} any more")
-            await self._providers[order.provider].forget(key, job_id)
+        if self._keep_copies or not (order.copies or order.mark):
+            return
+        provider, key = self._providers[order.provider], await self._keys.key(order.tenant, order.provider)
+        if key is None:
+            raise ProviderUnavailable(f"there is no key for {order.provider} any more")
+        for job_id in order.copies:
+            await provider.forget(key, job_id)
             provider_copies_total.labels(order.provider, "deleted").inc()
+        if order.mark is not None and not order.copies:  # whoever ordered was stopped before it could note the id
+            await provider.forget_marked(key, order.mark)
 
     async def _given_up(self, order: ProviderOrder, failure: ProviderUnavailable | PermanentFailure) -> bool:
         """Note the failure; say whether it was the last."""

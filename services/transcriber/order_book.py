@@ -82,11 +82,13 @@ class OrderBook:
         """Return the order with a URL of its own for the answer, where the provider sends it to one.
 
         The token in the URL is kept, as its hash, before anybody is told of it. Where the answer comes in the same exchange and
-        may be lost for good, a row is kept by which it is deleted from our store, whatever becomes of the transcription.
+        may be lost for good, a row is kept by which it is deleted from our store, whatever becomes of the transcription; where
+        an order can be found, one by which it is should its id be lost.
         """
         if self._callback_url is None or not provider.calls_back:
-            if not provider.finds_orders:
-                await self._orders.keep(provider_order(transcription, now() + _FIRST_LOOK))
+            if not provider.finds_orders or order.audio.url is not None:
+                mark = order.reference if provider.finds_orders else None
+                await self._orders.keep(provider_order(transcription, now() + _FIRST_LOOK, mark=mark))
             return order
         token = new_callback_token()
         hashed = hashlib.sha256(token.encode()).hexdigest()
@@ -119,9 +121,11 @@ class OrderBook:
             return await asyncio.to_thread(path.read_bytes)
 
     async def note(self, transcription: Transcription, provider: CloudProvider, job_id: str) -> None:
-        """Note what the provider keeps from now on, so that it is deleted whatever becomes of the transcription."""
+        """Note what the provider keeps from now on, or may keep, so that it is deleted whatever becomes of the transcription."""
         if provider.keeps(job_id):
             await self._orders.keep(provider_order(transcription, now() + _FIRST_LOOK, copies=(job_id,)))
+        elif provider.finds_orders:
+            await self._orders.keep(provider_order(transcription, now() + _FIRST_LOOK, mark=job_id))
 
     async def end(self, transcription: Transcription) -> None:
         """Have what is left of the order deleted now; what is not told here is found within minutes."""

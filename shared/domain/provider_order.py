@@ -21,8 +21,8 @@ class ProviderOrder(msgspec.Struct, frozen=True, kw_only=True, rename={"id": "_i
     """What was ordered of one provider for one transcription; each provider is tried once.
 
     `tokens` are the SHA-256 of the tokens whose bearer may send the answer, `copies` the provider's own ids of what it keeps.
-    `due_at` is when to look whether the transcription has ended; None once nothing is left to do. `tries` counts how often
-    deleting the copies failed.
+    `mark` is by what a job can be found there that was ordered and whose id nobody lived to note. `due_at` is when to look if
+    the transcription has ended; None once nothing is left to do. `tries` counts how often deleting the copies failed.
     """
 
     id: str
@@ -33,6 +33,7 @@ class ProviderOrder(msgspec.Struct, frozen=True, kw_only=True, rename={"id": "_i
     provider: ProviderName
     tokens: tuple[str, ...] = ()
     copies: tuple[str, ...] = ()
+    mark: str | None = None
     due_at: datetime | None
     tries: int = 0
     expires_at: datetime | None = None
@@ -59,7 +60,12 @@ class ProviderOrder(msgspec.Struct, frozen=True, kw_only=True, rename={"id": "_i
 
 
 def provider_order(
-    transcription: Transcription, due_at: datetime, *, tokens: tuple[str, ...] = (), copies: tuple[str, ...] = ()
+    transcription: Transcription,
+    due_at: datetime,
+    *,
+    tokens: tuple[str, ...] = (),
+    copies: tuple[str, ...] = (),
+    mark: str | None = None,
 ) -> ProviderOrder:
     """Return the order of the transcription at its present provider."""
     return ProviderOrder(
@@ -71,6 +77,7 @@ def provider_order(
         provider=transcription.provider,
         tokens=tokens,
         copies=copies,
+        mark=mark,
         due_at=due_at,
     )
 

@@ -35,12 +35,13 @@ class ProviderOrders:
         """Store the order, or add its tokens and copies to those of the one that is there; it is due when the newest says."""
         lists: dict[str, Any] = {name: {"$each": list(getattr(order, name))} for name in ("tokens", "copies")}
         fixed = to_builtins(order)
-        for name in ("_id", "due_at", "expires_at", *lists):
+        for name in ("_id", "due_at", "expires_at", "mark", *lists):
             del fixed[name]
+        mark = {} if order.mark is None else {"mark": order.mark}
         change = {
             "$setOnInsert": fixed,
             "$addToSet": lists,
-            "$set": {"due_at": order.due_at, "expires_at": None},
+            "$set": {"due_at": order.due_at, "expires_at": None, **mark},
         }
         await self._documents.update({"_id": order.id}, change, upsert=True)
 

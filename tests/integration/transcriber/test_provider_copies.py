@@ -1,5 +1,6 @@
 """What providers keep of transcriptions is deleted there, however they ended; no transcription pays for it."""
 
+import asyncio
 from datetime import timedelta
 
 import pytest
@@ -11,7 +12,8 @@ from shared.domain.errors import FailureReason
 from shared.domain.job import JobStatus
 from shared.domain.transcription import ProviderName, TranscriptionStatus
 from shared.telemetry.logs import captured_lines
-from tests.fakes.speech_providers import status
+from tests.fakes.speech_providers import silent, status
+from tests.fakes.webhook_receiver import eventually
 from tests.integration.transcriber.remote_scene import SAID
 
 ASSEMBLYAI, ELEVENLABS = ProviderName.ASSEMBLYAI, ProviderName.ELEVENLABS
@@ -65,6 +67,31 @@ async def test_a_copy_is_deleted_however_the_transcription_ended(workers, provid
     await worker.due_now()
     await worker.forget()
     assert providers["assemblyai"].deleted == [job_id]
+
+
+@pytest.mark.parametrize("by_url", [False, True])
+async def test_a_copy_whose_id_did_not_live_to_be_noted_is_found_and_deleted(workers, providers, by_url):
+    """As where a transcription is cancelled in the moment in which the order is taken."""
+    worker, provider = workers(fetch_s=3600) if by_url else workers(), providers["assemblyai"]
+
+    async def taken_and_not_answered(request):
+        await provider.order(request, provider.asked[-1])
+        await silent(request)
+
+    transcription = await worker.queued(ASSEMBLYAI)
+    if not by_url:
+        await worker.step()
+        provider.troubles.append(lambda request: provider.listing(request, None))  # it was not ordered before
+    provider.troubles.append(taken_and_not_answered)
+    ordering = asyncio.create_task(worker.transcribe(await worker.leases.claim("one that is stopped", 30)))
+    await eventually(lambda: provider.jobs)
+    ordering.cancel()
+    await asyncio.gather(ordering, return_exceptions=True)
+    await worker.transcriptions.delete_of(transcription.tenant, transcription.recording_id)
+    await worker.due_now()
+    await worker.forget()
+    assert (len(provider.deleted), provider.jobs) == (1, {})
+    assert (await worker.order_of(transcription))["due_at"] is None
 
 
 async def test_an_answer_that_was_lost_after_it_came_is_fetched_again_and_not_paid_for_again(workers, providers):

@@ -92,7 +92,7 @@ class AssemblyAI:
         """Return the job's transcript once it is completed; an upload is ordered first, once."""
         if job_id.startswith(UPLOADED):
             url = job_id.removeprefix(UPLOADED)
-            return await self._found(order, url) or await self._order(order, url)
+            return await self._found(order.api_key, url) or await self._order(order, url)
         body = await self._http.exchange("GET", f"/v2/transcript/{job_id}", headers=_key(order))
         job = self._http.read(body, Job)
         if job.status in {"queued", "processing"}:
@@ -101,7 +101,7 @@ class AssemblyAI:
 
     async def recover(self, order: SpeechOrder) -> Placed | None:
         """Find the job by our reference, which stands in the URL of its audio."""
-        return await self._found(order, order.reference)
+        return await self._found(order.api_key, order.reference)
 
     def read(self, body: bytes, order: SpeechOrder) -> Heard:
         """Return the transcript in a completed job."""
@@ -120,6 +120,11 @@ class AssemblyAI:
             if _NOT_FOUND not in failure.message:
                 raise
 
+    async def forget_marked(self, api_key: str, mark: str) -> None:
+        """Delete the job of our reference, or of an upload, if there is one."""
+        if (found := await self._found(api_key, mark.removeprefix(UPLOADED))) is not None:
+            await self.forget(api_key, found.job_id)
+
     async def _order(self, order: SpeechOrder, audio_url: str) -> Placed:
         wanted: dict[str, Any] = {"audio_url": audio_url, "speech_model": self._model, "punctuate": True, "format_text": True}
         wanted |= {"language_code": order.language} if order.language else {"language_detection": True}
@@ -134,8 +139,9 @@ class AssemblyAI:
         job = await self._http.ask("POST", "/v2/transcript", Job, headers=_key(order), json=wanted)
         return Placed(job.id)
 
-    async def _found(self, order: SpeechOrder, mark: str) -> Placed | None:
-        listing = await self._http.ask("GET", "/v2/transcript", Listing, headers=_key(order), params={"limit": str(_RECENT)})
+    async def _found(self, api_key: str, mark: str) -> Placed | None:
+        headers = {"Authorization": api_key}
+        listing = await self._http.ask("GET", "/v2/transcript", Listing, headers=headers, params={"limit": str(_RECENT)})
         return next((Placed(job.id) for job in listing.transcripts if mark in job.audio_url), None)
 
 

@@ -126,6 +126,9 @@ class Deepgram:
     async def forget(self, _api_key: str, _job_id: str) -> None:
         """Do nothing, for there is nothing."""
 
+    async def forget_marked(self, _api_key: str, _mark: str) -> None:
+        """Do nothing: an order is not found again."""
+
     def _request(self, order: SpeechOrder) -> dict[str, Any]:
         params: dict[str, str | list[str]] = {
             "model": self._model,

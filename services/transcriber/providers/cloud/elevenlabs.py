@@ -98,6 +98,9 @@ class ElevenLabs:
         """Delete the transcript."""
         await self._http.exchange("DELETE", f"{_PATH}/transcripts/{job_id}", headers={"xi-api-key": api_key}, absent=_ABSENT)
 
+    async def forget_marked(self, _api_key: str, _mark: str) -> None:
+        """Do nothing: an order is not found again."""
+
     def _form(self, order: SpeechOrder) -> aiohttp.FormData:
         form = aiohttp.FormData(default_to_multipart=True)
         fields: dict[str, Any] = {
