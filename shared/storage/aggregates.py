@@ -159,14 +159,21 @@ class Aggregates(Generic[A]):
     async def unpublished(self, older_than: datetime, limit: int) -> list[Unpublished]:
         """Return the outboxes whose oldest event was made before `older_than`.
 
-        Those that begin with an event of a type this release does not know wait for one that does.
+        Those that begin with an event of a type this release does not know wait for one that does. Those that begin with
+        another that cannot be read are passed over; if all found are, the next are read.
         The index is walked from the oldest event on. To ask for that order would make MongoDB read and sort the whole
         backlog at each look, for an index into arrays gives no order by itself.
         """
         waiting = {"outbox.occurred_at": {"$lte": older_than}, "outbox.0.type": {"$in": list(TOPICS)}}
-        found = await self._documents.project(waiting, ["outbox"], None, limit)
-        outboxes = [Unpublished(document["_id"], first_readable(document["outbox"], self.name)) for document in found]
-        return [outbox for outbox in outboxes if outbox.events]
+        unreadable: list[str] = []
+        while True:
+            where = waiting | {"_id": {"$nin": unreadable}} if unreadable else waiting
+            found = await self._documents.project(where, ["outbox"], None, limit)
+            outboxes = [Unpublished(document["_id"], first_readable(document["outbox"], self.name)) for document in found]
+            readable = [outbox for outbox in outboxes if outbox.events]
+            if readable or not found:
+                return readable
+            unreadable += [outbox.aggregate_id for outbox in outboxes]
 
     async def left_behind(self, aggregate: A) -> tuple[Event, ...]:
         """Return the events that the aggregate's outbox holds, oldest first."""

@@ -111,3 +111,15 @@ async def test_a_stream_of_a_recording_passes_over_it(mongo, made, spoilt):
     assert [kept.event for kept in await events.kept_since(TENANT, recording.id, 0, 10)] == facts[1:]
     assert await events.position_after(TENANT, recording.id, facts[0].event_id) == 0
     assert await events.position_after(TENANT, recording.id, facts[1].event_id) > 0
+
+
+async def test_however_many_outboxes_begin_with_it_they_keep_no_other_from_being_published(mongo):
+    recordings, at = Recordings(mongo), now()
+    await recordings.ensure_indexes()
+    about = {"project_id": "proj_1", "mode": Mode.LIVE, "status": RecordingStatus.PENDING, "created_at": at, "updated_at": at}
+    made = [Recording(id=new_id("rec"), **about) for _ in range(7)]
+    for recording in made:
+        await recordings.add(recording, recording_event(RecordingCreated, recording))
+    spoilt = {"$set": {"outbox.0.mode": "shadow"}}
+    await mongo.database["recordings"].update_many({"_id": {"$in": [one.id for one in made[:6]]}}, spoilt)
+    assert [outbox.aggregate_id for outbox in await recordings.unpublished(later(), 3)] == [made[6].id]
