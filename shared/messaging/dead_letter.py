@@ -16,6 +16,7 @@ from shared.domain.clock import wire_time
 from shared.events.topics import DEAD_LETTER_TOPIC
 from shared.messaging.outgoing import Headers, Message, as_sent
 from shared.messaging.publisher import deliver
+from shared.messaging.unread import UnreadRecord
 from shared.telemetry.logs import get_logger
 from shared.telemetry.metrics import dead_letters_total
 
@@ -23,6 +24,8 @@ log = get_logger()
 
 STACK_LIMIT = 8_000
 MESSAGE_LIMIT = 1_000
+
+_LEFT_OUT = {"x-value": "left out"}
 
 Record = Any  # aiokafka's ConsumerRecord, which has no type of its own
 
@@ -72,12 +75,19 @@ class DeadLetters:
 
 
 def _letters(record: Record, found: dict[str, str]) -> Iterator[Message]:
-    """Yield the letter whole, then ever less of it, for when it is too large: the last is not, whatever `record` is."""
+    """Yield the letter whole, then ever less of it, for when it is too large: the last is not, whatever `record` is.
+
+    Of a message that could not be read there is only the last.
+    """
+    if not isinstance(record, UnreadRecord):
+        yield from _with_contents(record, found)
+    yield Message(DEAD_LETTER_TOPIC, None, b"", _encoded(found | _LEFT_OUT))
+
+
+def _with_contents(record: Record, found: dict[str, str]) -> Iterator[Message]:
     own = {name: (value or b"").decode(errors="backslashreplace") for name, value in record.headers}  # Kafka knows null ones
     yield Message(DEAD_LETTER_TOPIC, record.key, record.value, _encoded(own | found))
-    found = found | {"x-value": "left out"}
-    yield Message(DEAD_LETTER_TOPIC, record.key, b"", _encoded(own | found))
-    yield Message(DEAD_LETTER_TOPIC, None, b"", _encoded(found))
+    yield Message(DEAD_LETTER_TOPIC, record.key, b"", _encoded(own | found | _LEFT_OUT))
 
 
 def _encoded(fields: Mapping[str, str]) -> Headers:

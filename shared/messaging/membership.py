@@ -21,6 +21,7 @@ from shared.messaging.dead_letter import Record
 from shared.messaging.offsets import Confirm, Offsets, Progress
 from shared.messaging.policy import ConsumerPolicy
 from shared.messaging.topology import ensure_topics
+from shared.messaging.unread import next_of_broken
 from shared.messaging.watch import PartitionWatch
 from shared.telemetry.logs import get_logger
 
@@ -111,8 +112,12 @@ class Membership(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka s
         """
         if self._watch is not None and self._watch.done():
             self._watch.result()
+        client = self._client
         try:
-            records: Records = await self._client.getmany(timeout_ms=POLL_MS, max_records=self._policy.most_records)
+            try:
+                records: Records = await client.getmany(timeout_ms=POLL_MS, max_records=self._policy.most_records)
+            except UnicodeDecodeError as error:
+                records = await next_of_broken(client, error, POLL_MS)
         except (KafkaError, ConsumerStoppedError) as error:
             raise MembershipLost(f"group {self._group}: {error!r}") from error
         return records

@@ -15,6 +15,7 @@ from shared.domain.trace import traced
 from shared.events.codec import decode
 from shared.events.event import Event
 from shared.messaging.dead_letter import DeadLetters, Record
+from shared.messaging.unread import UnreadRecord
 from shared.telemetry.log_lines import describe
 from shared.telemetry.logs import bind, get_logger, wide_event
 from shared.telemetry.metrics import message_retries_total, message_seconds, messages_handled_total
@@ -102,6 +103,8 @@ class Pipeline:
             return await self._attempt(record, event, line)
 
     def _read(self, record: Record) -> Event:
+        if isinstance(record, UnreadRecord):
+            raise record.error
         event = decode(record.value or b"")
         if event.type != record.topic or event.type not in self._handlers:
             raise Misrouted(f"a {event.type} in {record.topic}")

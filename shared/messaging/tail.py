@@ -29,6 +29,9 @@ POLL_MS = 500
 REST_S = 0.5
 MOST_RECORDS = 1_000
 
+_UNREAD = UnicodeDecodeError  # a message that the client cannot read (`unread.py`); the next start is behind it
+_LOST = (KafkaError, ConsumerStoppedError, IllegalStateError, OSError, TimeoutError, TransientFailure, _UNREAD)
+
 
 class Listener(Protocol):
     """Who wants to hear."""
@@ -64,7 +67,7 @@ class Tail:
             await self._listener.wanted.wait()
             try:
                 await self._listen()
-            except (KafkaError, ConsumerStoppedError, IllegalStateError, OSError, TimeoutError, TransientFailure) as error:
+            except _LOST as error:
                 log.warning("tail.lost", reason=repr(error)[:200])
             finally:
                 self._listener.hearing(well=False)

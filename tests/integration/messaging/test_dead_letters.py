@@ -5,10 +5,12 @@ from contextlib import asynccontextmanager
 
 import pytest
 from aiokafka import AIOKafkaProducer
+from aiokafka.record.default_records import _DefaultRecordBatchBuilderPy as DefaultRecordBatchBuilder
 
 from shared.events.codec import encode
 from shared.events.recording import UploadClaimed
 from shared.messaging.dead_letter import DeadLetters
+from shared.messaging.topology import ensure_topics
 from tests.integration.messaging.conftest import claimed
 
 TOPIC = "upload.claimed"
@@ -59,6 +61,42 @@ async def test_headers_in_any_form_are_kept_as_text(kafka, inbox, event):
     assert (headers["nothing"], headers["empty"], headers["bytes"], headers["event_id"]) == ("", "", "a\\xff", "")
     assert headers["x-service"] == "stitcher"
     await inbox.has("evt_rec_1_1")
+
+
+class NoText(str):
+    """The name of a header as clients in C may send it."""
+
+    __slots__ = ()
+
+    def encode(self, *_how):
+        return b"na\xefve"
+
+
+async def send_batch(producer, *values):
+    """Send one batch to the first partition, in which what is `unreadable` has a header whose name is no text."""
+    batch, built = producer.create_batch(), DefaultRecordBatchBuilder(2, 0, 0, -1, -1, -1, 1 << 20)
+    for offset, value in enumerate(values):
+        built.append(offset, 1, b"rec_1", value, [(NoText(), b"v")] if value == b"unreadable" else [])
+        batch.append(timestamp=1, key=b"rec_1", value=value, headers=[])
+    batch.close()
+    batch._buffer = bytearray(built.build())
+    await (await producer.send_batch(batch, TOPIC, partition=0))
+
+
+async def test_a_message_that_the_client_cannot_read_is_told_of_and_consuming_goes_on(kafka, inbox, event):
+    await ensure_topics(kafka.broker)
+    async with foreign(kafka) as producer:
+        await send_batch(producer, *(encode(event(number)) for number in range(5)), b"unreadable", encode(event(6)))
+        await send_batch(producer, b"unreadable")
+        await send_batch(producer, encode(event(8)))
+    await kafka.consume("stitcher", {UploadClaimed: inbox})
+    await inbox.has("evt_rec_1_8")
+    assert [one.version for one in inbox.events] == [0, 1, 2, 3, 4, 8]
+    letters = await kafka.dead_letters(3)
+    assert [headers["x-original-offset"] for _, headers in letters] == ["5", "6", "7"]
+    for record, headers in letters:
+        assert (record.key, record.value, headers["x-value"]) == (None, b"", "left out")
+        assert (headers["x-original-topic"], headers["x-error-type"]) == (TOPIC, "builtins.UnicodeDecodeError")
 
 
 @pytest.mark.parametrize(
