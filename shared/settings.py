@@ -26,6 +26,12 @@ CONSTRAINTS = {"gt": ">", "ge": ">=", "lt": "<", "le": "<=", "multiple_of": "a m
 
 LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR"]
 Port = Annotated[int, msgspec.Meta(ge=0, le=65535)]  # 0: any free port
+Server = Annotated[str, msgspec.Meta(pattern=r"^[^\s/]+:[0-9]{1,5}\Z")]
+Endpoint = Annotated[str, msgspec.Meta(pattern=r"^https?://[^\s/]+/?\Z")]
+KeptDays = Annotated[int, msgspec.Meta(ge=1, le=24_855)]  # MongoDB counts the seconds of a TTL index in 31 bits
+Lease = Annotated[float, msgspec.Meta(gt=0, le=86_400)]
+TimeLimit = Annotated[float, msgspec.Meta(gt=0, le=30 * 86_400)]
+Patience = Annotated[int, msgspec.Meta(ge=500, le=86_400_000)]
 
 
 class MongoSettings(msgspec.Struct, frozen=True):
@@ -33,31 +39,31 @@ class MongoSettings(msgspec.Struct, frozen=True):
 
     mongo_url: str
     mongo_database: str = "earwitness"
-    events_keep_days: Annotated[int, msgspec.Meta(ge=1)] = 7
+    events_keep_days: KeptDays = 7
 
 
 class KafkaSettings(msgspec.Struct, frozen=True):
     """The broker, and what it is able to do."""
 
-    kafka_servers: tuple[str, ...]
-    kafka_partitions: Annotated[int, msgspec.Meta(ge=1)] = 6
-    kafka_replication: Annotated[int, msgspec.Meta(ge=1)] = 1
+    kafka_servers: tuple[Server, ...]
+    kafka_partitions: Annotated[int, msgspec.Meta(ge=1, le=100_000)] = 6
+    kafka_replication: Annotated[int, msgspec.Meta(ge=1, le=1_000)] = 1
     kafka_idempotent: bool = False  # not every broker knows idempotent producers
     kafka_group_instance: str | None = None  # static membership: the pod's name
-    kafka_session_timeout_ms: Annotated[int, msgspec.Meta(ge=500)] = 10_000  # Tansu forms a group in half of it: give it 3000
-    kafka_poll_interval_ms: Annotated[int, msgspec.Meta(ge=500)] = 300_000  # of the loop that reads; jobs run beside it
-    kafka_fetch_wait_ms: Annotated[int, msgspec.Meta(ge=1)] = 500  # Tansu answers only after it, whatever came in: give it 20
+    kafka_session_timeout_ms: Patience = 10_000  # Tansu forms a group in half of it: give it 3000
+    kafka_poll_interval_ms: Patience = 300_000  # of the loop that reads; jobs run beside it
+    kafka_fetch_wait_ms: Annotated[int, msgspec.Meta(ge=1, le=10_000)] = 500  # Tansu answers only after it, always: give it 20
 
 
 class S3Settings(msgspec.Struct, frozen=True):
     """The object store; `s3_public_endpoint` is how clients reach it when that differs from how services do."""
 
-    s3_endpoint: str
+    s3_endpoint: Endpoint
     s3_access_key: str
     s3_secret_key: str
     s3_bucket: str
     s3_region: str = "us-east-1"
-    s3_public_endpoint: str | None = None
+    s3_public_endpoint: Endpoint | None = None
 
 
 class SealingSettings(msgspec.Struct, frozen=True):
@@ -158,6 +164,8 @@ def _read(environ: Mapping[str, str], variable: str) -> str | None:
 def _parse(text: str, wanted: object) -> object:
     """Turn `text` into `wanted`, constraints included; a ValueError when it is not one."""
     base = _base(wanted)
+    if base is not Path:
+        text.encode()  # of bytes that are no UTF-8, in the environment, no request could be made
     raw: object = text
     if base is bool:
         raw = BOOLEANS.get(text.lower(), text)

@@ -6,6 +6,7 @@ import msgspec
 
 from shared.domain.provider_key import ON_THE_NETWORK
 from shared.domain.transcription import ProviderName
+from shared.settings import TimeLimit
 
 Url = Annotated[str, msgspec.Meta(pattern=r"^https?://")]
 Price = Annotated[float, msgspec.Meta(ge=0)]
@@ -36,9 +37,9 @@ class CloudSettings(msgspec.Struct, frozen=True):
     whisper_hour_price: Price = 0.0
     providers_fetch_audio_s: Annotated[int, msgspec.Meta(ge=60, le=7 * 24 * 3600)] | None = None
     providers_slots: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 16
-    providers_time_limit_s: Annotated[float, msgspec.Meta(gt=0)] = 6 * 3600.0
+    providers_time_limit_s: TimeLimit = 6 * 3600.0
     providers_callback_url: Url | None = None
-    providers_callback_limit_s: Annotated[float, msgspec.Meta(gt=0)] = 1800.0
+    providers_callback_limit_s: TimeLimit = 1800.0
     providers_keep_copies: bool = False
     providers_order_again: bool = False
 

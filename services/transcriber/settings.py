@@ -7,7 +7,16 @@ from typing import Annotated, Literal
 import msgspec
 
 from services.transcriber.cloud_settings import CloudSettings
-from shared.settings import HttpSettings, KafkaSettings, MongoSettings, RuntimeSettings, S3Settings, SealingSettings
+from shared.settings import (
+    HttpSettings,
+    KafkaSettings,
+    Lease,
+    MongoSettings,
+    RuntimeSettings,
+    S3Settings,
+    SealingSettings,
+    TimeLimit,
+)
 
 Sha256 = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}\Z")]
 
@@ -26,8 +35,8 @@ class SpeechSettings(msgspec.Struct, frozen=True):
     diarization_segmentation_sha256: Sha256 | None = None
     diarization_voices_sha256: Sha256 | None = None
     transcribe_slots: Annotated[int, msgspec.Meta(ge=1)] = max(1, os.cpu_count() or 1)
-    transcribe_lease_s: Annotated[float, msgspec.Meta(gt=0)] = 30.0
-    transcribe_time_limit_s: Annotated[float, msgspec.Meta(gt=0)] = 6 * 3600.0
+    transcribe_lease_s: Lease = 30.0
+    transcribe_time_limit_s: TimeLimit = 6 * 3600.0
 
 
 class TranscriberSettings(msgspec.Struct, frozen=True):

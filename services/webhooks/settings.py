@@ -5,7 +5,7 @@ from typing import Annotated
 
 import msgspec
 
-from shared.settings import HttpSettings, KafkaSettings, MongoSettings, RuntimeSettings, SealingSettings
+from shared.settings import HttpSettings, KafkaSettings, KeptDays, Lease, MongoSettings, RuntimeSettings, SealingSettings
 
 Pause = Annotated[float, msgspec.Meta(ge=0, le=604_800)]
 Positive = Annotated[float, msgspec.Meta(gt=0)]
@@ -25,8 +25,8 @@ class WebhookSettings(msgspec.Struct, frozen=True):
     webhooks_slots_per_endpoint: Annotated[int, msgspec.Meta(ge=1)] = 8
     webhooks_poll_s: Positive = 0.5  # between looks for deliveries that are due
     webhooks_reconcile_s: Positive = 3  # between looks for events that the broker lost
-    webhooks_lease_s: Positive | None = None  # how long a dead worker's claims stay its own; None: a little over the time limit
-    webhooks_keep_days: Annotated[int, msgspec.Meta(ge=1)] = 30  # deliveries and their attempts
+    webhooks_lease_s: Lease | None = None  # how long a dead worker's claims stay its own; None: a little over the time limit
+    webhooks_keep_days: KeptDays = 30  # deliveries and their attempts
 
     def __post_init__(self) -> None:
         """Refuse a schedule that does not begin at once, and a lease that an attempt could outlast."""

@@ -1,5 +1,6 @@
 """Settings from the environment: what is accepted, and that everything wrong is reported at once and by name."""
 
+import os
 import subprocess
 import sys
 from enum import StrEnum
@@ -204,3 +205,26 @@ def test_a_process_with_wrong_settings_stops_with_status_78_and_one_message():
         "  EARWITNESS_HTTP_HOST is missing: expected a text\n"
         "  EARWITNESS_HTTP_PORT is malformed: expected an integer >= 0 <= 65535\n"
     )
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("events_keep_days", "36500"),
+        ("kafka_session_timeout_ms", "99999999999"),
+        ("kafka_servers", "127.0.0.1"),
+        ("kafka_servers", "127.0.0.1:9092,kafka:abc"),
+        ("s3_endpoint", "127.0.0.1:9000"),
+        ("s3_endpoint", "http://127.0.0.1:9000/store"),
+        ("s3_secret_key", os.fsdecode(b"caf\xe9")),
+    ],
+)
+def test_what_no_server_would_take_is_malformed(name, text):
+    variable = f"EARWITNESS_{name.upper()}"
+    assert any(problem.startswith(f"{variable} is malformed: expected ") for problem in problems_of(Nested, {variable: text}))
+
+
+@pytest.mark.parametrize("server", ["127.0.0.1:9092", "[::1]:9092", "kafka-0.kafka.example.:9092", "a:1,b_2:2"])
+def test_brokers_may_be_named_in_any_way_there_is(server):
+    problems = problems_of(Nested, {"EARWITNESS_KAFKA_SERVERS": server})
+    assert not any("KAFKA_SERVERS" in problem for problem in problems)
