@@ -25,10 +25,12 @@ R = TypeVar("R")
 Filter = Mapping[str, Any]
 Change = Mapping[str, Any] | Sequence[Mapping[str, Any]]  # or a pipeline of them
 Sort = Sequence[tuple[str, int]]
-_EXPIRY = "expireAfterSeconds"
+_EXPIRY, _PARTIAL = "expireAfterSeconds", "partialFilterExpression"
 _FURTHER = 100  # documents of a queue that are read at a time behind one that cannot be
 _PATIENCE = 1.0  # of a lookup in a view: one costs the API more than all else that a chunk does
 _CONFLICTS = frozenset({85, 86})  # IndexOptionsConflict, IndexKeySpecsConflict
+_DISTURBED = frozenset({27, 276})  # IndexNotFound, IndexBuildAborted: another replica drops and creates the same
+_RENEWALS = 20  # tries: each replica that starts at the same moment may spoil one
 
 
 def to_builtins(value: object) -> Any:  # noqa: ANN401 - whatever MongoDB can hold
@@ -51,13 +53,48 @@ class Documents(Generic[T]):
         self._unreadable = PassedOver()
 
     async def ensure_indexes(self, indexes: Sequence[IndexModel]) -> None:
-        """Create what is missing and bring changed expiry times into force; safe to run from many replicas at once."""
+        """Create what is missing and bring changed ones into force; safe to run from many replicas at once."""
         async with translated(within_s=None):
             if lasting := [index for index in indexes if _EXPIRY not in index.document]:
-                await self._collection.create_indexes(lasting)
+                await self._ensure_lasting(lasting)
             for index in indexes:
                 if _EXPIRY in index.document:
                     await self._ensure_expiry(index)
+
+    async def _ensure_lasting(self, indexes: Sequence[IndexModel]) -> None:
+        """Create the indexes; where an earlier release left another of the name, one by one, each in the place of that."""
+        try:
+            await self._collection.create_indexes(indexes)
+        except OperationFailure as error:
+            if error.code not in _CONFLICTS:
+                raise
+            for index in indexes:
+                await self._renew(index)
+
+    async def _renew(self, index: IndexModel) -> None:
+        """Create the index, and drop what is in its way before; not for what is to be unique, which must hold at every moment."""
+        for tries_left in reversed(range(_RENEWALS)):
+            try:
+                await self._collection.create_indexes([index])
+            except OperationFailure as error:
+                renewable = error.code in _CONFLICTS and not index.document.get("unique")
+                if tries_left == 0 or not (renewable or error.code in _DISTURBED):
+                    raise
+                if renewable:
+                    await self._drop_older(index.document)
+            else:
+                return
+
+    async def _drop_older(self, wanted: Mapping[str, Any]) -> None:
+        for name, kept in (await self._collection.index_information()).items():
+            same = kept["key"] == list(wanted["key"].items()) and kept.get(_PARTIAL) == wanted.get(_PARTIAL)
+            if same or name == wanted["name"]:
+                try:
+                    await self._collection.drop_index(name)
+                    log.warning("index.renewed", of=self.name, index=name)
+                except OperationFailure as error:
+                    if error.code not in _DISTURBED:
+                        raise
 
     async def _ensure_expiry(self, index: IndexModel) -> None:
         """Create the index; one that is there with another expiry time is changed in place, without being built anew."""
