@@ -14,7 +14,7 @@ from shared.passed_over import PassedOver
 from shared.storage.forms import in_form, plain
 from shared.storage.inserts import Inserts
 from shared.storage.lookups import Lookups
-from shared.storage.mongo_errors import DUPLICATE_KEY, StoreUnavailable, translated
+from shared.storage.mongo_errors import DUPLICATE_KEY, refused_batch, translated
 from shared.telemetry.logs import get_logger
 
 log = get_logger()
@@ -207,7 +207,7 @@ class Documents(Generic[T]):
         except BulkWriteError as error:
             failures = error.details["writeErrors"]
             if any(failure["code"] != DUPLICATE_KEY for failure in failures) or error.details.get("writeConcernErrors"):
-                raise StoreUnavailable(str(error.details)) from error
+                raise refused_batch(error) from None
             return {failure["index"] for failure in failures}
         return set()
 
@@ -224,7 +224,7 @@ class Documents(Generic[T]):
             async with translated():
                 return int((await self._collection.bulk_write(updates, ordered=False)).matched_count)
         except BulkWriteError as error:
-            raise StoreUnavailable(str(error.details)) from error
+            raise refused_batch(error) from None
 
     async def update_many(self, where: Filter, change: Change, *, hasty: bool = False) -> int:
         """Change every document that matches; return how many did. A `hasty` change may be undone by a crash of the server."""

@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 
 import pymongo
 from pymongo.errors import (
+    BulkWriteError,
     ConnectionFailure,
     DocumentTooLarge,
     DuplicateKeyError,
@@ -56,6 +57,13 @@ async def translated(within_s: float | None = ANSWER_WITHIN_S) -> AsyncIterator[
         if error.has_error_label("RetryableWriteError") or error.has_error_label("TransientTransactionError"):
             raise StoreUnavailable(str(error)) from error
         raise
+
+
+def refused_batch(error: BulkWriteError) -> StoreUnavailable:
+    """Return what to raise, `from None`, of a batch of which not all was stored: the driver's own error repeats the documents."""
+    kinds = ("writeErrors", "writeConcernErrors")
+    codes = {kind: sorted({one.get("code", 0) for one in error.details.get(kind, ())}) for kind in kinds}
+    return StoreUnavailable(f"not all of a batch was stored: {codes}")
 
 
 def _numbered_in_vain(error: OperationFailure) -> bool:
