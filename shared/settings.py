@@ -7,6 +7,7 @@ malformed is reported together, by name and expected form; a value is never repe
 
 import math
 import os
+import re
 import sys
 import types
 from collections.abc import Iterator, Mapping
@@ -24,6 +25,8 @@ BOOLEANS = {"true": True, "1": True, "yes": True, "false": False, "0": False, "n
 WORDS: dict[type, str] = {str: "a text", int: "an integer", float: "a number", bool: "true or false", Path: "a path"}
 CONSTRAINTS = {"gt": ">", "ge": ">=", "lt": "<", "le": "<=", "multiple_of": "a multiple of", "pattern": "matching"}
 
+_MONGO_URL = re.compile(r"(mongodb(\+srv)?://)?([^\s/@:]*(:[^\s/@:]*)?@)?[^\s/@?]+(/[^\s@?]*)?(\?\S*)?")
+
 LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR"]
 Port = Annotated[int, msgspec.Meta(ge=0, le=65535)]  # 0: any free port
 Server = Annotated[str, msgspec.Meta(pattern=r"^[^\s/]+:[0-9]{1,5}\Z")]
@@ -40,6 +43,12 @@ class MongoSettings(msgspec.Struct, frozen=True):
     mongo_url: str
     mongo_database: str = "earwitness"
     events_keep_days: KeptDays = 7
+
+    def __post_init__(self) -> None:
+        """Refuse a connection string of which the driver would take a part of the password for a name, and repeat it."""
+        if not _MONGO_URL.fullmatch(self.mongo_url):
+            expected = "mongodb://user:password@host:port, with / : @ in user and password as %2F %3A %40"
+            raise ValueError(f"EARWITNESS_MONGO_URL is malformed: expected {expected}")
 
 
 class KafkaSettings(msgspec.Struct, frozen=True):

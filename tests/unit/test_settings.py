@@ -215,6 +215,9 @@ def test_a_process_with_wrong_settings_stops_with_status_78_and_one_message():
         ("kafka_servers", "127.0.0.1"),
         ("kafka_servers", "127.0.0.1:9092,kafka:abc"),
         ("s3_endpoint", "127.0.0.1:9000"),
+        ("mongo_url", "mongodb://user:27/secret@127.0.0.1/"),
+        ("mongo_url", "mongodb://user:se@cret@127.0.0.1/"),
+        ("mongo_url", "mongodb://user:se:cret@127.0.0.1/"),
         ("s3_endpoint", "http://127.0.0.1:9000/store"),
         ("s3_secret_key", os.fsdecode(b"caf\xe9")),
     ],
@@ -228,3 +231,18 @@ def test_what_no_server_would_take_is_malformed(name, text):
 def test_brokers_may_be_named_in_any_way_there_is(server):
     problems = problems_of(Nested, {"EARWITNESS_KAFKA_SERVERS": server})
     assert not any("KAFKA_SERVERS" in problem for problem in problems)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "mongodb://127.0.0.1:27017/?directConnection=true",
+        "mongodb+srv://user:se%2Fcret@cluster.example.net/earwitness?retryWrites=true&w=majority",
+        "mongodb://a:1,b:2,[::1]:3/?replicaSet=rs0&authMechanismProperties=SERVICE_NAME:x@y",
+        "mongodb://%2Ftmp%2Fmongodb-27017.sock",
+        "mongodb://user@127.0.0.1",
+        "127.0.0.1:27017",
+    ],
+)
+def test_mongodb_may_be_named_in_any_way_there_is(url):
+    assert load(MongoSettings, {"EARWITNESS_MONGO_URL": url}).mongo_url == url
