@@ -93,7 +93,7 @@ async def test_a_message_that_the_client_cannot_read_is_told_of_and_consuming_go
     await inbox.has("evt_rec_1_8")
     assert [one.version for one in inbox.events] == [0, 1, 2, 3, 4, 8]
     letters = await kafka.dead_letters(3)
-    assert [headers["x-original-offset"] for _, headers in letters] == ["5", "6", "7"]
+    assert sorted(headers["x-original-offset"] for _, headers in letters) == ["5", "6", "7"]  # of no key, so in any partition
     for record, headers in letters:
         assert (record.key, record.value, headers["x-value"]) == (None, b"", "left out")
         assert (headers["x-original-topic"], headers["x-error-type"]) == (TOPIC, "builtins.UnicodeDecodeError")
