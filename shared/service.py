@@ -1,9 +1,10 @@
 """Runs one service as a process: settings, logs, start, HTTP, signals, drain, exit status.
 
 Every `__main__` is `sys.exit(run_service(build))`. Exit statuses: 0 after a drain, 1 after a failure or when the grace time was
-exceeded, 78 for wrong settings, 130 and 143 when a second signal cut the drain short.
+exceeded, 2 for a wrong command line, 78 for wrong settings, 130 and 143 when a second signal cut the drain short.
 """
 
+import argparse
 import asyncio
 import inspect
 import sys
@@ -70,7 +71,11 @@ Build = Callable[[S], Service | Awaitable[Service]]
 
 
 def run_service(build: Build[S], settings: type[S] | None = None) -> int:
-    """Load the settings that `build` takes (or those named), build the service, run it to its end; return the exit status."""
+    """Load the settings that `build` takes (or those named), build the service, run it to its end; return the exit status.
+
+    A command line is for `--help` only: with anything else on it the process ends with status 2.
+    """
+    _command_line(build).parse_args()
     try:
         loaded = load(settings or _settings_of(build))
     except SettingsError as error:
@@ -184,6 +189,12 @@ def _settings_of(build: Build[S]) -> type[S]:
     """Return the type of `build`'s first parameter."""
     parameter = next(iter(inspect.signature(build).parameters))
     return typing.cast("type[S]", typing.get_type_hints(build)[parameter])
+
+
+def _command_line(build: Build[S]) -> argparse.ArgumentParser:
+    what = "Runs until SIGTERM or SIGINT. Settings are environment variables: docs/operations.md has them all; those that are "
+    program = f"python -m {build.__module__.rpartition('.')[0]}"
+    return argparse.ArgumentParser(program, description=f"{what}missing or malformed are named at start.")
 
 
 def _package_of(build: Build[S]) -> str:

@@ -5,4 +5,5 @@ import sys
 from services.webhooks.app import build
 from shared.service import run_service
 
-sys.exit(run_service(build))
+if __name__ == "__main__":
+    sys.exit(run_service(build))

@@ -55,7 +55,7 @@ class Tiny:
 async def run(tmp_path) -> AsyncIterator:
     processes = []
 
-    async def start(fault: str = "", **environ: str) -> Tiny:
+    async def start(fault: str = "", arguments: tuple[str, ...] = (), **environ: str) -> Tiny:
         settings = {
             "EARWITNESS_HTTP_HOST": "127.0.0.1",
             "EARWITNESS_HTTP_PORT": "0",
@@ -66,6 +66,7 @@ async def run(tmp_path) -> AsyncIterator:
         process = await asyncio.create_subprocess_exec(
             sys.executable,
             str(PROGRAM),
+            *arguments,
             env={"PYTHONPATH": str(ROOT), **settings, **environ},
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
@@ -233,6 +234,15 @@ async def test_missing_settings_are_listed_on_stderr_and_the_status_is_78(run):
         "  EARWITNESS_HTTP_HOST is missing: expected a text\n"
         "  EARWITNESS_HTTP_PORT is malformed: expected an integer >= 0 <= 65535\n"
     )
+
+
+@pytest.mark.parametrize(("argument", "status"), [("--help", 0), ("--port=80", 2)])
+async def test_a_command_line_starts_nothing_and_tells_where_the_settings_are(run, argument, status):
+    tiny = await run(arguments=(argument,))
+    out, err = await asyncio.wait_for(tiny.process.communicate(), DEADLINE_S)
+    assert tiny.process.returncode == status
+    assert (b"docs/operations.md" in out) is (status == 0)
+    assert (b"--port=80" in err) is (status != 0)
 
 
 async def test_health_metrics_and_errors_are_served(run, http):
