@@ -117,7 +117,7 @@ class Membership(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka s
             try:
                 records: Records = await client.getmany(timeout_ms=POLL_MS, max_records=self._policy.most_records)
             except UnicodeDecodeError as error:
-                records = await next_of_broken(client, error, POLL_MS)
+                records = await next_of_broken(client, error)
         except (KafkaError, ConsumerStoppedError) as error:
             raise MembershipLost(f"group {self._group}: {error!r}") from error
         return records

@@ -4,14 +4,14 @@ import asyncio
 from contextlib import asynccontextmanager
 
 import pytest
-from aiokafka import AIOKafkaProducer
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.record.default_records import _DefaultRecordBatchBuilderPy as DefaultRecordBatchBuilder
 
 from shared.events.codec import encode
 from shared.events.recording import UploadClaimed
 from shared.messaging.dead_letter import DeadLetters
 from shared.messaging.topology import ensure_topics
-from tests.integration.messaging.conftest import claimed
+from tests.integration.messaging.conftest import DEADLINE_S, claimed
 
 TOPIC = "upload.claimed"
 GOOD = encode(claimed(0))
@@ -72,15 +72,15 @@ class NoText(str):
         return b"na\xefve"
 
 
-async def send_batch(producer, *values):
-    """Send one batch to the first partition, in which what is `unreadable` has a header whose name is no text."""
+async def send_batch(producer, *values, partition=0):
+    """Send one batch to a partition, in which what is `unreadable` has a header whose name is no text."""
     batch, built = producer.create_batch(), DefaultRecordBatchBuilder(2, 0, 0, -1, -1, -1, 1 << 20)
     for offset, value in enumerate(values):
         built.append(offset, 1, b"rec_1", value, [(NoText(), b"v")] if value == b"unreadable" else [])
         batch.append(timestamp=1, key=b"rec_1", value=value, headers=[])
     batch.close()
     batch._buffer = bytearray(built.build())
-    await (await producer.send_batch(batch, TOPIC, partition=0))
+    await (await producer.send_batch(batch, TOPIC, partition=partition))
 
 
 async def test_a_message_that_the_client_cannot_read_is_told_of_and_consuming_goes_on(kafka, inbox, event):
@@ -97,6 +97,52 @@ async def test_a_message_that_the_client_cannot_read_is_told_of_and_consuming_go
     for record, headers in letters:
         assert (record.key, record.value, headers["x-value"]) == (None, b"", "left out")
         assert (headers["x-original-topic"], headers["x-error-type"]) == (TOPIC, "builtins.UnicodeDecodeError")
+
+
+async def test_nothing_of_another_partition_is_lost_by_a_message_that_the_client_cannot_read(kafka, inbox, event):
+    go_on = asyncio.Event()
+
+    async def held(heard):
+        await inbox(heard)
+        await go_on.wait()
+
+    consumer = await kafka.consume("stitcher", {UploadClaimed: held})
+    fetched = consumer._membership._client._fetcher._records
+    async with foreign(kafka) as producer, asyncio.timeout(DEADLINE_S):
+        await producer.send_and_wait(TOPIC, encode(event(0)), partition=1)
+        await inbox.has("evt_rec_1_0")
+        await send_batch(producer, *(encode(event(number)) for number in range(1, 5)), partition=1)
+        while len(fetched) < 1:
+            await asyncio.sleep(0.01)
+        await send_batch(producer, b"unreadable", partition=0)
+        while len(fetched) < 2:
+            await asyncio.sleep(0.01)
+    go_on.set()
+    await inbox.has(*(f"evt_rec_1_{number}" for number in range(5)))
+    assert [one.version for one in inbox.events] == [0, 1, 2, 3, 4]
+    assert len(await kafka.dead_letters(1)) == 1
+
+
+async def test_nothing_before_a_message_that_the_client_cannot_read_is_lost_where_fetching_takes_long(
+    kafka, inbox, event, monkeypatch
+):
+    fetch, late = AIOKafkaConsumer.getmany, []
+
+    async def once_late(self, *partitions, **how):
+        if partitions and not late:
+            late.append(partitions)
+            return {}
+        return await fetch(self, *partitions, **how)
+
+    monkeypatch.setattr(AIOKafkaConsumer, "getmany", once_late)
+    await ensure_topics(kafka.broker)
+    async with foreign(kafka) as producer:
+        await send_batch(producer, encode(event(0)), b"unreadable")
+        await send_batch(producer, encode(event(2)))
+    await kafka.consume("stitcher", {UploadClaimed: inbox})
+    await inbox.has("evt_rec_1_2")
+    assert [one.version for one in inbox.events] == [0, 2]
+    assert late
 
 
 @pytest.mark.parametrize(
