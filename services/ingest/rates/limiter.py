@@ -20,6 +20,7 @@ log = get_logger()
 
 _MOST_PROJECTS = 10_000
 _PATIENCE_S = 2.0  # what waits for the count is going to wait for the same database anyway
+_PART_OF_WINDOW = 0.75  # a count that comes only when its window is over lets nobody in, and would be asked for anew without end
 _DOWN_S = 5.0  # after a failure the shared counts are left alone for so long
 _KEPT_S = 60  # a window's count outlives it by this
 
@@ -105,7 +106,7 @@ class RateLimiter:
             return None
         expires_at = datetime.fromtimestamp(window.ends_at + _KEPT_S, UTC)
         try:
-            async with asyncio.timeout(_PATIENCE_S):
+            async with asyncio.timeout(min(_PATIENCE_S, window.limit.seconds * _PART_OF_WINDOW)):
                 return await self._store.take(window.id, count, expires_at)
         except Exception as failure:  # noqa: BLE001 - whatever is wrong with the count, requests go on
             self._trusted_from = self._clock() + _DOWN_S

@@ -135,6 +135,16 @@ async def test_a_count_that_hangs_is_not_waited_for(clock):
         assert await admitted(RateLimiter(RATES, Hanging(), clock), 10) == 10
 
 
+async def test_a_count_that_is_slower_than_its_window_holds_nobody_up():
+    class Slow(FakeWindows):
+        async def take(self, window_id, count, expires_at):
+            await asyncio.sleep(1.2)  # of a limit by the second, the window is over before its count is there
+            return await super().take(window_id, count, expires_at)
+
+    async with asyncio.timeout(8):
+        assert await admitted(RateLimiter(RATES, Slow()), 10) == 10
+
+
 async def test_memory_is_bounded_however_many_projects_call(clock, monkeypatch):
     monkeypatch.setattr("services.ingest.rates.limiter._MOST_PROJECTS", 50)
     limiter = RateLimiter(RATES, FakeWindows(), clock)
