@@ -127,6 +127,11 @@ class OrderBook:
         elif provider.finds_orders:
             await self._orders.keep(provider_order(transcription, now() + _FIRST_LOOK, mark=job_id))
 
+    async def unmark(self, transcription: Transcription) -> None:
+        """Note that nothing was ordered; where that fails, it is looked for in vain."""
+        with contextlib.suppress(TransientFailure):
+            await self._orders.unmark(transcription)
+
     async def end(self, transcription: Transcription) -> None:
         """Have what is left of the order deleted now; what is not told here is found within minutes."""
         with contextlib.suppress(TransientFailure):

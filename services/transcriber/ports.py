@@ -153,6 +153,9 @@ class OrderStore(Protocol):
     async def keep(self, order: ProviderOrder) -> None:
         """Store the order, or add its tokens and copies to those of the one that is there."""
 
+    async def unmark(self, transcription: Transcription) -> None:
+        """Forget by what the transcription's order could be found."""
+
     async def end(self, transcription: Transcription) -> None:
         """Have what is left of the transcription's order looked at now."""
 

@@ -99,7 +99,18 @@ class TranscribeRemotely:
         kept = await self._keep(transcription, asked)
         if kept.remote is not None and kept.remote.answered_at is not None:  # a moment ago
             return None
-        return await self._taken(provider, transcription, await provider.place(order))
+        try:
+            placed = await provider.place(order)
+        except (PermanentFailure, ProviderUnavailable) as failure:
+            await self._not_placed(transcription, failure)
+            raise
+        return await self._taken(provider, transcription, placed)
+
+    async def _not_placed(self, transcription: Transcription, failure: PermanentFailure | ProviderUnavailable) -> None:
+        """Where the order was surely not taken, nor may one before it have been, there is nothing to look for there."""
+        maybe_before = transcription.remote is not None and transcription.remote.sent_at is not None
+        if not maybe_before and (isinstance(failure, PermanentFailure) or failure.untaken):
+            await self._book.unmark(transcription)
 
     async def _found(self, provider: CloudProvider, transcription: Transcription, order: SpeechOrder) -> Placed | Heard | None:
         """Return what has become of an order that may have been placed before, None when it may be placed now.

@@ -45,6 +45,10 @@ class ProviderOrders:
         }
         await self._documents.update({"_id": order.id}, change, upsert=True)
 
+    async def unmark(self, transcription: Transcription) -> None:
+        """Forget by what the transcription's order could be found: nothing was taken."""
+        await self._documents.update({"_id": provider_order_id(transcription)}, {"$set": {"mark": None}})
+
     async def by_token(self, token_sha256: str) -> ProviderOrder | None:
         """Return the order that the bearer of the token may answer."""
         return await self._documents.find_one({"tokens": {"$eq": token_sha256, "$type": "string"}})

@@ -94,6 +94,20 @@ async def test_a_copy_whose_id_did_not_live_to_be_noted_is_found_and_deleted(wor
     assert (await worker.order_of(transcription))["due_at"] is None
 
 
+async def test_an_order_that_was_refused_leaves_nothing_to_look_for(workers, providers):
+    worker, provider = workers(fetch_s=3600), providers["assemblyai"]
+    provider.troubles = [status(401)] * 10
+    transcription, before = await worker.queued(ASSEMBLYAI), counted(ASSEMBLYAI, "failed")
+    with captured_lines() as lines:
+        assert (await worker.ended(transcription)).status is TranscriptionStatus.FAILED
+        await worker.due_now()
+        await worker.forget()
+    assert [asked.method for asked in provider.asked] == ["POST"]
+    assert counted(ASSEMBLYAI, "failed") == before
+    assert not [line for line in lines if line["event"] == "provider.copy_left"]
+    assert (await worker.order_of(transcription))["due_at"] is None
+
+
 async def test_an_answer_that_was_lost_after_it_came_is_fetched_again_and_not_paid_for_again(workers, providers):
     first, second = workers(), workers()
     transcription = await first.queued(ELEVENLABS)
