@@ -19,6 +19,6 @@ class HeadLimits:
         if scope["type"] == "http":
             check_head(scope["path"], scope["query_string"], scope["headers"])
             told = context_of(scope).told
-            if b"content-encoding" in told or b"transfer-encoding" in told:
+            if b"transfer-encoding" in told or (b"content-encoding" in told and told.get(b"content-length", b"0") != b"0"):
                 check_coding(told)
         return self._app(scope, receive, send)

@@ -182,3 +182,7 @@ async def test_a_compressed_body_is_refused_at_once_and_nothing_is_stored(api, c
 @pytest.mark.parametrize("coding", ["identity", "utf-8", ""])
 async def test_a_coding_that_changes_nothing_is_passed_over(api, coding):
     await api.ok("GET", "/recordings", headers={"Content-Encoding": coding})
+
+
+async def test_where_there_is_no_body_its_coding_does_not_matter(api):
+    await api.ok("GET", "/recordings", headers={"Content-Encoding": "gzip"})
