@@ -92,6 +92,7 @@ class ForgetOrders:
             id=order.transcription_id,
             project_id=order.project_id,
             copies=order.copies,
+            mark=None if order.copies else order.mark,
             reason=str(failure)[:200],
         )
         return True

@@ -94,6 +94,22 @@ async def test_a_copy_whose_id_did_not_live_to_be_noted_is_found_and_deleted(wor
     assert (await worker.order_of(transcription))["due_at"] is None
 
 
+async def test_a_copy_that_cannot_be_looked_for_is_named_by_its_mark(workers, providers):
+    worker, provider = workers(), providers["assemblyai"]
+    transcription = await worker.queued(ASSEMBLYAI)
+    await worker.step()
+    mark = (await worker.order_of(transcription))["mark"]
+    await worker.transcriptions.delete_of(transcription.tenant, transcription.recording_id)
+    provider.troubles = [status(500)] * 10
+    with captured_lines() as lines:
+        for _ in range(8):
+            await worker.due_now()
+            await worker.forget()
+    (left,) = [line for line in lines if line["event"] == "provider.copy_left"]
+    assert (left["copies"], left["mark"]) == ((), mark)
+    assert mark.startswith("upload:")
+
+
 async def test_an_order_that_was_refused_leaves_nothing_to_look_for(workers, providers):
     worker, provider = workers(fetch_s=3600), providers["assemblyai"]
     provider.troubles = [status(401)] * 10
