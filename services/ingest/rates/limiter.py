@@ -80,6 +80,7 @@ class RateLimiter:
         at = self._clock()
         while (dry := _without_token(windows, at)) is not None:
             if dry.spent:
+                dry.settle()
                 raise _refusal(dry, at)
             await dry.refill()
             at = self._clock()

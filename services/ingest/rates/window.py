@@ -77,6 +77,11 @@ class Window:
         if self.left <= self._low and not self._spent and self._asking is None:
             self._ask()
 
+    def settle(self) -> None:
+        """Have what was admitted without the shared count added to it, where no lease is going to do so any more."""
+        if self._owed and self._asking is None:
+            self._ask()
+
     async def refill(self) -> None:
         """Wait for tokens; afterwards there are some, or `spent` holds, or others were faster."""
         asking = self._asking or self._ask()
@@ -91,6 +96,8 @@ class Window:
         return self._asking
 
     async def _refill(self, index: int) -> None:
+        if index != self.index:
+            return  # a new window began before this did
         remaining = self.limit.count - self._taken
         wanted = max(1, min(max(self.limit.count // _SHARE, self._waiting), remaining // _LAST_SHARE))
         taken = await self._lease(self, wanted + self._owed)

@@ -113,6 +113,19 @@ async def test_what_was_let_in_without_the_shared_count_is_added_to_it_afterward
     assert await admitted(one, 20) + await admitted(two, 150) + await admitted(one, 150) == 60
 
 
+async def test_a_limit_that_was_used_up_without_the_shared_count_is_added_to_it_afterwards_too(clock):
+    windows = FakeWindows()
+    one, two = (RateLimiter(RATES, windows, clock) for _ in range(2))
+    windows.down = True
+    assert await admitted(one, 150) == 100
+    windows.down = False
+    clock.at += 6
+    assert await admitted(one, 10) == 0
+    while (counts := one._windows["proj_1"][Bucket.REQUESTS][0])._asking is not None:
+        await counts._asking
+    assert (await admitted(two, 150), await admitted(one, 10)) == (0, 0)
+
+
 async def test_a_slow_count_is_waited_for_so_that_load_does_not_lift_the_limit(clock):
     class Slow(FakeWindows):
         async def take(self, window_id, count, expires_at):
