@@ -59,12 +59,16 @@ class DecideTranscription:
 
     async def left_behind(self, older_than_s: float) -> int:
         """Look at recordings that have waited more than `older_than_s` seconds, and decide where one can; return how many."""
-        older_than = now() - timedelta(seconds=older_than_s)
-        found = await self._recordings.due_for_transcription(older_than, _BATCH, self._passed_over.ids())
-        for recording in found:
-            with traced(recording.job.trace_id if recording.job else None):
-                await self(recording.tenant, recording.id)
-        return len(found)
+        older_than, seen = now() - timedelta(seconds=older_than_s), set[str]()
+        while found := await self._recordings.due_for_transcription(older_than, _BATCH, self._passed_over.ids()):
+            before = len(seen)
+            for recording in found:
+                seen.add(recording.id)
+                with traced(recording.job.trace_id if recording.job else None):
+                    await self(recording.tenant, recording.id)
+            if len(found) < _BATCH or len(seen) == before:
+                break
+        return len(seen)
 
     async def _request(self, recording: Recording) -> TranscriptionRequest | None:
         if recording.status not in TRANSCRIBABLE or recording.audio is None:

@@ -118,3 +118,12 @@ async def test_a_list_of_providers_that_cannot_be_read_names_nobody(scene, mongo
     await scene.say("proj_newer", {"failover_providers": ["one of tomorrow"]})
     failed = queued_transcription(new_id("txn"), await scene.stitched("proj_newer"), TranscriptionRequest())
     assert not await FailOver(EffectiveConfigs(mongo), None).turn(failed, FailureReason.PROCESSING_ERROR, "it failed")
+
+
+async def test_however_many_cannot_be_decided_the_others_are_at_the_same_look(scene, mongo):
+    await scene.say("proj_newer", OF_A_NEWER_RELEASE)
+    for _ in range(100):
+        await scene.stitched("proj_newer")
+    await scene.stitched("proj_other")
+    await scene.decide.left_behind(0)
+    assert await mongo.database["recordings"].count_documents({"project_id": "proj_other", "transcription_due": True}) == 0
