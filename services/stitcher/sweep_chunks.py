@@ -15,6 +15,7 @@ log = get_logger()
 
 _BATCH = 100
 _CONFLICT_TRIES = 5
+_AGAIN_AFTER = timedelta(minutes=10)  # what failed: to note it changes the recording, which its owner sees
 
 
 class SweepChunks:
@@ -49,7 +50,7 @@ class SweepChunks:
         return swept
 
     async def _guarded(self, recording: Recording) -> None:
-        """One recording that cannot be swept now must not keep the others back: it is due again, behind them."""
+        """One recording that cannot be swept now must not keep the others back: it is due again some minutes later."""
         about = {"recording_id": recording.id, "project_id": recording.project_id}
         try:
             await self(recording)
@@ -59,7 +60,7 @@ class SweepChunks:
             log.exception("sweep.fault", **about)
         else:
             return
-        await self._note(recording, now())
+        await self._note(recording, now() + _AGAIN_AFTER)
 
     async def _note(self, recording: Recording, at: datetime | None) -> None:
         for _ in range(_CONFLICT_TRIES):  # the next stage writes at this very moment; after these the next sweep notes it
