@@ -13,6 +13,7 @@ from shared.domain.tenant import Tenant
 from shared.domain.transition import VersionConflict
 from shared.events.event import Event
 from shared.events.topics import TOPICS
+from shared.passed_over import PassedOver
 from shared.storage.documents import Documents, to_builtins
 from shared.storage.event_documents import stored_form
 from shared.storage.kept_forms import first_readable
@@ -72,7 +73,7 @@ class Aggregates(Generic[A]):
     """A collection of aggregates. Every write is compare-and-set on the version, with its events in the same document."""
 
     def __init__(self, documents: Documents[A], form: type[A]) -> None:
-        self._documents = documents
+        self._documents, self._unreadable = documents, PassedOver()
         self._fields: tuple[str, ...] = form.__struct_fields__
 
     @property
@@ -160,20 +161,22 @@ class Aggregates(Generic[A]):
         """Return the outboxes whose oldest event was made before `older_than`.
 
         Those that begin with an event of a type this release does not know wait for one that does. Those that begin with
-        another that cannot be read are passed over; if all found are, the next are read.
+        another that cannot be read are passed over, for a minute; if all found are, the next are read.
         The index is walked from the oldest event on. To ask for that order would make MongoDB read and sort the whole
         backlog at each look, for an index into arrays gives no order by itself.
         """
         waiting = {"outbox.occurred_at": {"$lte": older_than}, "outbox.0.type": {"$in": list(TOPICS)}}
-        unreadable: list[str] = []
         while True:
-            where = waiting | {"_id": {"$nin": unreadable}} if unreadable else waiting
+            passed_over = self._unreadable.ids()
+            where = waiting | {"_id": {"$nin": passed_over}} if passed_over else waiting
             found = await self._documents.project(where, ["outbox"], None, limit)
             outboxes = [Unpublished(document["_id"], first_readable(document["outbox"], self.name)) for document in found]
+            for outbox in outboxes:
+                if not outbox.events:
+                    self._unreadable.add(outbox.aggregate_id)
             readable = [outbox for outbox in outboxes if outbox.events]
             if readable or not found:
                 return readable
-            unreadable += [outbox.aggregate_id for outbox in outboxes]
 
     async def left_behind(self, aggregate: A) -> tuple[Event, ...]:
         """Return the events that the aggregate's outbox holds, oldest first."""

@@ -123,3 +123,12 @@ async def test_however_many_outboxes_begin_with_it_they_keep_no_other_from_being
     spoilt = {"$set": {"outbox.0.mode": "shadow"}}
     await mongo.database["recordings"].update_many({"_id": {"$in": [one.id for one in made[:6]]}}, spoilt)
     assert [outbox.aggregate_id for outbox in await recordings.unpublished(later(), 3)] == [made[6].id]
+
+
+async def test_an_outbox_that_begins_with_it_is_named_once_and_then_left_alone_for_a_while(mongo, made):
+    recordings, (first, second) = made
+    await mongo.database["recordings"].update_one({"_id": first.id}, {"$set": {"outbox.0.event_id": 1}})
+    with captured_lines() as lines:
+        for _ in range(3):
+            assert await waiting(recordings) == {second.id: ["recording.created"]}
+    assert [(line["event"], line["event_id"]) for line in lines] == [("event.unreadable", 1)]
