@@ -14,7 +14,7 @@ from shared.domain.transition import VersionConflict
 from shared.events.event import Event
 from shared.events.topics import TOPICS
 from shared.passed_over import PassedOver
-from shared.storage.documents import Documents, to_builtins
+from shared.storage.documents import Documents, but_for, to_builtins
 from shared.storage.event_documents import stored_form
 from shared.storage.kept_forms import first_readable
 
@@ -167,9 +167,7 @@ class Aggregates(Generic[A]):
         """
         waiting = {"outbox.occurred_at": {"$lte": older_than}, "outbox.0.type": {"$in": list(TOPICS)}}
         while True:
-            passed_over = self._unreadable.ids()
-            where = waiting | {"_id": {"$nin": passed_over}} if passed_over else waiting
-            found = await self._documents.project(where, ["outbox"], None, limit)
+            found = await self._documents.project(but_for(self._unreadable.ids(), waiting), ["outbox"], None, limit)
             outboxes = [Unpublished(document["_id"], first_readable(document["outbox"], self.name)) for document in found]
             for outbox in outboxes:
                 if not outbox.events:

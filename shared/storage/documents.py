@@ -38,6 +38,11 @@ def to_builtins(value: object) -> Any:  # noqa: ANN401 - whatever MongoDB can ho
     return msgspec.to_builtins(value, builtin_types=(datetime, bytes))
 
 
+def but_for(ids: Sequence[Any], where: Filter) -> Filter:
+    """Return what matches the same as `where`, but for the documents of these ids."""
+    return {"$and": [where, {"_id": {"$nin": list(ids)}}]} if ids else where
+
+
 class Documents(Generic[T]):
     """A collection whose documents have the form of one Struct; unknown fields of a document are passed over."""
 
@@ -140,9 +145,8 @@ class Documents(Generic[T]):
 
     async def _first(self, wheres: Sequence[Filter], sort: Sort, skip: int, limit: int) -> list[dict[str, Any]]:
         unreadable = self._unreadable.ids()
-        passed_over = {"_id": {"$nin": unreadable}} if unreadable else {}
         rest: list[dict[str, Any]] = [{"$sort": dict(sort)}, *([{"$skip": skip}] if skip else []), {"$limit": limit}]
-        first, *others = [[{"$match": {**where, **passed_over}}, *rest] for where in wheres]
+        first, *others = [[{"$match": but_for(unreadable, where)}, *rest] for where in wheres]
         unions = [{"$unionWith": {"coll": self.name, "pipeline": each}} for each in others]  # run only while too few were found
         fields = [{"$project": self._wanted}] if self._wanted else []
         async with translated():
@@ -166,9 +170,8 @@ class Documents(Generic[T]):
         """Return what `read` makes of `limit` documents; it may pass over some (None), and if over all, the next are read."""
         unreadable: list[Any] = []
         while True:
-            passed_over = {"_id": {"$nin": unreadable}} if unreadable else {}
             async with translated():
-                cursor = self._collection.find({**where, **passed_over}, self._wanted, sort=sort, limit=limit)
+                cursor = self._collection.find(but_for(unreadable, where), self._wanted, sort=sort, limit=limit)
                 found = await cursor.to_list(limit)
             readable = [one for document in found if (one := read(document)) is not None]
             if readable or not found:

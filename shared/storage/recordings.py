@@ -15,7 +15,7 @@ from shared.domain.tenant import Mode, Tenant
 from shared.domain.transition import TransitionRefused, VersionConflict
 from shared.events.transcription import TranscriptionEvent
 from shared.storage.aggregates import AGGREGATE_INDEXES, Aggregates, owned
-from shared.storage.documents import Change, Documents
+from shared.storage.documents import Change, Documents, but_for
 from shared.storage.mongo import Mongo
 from shared.storage.pages import Pages
 from shared.storage.reflection import in_line
@@ -127,7 +127,7 @@ class Recordings(Aggregates[Recording]):
 
     async def due_for_transcription(self, older_than: datetime, limit: int, but: Sequence[str] = ()) -> list[Recording]:
         """Return recordings whose automatic transcription nobody has decided since `older_than`, but for those of these ids."""
-        where = {"transcription_due": True, "updated_at": {"$lte": older_than}, "_id": {"$nin": list(but)}}
+        where = but_for(but, {"transcription_due": True, "updated_at": {"$lte": older_than}})
         return await self._documents.find_readable(where, (("updated_at", ASCENDING),), limit)
 
     async def intake(self, tenant: Tenant, recording_id: str) -> Intake | None:

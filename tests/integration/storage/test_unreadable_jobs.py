@@ -1,5 +1,7 @@
 """A job whose document this release does not know keeps no other from being claimed, and is not lost."""
 
+from datetime import timedelta
+
 import pytest
 
 from services.transcriber.job_rules import TranscriptionJobRules
@@ -9,6 +11,7 @@ from shared.domain.recording import Recording, RecordingStatus
 from shared.domain.tenant import Mode
 from shared.domain.transcription import TranscriptionRequest, queued_transcription
 from shared.events.transcription import TranscriptionQueued, transcription_event
+from shared.storage.recordings import Recordings
 from shared.storage.transcriptions import Transcriptions
 from shared.telemetry.logs import captured_lines
 from shared.workers.leases import Leases
@@ -72,3 +75,15 @@ async def test_however_many_there_are_they_keep_no_other_from_being_claimed(queu
 async def test_in_a_queue_of_nothing_else_there_is_nothing_to_claim(queue):
     await queue.add(status="translating")
     assert await queue.claims() == []
+
+
+async def test_what_else_a_look_leaves_out_stays_left_out_behind_one_that_cannot_be_read(mongo):
+    recordings = Recordings(mongo)
+    made = []
+    for number in range(3):
+        at = now() - timedelta(minutes=9 - number)
+        about = {"mode": Mode.LIVE, "status": RecordingStatus.UPLOADED, "created_at": at, "updated_at": at}
+        made.append(await recordings.add(Recording(id=new_id("rec"), project_id="proj_1", transcription_due=True, **about)))
+    left_out, newer, wanted = made
+    await mongo.database["recordings"].update_one({"_id": newer.id}, {"$set": {"status": "dreamt_of"}})
+    assert await recordings.due_for_transcription(now(), 1, [left_out.id]) == [wanted]
