@@ -26,16 +26,21 @@ def of_a_newer_release(event):
     return to_document(event) | {"type": "recording.dreamt_of", "event_id": new_id("evt")}
 
 
-@pytest.fixture
-async def made(mongo):
-    """Return two recordings in an empty collection, each with one event in its outbox."""
+async def stored(mongo, count):
+    """Store so many recordings in an empty collection, each with one event in its outbox."""
     recordings, at = Recordings(mongo), now()
     await recordings.ensure_indexes()
     about = {"project_id": "proj_1", "mode": Mode.LIVE, "status": RecordingStatus.PENDING, "created_at": at, "updated_at": at}
-    both = [Recording(id=new_id("rec"), **about) for _ in range(2)]
-    for recording in both:
+    made = [Recording(id=new_id("rec"), **about) for _ in range(count)]
+    for recording in made:
         await recordings.add(recording, recording_event(RecordingCreated, recording))
-    return recordings, both
+    return recordings, made
+
+
+@pytest.fixture
+async def made(mongo):
+    """Return two of them."""
+    return await stored(mongo, 2)
 
 
 async def waiting(recordings):
@@ -114,12 +119,7 @@ async def test_a_stream_of_a_recording_passes_over_it(mongo, made, spoilt):
 
 
 async def test_however_many_outboxes_begin_with_it_they_keep_no_other_from_being_published(mongo):
-    recordings, at = Recordings(mongo), now()
-    await recordings.ensure_indexes()
-    about = {"project_id": "proj_1", "mode": Mode.LIVE, "status": RecordingStatus.PENDING, "created_at": at, "updated_at": at}
-    made = [Recording(id=new_id("rec"), **about) for _ in range(7)]
-    for recording in made:
-        await recordings.add(recording, recording_event(RecordingCreated, recording))
+    recordings, made = await stored(mongo, 7)
     spoilt = {"$set": {"outbox.0.mode": "shadow"}}
     await mongo.database["recordings"].update_many({"_id": {"$in": [one.id for one in made[:6]]}}, spoilt)
     assert [outbox.aggregate_id for outbox in await recordings.unpublished(later(), 3)] == [made[6].id]
