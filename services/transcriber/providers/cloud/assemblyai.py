@@ -84,7 +84,8 @@ class AssemblyAI:
         """Order by URL, or upload the bytes, to be ordered when they are collected."""
         if order.audio.url is not None:
             return await self._order(order, order.audio.url)
-        headers = _key(order) | {"Content-Type": "application/octet-stream", "Content-Length": str(order.audio.size_bytes)}
+        of_body = {"Content-Type": "application/octet-stream", "Content-Length": str(order.audio.size_bytes)}
+        headers = _key(order.api_key) | of_body
         uploaded = await self._http.ask("POST", "/v2/upload", Uploaded, headers=headers, data=order.audio.open())
         return Placed(UPLOADED + uploaded.upload_url)
 
@@ -93,7 +94,7 @@ class AssemblyAI:
         if job_id.startswith(UPLOADED):
             url = job_id.removeprefix(UPLOADED)
             return await self._found(order.api_key, url) or await self._order(order, url)
-        body = await self._http.exchange("GET", f"/v2/transcript/{job_id}", headers=_key(order))
+        body = await self._http.exchange("GET", f"/v2/transcript/{job_id}", headers=_key(order.api_key))
         job = self._http.read(body, Job)
         if job.status in {"queued", "processing"}:
             return None
@@ -115,7 +116,7 @@ class AssemblyAI:
     async def forget(self, api_key: str, job_id: str) -> None:
         """Delete the job: its text, and the audio that was uploaded for it."""
         try:
-            await self._http.exchange("DELETE", f"/v2/transcript/{job_id}", headers={"Authorization": api_key}, absent=_GONE)
+            await self._http.exchange("DELETE", f"/v2/transcript/{job_id}", headers=_key(api_key), absent=_GONE)
         except PermanentFailure as failure:
             if _NOT_FOUND not in failure.message:
                 raise
@@ -136,17 +137,16 @@ class AssemblyAI:
                 wanted["speakers_expected"] = order.num_speakers
         if terms := taken(order.vocabulary, most_words=6, most_letters=64):
             wanted["word_boost"] = terms
-        job = await self._http.ask("POST", "/v2/transcript", Job, headers=_key(order), json=wanted)
+        job = await self._http.ask("POST", "/v2/transcript", Job, headers=_key(order.api_key), json=wanted)
         return Placed(job.id)
 
     async def _found(self, api_key: str, mark: str) -> Placed | None:
-        headers = {"Authorization": api_key}
-        listing = await self._http.ask("GET", "/v2/transcript", Listing, headers=headers, params={"limit": str(_RECENT)})
+        listing = await self._http.ask("GET", "/v2/transcript", Listing, headers=_key(api_key), params={"limit": str(_RECENT)})
         return next((Placed(job.id) for job in listing.transcripts if mark in job.audio_url), None)
 
 
-def _key(order: SpeechOrder) -> dict[str, str]:
-    return {"Authorization": order.api_key}
+def _key(api_key: str) -> dict[str, str]:
+    return {"Authorization": api_key}
 
 
 def _transcript(job: Job, order: SpeechOrder) -> Transcript:
