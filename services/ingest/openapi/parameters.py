@@ -10,7 +10,7 @@ from litestar.typing import FieldDefinition
 
 from services.ingest.limits import MAX_CHUNK_NUMBER
 from services.ingest.openapi.schemas import Schema, Schemas
-from services.ingest.paging import DEFAULT_LIMIT, MAX_LIMIT, MAX_OFFSET
+from services.ingest.paging import MAX_LIMIT, MAX_OFFSET
 from shared.domain.config.sections import SECTIONS
 from shared.domain.wire import ID_CHARACTERS, id_pattern
 from shared.events.topics import PUBLIC_EVENT_TYPES
@@ -32,7 +32,7 @@ _SCHEMAS: dict[str, Schema] = {
     "upload_id": {"type": "string", "pattern": f"^(rec|med)_{ID_CHARACTERS}$"},
     "transcription_id": {"type": "string", "pattern": id_pattern("txn")},
     "event_type": {"type": "string", "enum": list(PUBLIC_EVENT_TYPES)},
-    "limit": {"type": "integer", "minimum": 1, "maximum": MAX_LIMIT, "default": DEFAULT_LIMIT},
+    "limit": {"type": "integer", "minimum": 1, "maximum": MAX_LIMIT},
     "offset": {"type": "integer", "minimum": 0, "maximum": MAX_OFFSET},
     "cursor": {"type": "string", "maxLength": 512},
 }
@@ -64,6 +64,8 @@ def parameters_of(handler: HTTPRouteHandler, schemas: Schemas) -> list[dict[str,
         place = _PLACES[type(kwarg)]
         shown = getattr(kwarg, place, None) or name
         schema = _schema(shown, place, field.annotation, schemas)
+        if shown == "limit":
+            schema["default"] = parameter.default
         required = place == "path" or parameter.default is inspect.Parameter.empty
         found.append(_described(shown, place, schema, required=required))
     if "POST" in handler.http_methods:

@@ -37,6 +37,17 @@ def test_its_bytes_are_the_same_every_time():
     assert json.loads(first) == json.loads(json.dumps(document()))
 
 
+def test_a_list_tells_how_many_rows_a_page_has_unasked():
+    limits = {
+        operation["operationId"]: parameter["schema"]["default"]
+        for _, _, operation in operations()
+        for parameter in operation.get("parameters", ())
+        if parameter["name"] == "limit"
+    }
+    assert limits.pop("device_command_list") == 20
+    assert set(limits.values()) == {25}
+
+
 def test_operation_ids_are_unique_and_usable_as_names():
     names = [operation["operationId"] for _, _, operation in operations()]
     assert len(set(names)) == len(names)
