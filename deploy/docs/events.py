@@ -29,7 +29,8 @@ same `event_id` and the same bytes. What cannot be handled goes to the topic `{D
 
 The producers are the services whose decision the event tells of; the relay of any service may publish what another left in an
 outbox. The stitcher says `recording.uploaded` when it has verified a claimed hash, ingest `recording.failed` when it finds one
-wrong itself, and the transcriber `transcription.queued` for automatic transcriptions.
+wrong itself and `transcription.failed` when one is cancelled, and the transcriber `transcription.queued` for automatic
+transcriptions.
 
 A consumer is a consumer group. Public events are those a webhook endpoint may subscribe to.
 """

@@ -4,7 +4,7 @@
 |---|---|
 | `{project}/{recording}/chunks/{n:06d}.{upload}` | one upload of chunk n (from 1); `upload` is a ULID of its own for every PUT |
 | `{project}/{recording}/manifests/{ulid}` | which uploads a finalize joined, where too many for a document (`.chunks`) |
-| `{project}/{recording}/answers/{transcription}.json` | what a provider on the network answered, until it is read |
+| `{project}/{recording}/answers/{transcription}-{provider}.json` | what a provider on the network answered, until it is read |
 | `{project}/{recording}/{media}/{name}` | a media file |
 
 No two PUTs of a chunk share a key, so none replaces another. Numbers are padded so that the order of keys is the order of chunks.
