@@ -154,15 +154,16 @@ class GuardedHttp(HttpToolsProtocol):
         self._running = cycle
         super()._start_asgi_task(cycle, app)
 
-    def _refuse(self, status: int, phrase: str, code: str, message: str | None = None) -> None:
+    def _refuse(self, status: int, phrase: str, code: str, message: str) -> None:
         """Answer with the refusal and close; once earlier requests are answered, or without an answer where one has begun."""
+        refusal = _refusal(status, phrase, code, message, self._standing())
         cycle, in_head = self.cycle, self._head_since is not None or not self._in_message
         if in_head and self._answering:
-            self._refusal = _refusal(status, phrase, code, message or phrase, self._standing())
+            self._refusal = refusal
             self._head_since, self._head_bytes, self._in_message = None, 0, False
             return
         if cycle is None or in_head or (cycle is self._running and not cycle.response_started):
-            self.transport.write(_refusal(status, phrase, code, message or phrase, self._standing()))
+            self.transport.write(refusal)
         self.transport.close()
 
     def _standing(self) -> Headers:

@@ -11,7 +11,6 @@ from services.ingest.administer import Administer
 from services.ingest.admission import Admission
 from services.ingest.api_request import ApiRequest
 from services.ingest.api_response import ApiResponse
-from services.ingest.authentication import AdminGate, Authenticate
 from services.ingest.cancel_transcription import CancelTranscription
 from services.ingest.complete_upload import CompleteUpload
 from services.ingest.configuration.configure import Configure
@@ -120,10 +119,8 @@ CONTROLLERS = (
 
 
 class UseCases(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything a controller may ask for, by the name under which it does."""
+    """Everything a controller may ask for, by the name under which it does, and what the layers around them need."""
 
-    authenticate: Authenticate
-    admin_gate: AdminGate
     admission: Admission
     strangers: Strangers
     once: Once
@@ -177,7 +174,7 @@ def http_app(use_cases: UseCases) -> Litestar:
         request_class=ApiRequest,
         response_class=ApiResponse,
         request_max_body_size=MAX_BODY_BYTES,
-        state=State({name: getattr(use_cases, name) for name in ("admin_gate", "admission", "once", "receive_chunk")}),
+        state=State({name: getattr(use_cases, name) for name in ("admission", "once", "receive_chunk")}),
         openapi_config=None,
         logging_config=None,
         debug=False,

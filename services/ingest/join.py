@@ -124,16 +124,14 @@ def joined(api: ApiSettings, stores: Stores, health: Health, check_database: Che
     grants = DeviceGrants(api.signing_secret)
     bound = BindingStores(devices=stores.devices, commands=stores.commands, end_users=stores.end_users)
     bind_devices = BindDevices(bound, grants, authenticate.forget)
-    admin_gate, strangers = AdminGate(api.admin_token), Strangers(api.failures_per_minute, api.proxies)
+    strangers = Strangers(api.failures_per_minute, api.proxies)
     find_subjects = FindSubjects(stores.end_users, stores.devices, min(api.key_cache_s, _LONGEST_BELIEF_S))
     upload_policy = UploadPolicy(stores.configs, stores.projects, min(api.key_cache_s, _POLICY_CACHE_S))
     targets = TargetStores(stores.organizations, stores.projects, stores.end_users, stores.devices)
     admin_stores = AdminStores(stores.organizations, stores.projects, stores.keys)
     templates = ChunkTemplates(signatures, api.public_url, api.chunk_url_ttl_s)
     return UseCases(
-        authenticate=authenticate,
-        admin_gate=admin_gate,
-        admission=Admission(authenticate, admin_gate, RateLimiter(rates_of(api), stores.windows), strangers),
+        admission=Admission(authenticate, AdminGate(api.admin_token), RateLimiter(rates_of(api), stores.windows), strangers),
         strangers=strangers,
         once=Once(stores.answers),
         health=health,

@@ -53,10 +53,6 @@ class CredentialKind(StrEnum):
     UPLOAD_TOKEN = "upload_token"  # noqa: S105 - as above
 
 
-KEYS = frozenset({CredentialKind.SECRET_KEY, CredentialKind.RESTRICTED_KEY})
-"""The kinds that are allowed by scope; tokens are allowed by operation."""
-
-
 class Caller(msgspec.Struct, frozen=True, kw_only=True):
     """Whoever presented a valid credential: one tenant, and what it may do there.
 

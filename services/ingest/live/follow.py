@@ -13,7 +13,7 @@ from services.ingest.live.ports import Credentials, EventLog, KeptEvent, LiveRul
 from services.ingest.live.progress import ProgressFeed, Transcriptions
 from services.ingest.ports import RecordingStore, TranscriptReader
 from services.ingest.read_recordings import found
-from services.ingest.refusals import Forbidden, Unauthorized
+from services.ingest.refusals import Unauthorized
 from shared.domain.caller import Caller
 from shared.domain.errors import TransientFailure
 from shared.domain.transcript import Transcript
@@ -179,7 +179,7 @@ class LiveStream:
         try:
             if not (await self._credentials(self._authorization)).may(SCOPE):
                 self.ended = Ended.REVOKED
-        except (Unauthorized, Forbidden):
+        except Unauthorized:
             self.ended = Ended.REVOKED
         except TransientFailure:
             return  # what cannot be asked now is asked again
