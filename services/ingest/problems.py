@@ -56,6 +56,10 @@ _STATUSES: Mapping[type[Exception], tuple[int, str]] = {
     refusals.RateLimitExceeded: (429, "rate_limit_exceeded"),
     refusals.HeadersTooLarge: (431, "headers_too_large"),
     refusals.ClientGone: (499, "client_closed_request"),
+    BodyMismatch: (400, "invalid_request"),
+    TransitionRefused: (409, "conflict"),
+    Exception: (500, "internal_error"),
+    TransientFailure: (503, "service_unavailable"),
 }
 
 # What the framework itself refuses, by status.
@@ -110,13 +114,12 @@ def problem_of(error: Exception) -> Problem:
     for kind, describe in _DESCRIPTIONS:
         if isinstance(error, kind):
             return describe(error)
-    return Problem(status=500, code="internal_error", message="the server failed; the request id helps to find out why")
+    return _problem(Exception, "the server failed; the request id helps to find out why")
 
 
 def status_and_code(kind: type[Exception]) -> tuple[int, str]:
     """Return what errors of this kind become; `Exception` itself stands for the server's own faults."""
-    known = {**_STATUSES, TransitionRefused: (409, "conflict"), TransientFailure: (503, "service_unavailable")}
-    return known.get(kind, (500, "internal_error"))
+    return _STATUSES[kind]
 
 
 def answer_problem(request: Request[Any, Any, Any], error: Exception) -> Response[ErrorEnvelope]:
@@ -147,32 +150,29 @@ def envelope_of(problem: Problem, request_id: str) -> ErrorEnvelope:
     return ErrorEnvelope(view)
 
 
+def _problem(kind: type[Exception], message: str, **more: Any) -> Problem:  # noqa: ANN401 - the other fields of a problem
+    status, code = status_and_code(kind)
+    return Problem(status=status, code=code, message=message, **more)
+
+
 def _refused(error: refusals.Refused) -> Problem:
-    status, code = _STATUSES[type(error)]
     headers = {} if error.retry_after_s is None else {"Retry-After": str(error.retry_after_s)}
-    if status == 401:  # noqa: PLR2004 - the status that demands a challenge
+    if isinstance(error, refusals.Unauthorized):
         headers["WWW-Authenticate"] = "Bearer"
-    return Problem(status=status, code=code, message=error.message, param=error.param, details=error.details, headers=headers)
+    return _problem(type(error), error.message, param=error.param, details=error.details, headers=headers)
 
 
 def _unavailable(_error: TransientFailure) -> Problem:
-    return Problem(
-        status=503,
-        code="service_unavailable",
-        message="something this needs does not answer; this was done whole or not at all, try again",
-        headers={"Retry-After": str(_RETRY_AFTER_S)},
-    )
+    message = "something this needs does not answer; this was done whole or not at all, try again"
+    return _problem(TransientFailure, message, headers={"Retry-After": str(_RETRY_AFTER_S)})
 
 
 def _wrong_moment(error: TransitionRefused) -> Problem:
-    return Problem(
-        status=409, code="conflict", message=str(error), details={"current_status": error.present, "wanted": error.wanted}
-    )
+    return _problem(TransitionRefused, str(error), details={"current_status": error.present, "wanted": error.wanted})
 
 
 def _cut_short(_error: BodyMismatch) -> Problem:
-    message = "the body is not as long as its Content-Length; nothing was stored"
-    return Problem(status=400, code="invalid_request", message=message)
+    return _problem(BodyMismatch, "the body is not as long as its Content-Length; nothing was stored")
 
 
 def _invalid(error: ValidationException) -> Problem:
