@@ -19,7 +19,7 @@ from shared.domain.caller import Caller, CredentialKind
 from shared.domain.clock import now
 from shared.domain.errors import FailureReason
 from shared.domain.ids import new_id
-from shared.domain.job import Failure, Job, JobKind, JobStatus
+from shared.domain.job import Failure, Job, JobKind
 from shared.domain.kept_answer import Claim
 from shared.domain.media import Media, main_file
 from shared.domain.recording import HashClaim, Recording, RecordingStatus
@@ -28,7 +28,6 @@ from shared.events.recording import RecordingFailed, recording_event, recording_
 INLINE_HASH_BYTES = 8 * 1024 * 1024
 """Files up to this size are hashed within the request; larger ones by the stitcher, and the client asks again."""
 
-_ACTIVE = frozenset({JobStatus.QUEUED, JobStatus.RUNNING})
 _MISMATCH = "the upload's SHA-256 is not the one declared"
 
 
@@ -134,7 +133,7 @@ class CompleteUpload:
         if claimed is None or recording.streaming:
             raise not_awaiting(recording)
         if recording.content_sha256 is None:
-            raise _pending() if recording.job and recording.job.status in _ACTIVE else not_awaiting(recording)
+            raise _pending() if recording.job and recording.job.active else not_awaiting(recording)
         if recording.content_sha256 != claimed:
             raise ContentMismatch("the upload was completed with another SHA-256", param="content_sha256")
         if recording.content_sha256_verified_at is not None:

@@ -17,8 +17,7 @@ from services.ingest.subjects import FindSubjects, Subjects
 from shared.domain.caller import Caller
 from shared.domain.clock import now
 from shared.domain.errors import AlreadyExists
-from shared.domain.ids import new_id
-from shared.domain.kept_answer import Claim
+from shared.domain.kept_answer import Claim, identified
 from shared.domain.recording import Recording, RecordingStatus
 from shared.domain.tenant import Tenant
 from shared.events.recording import RecordingCreated, recording_event
@@ -114,7 +113,7 @@ def _opened(tenant: Tenant, body: CreateRecording, subjects: Subjects, claim: Cl
     at = now()
     streaming = bool(body.streaming)
     return Recording(
-        id=new_id("rec") if claim is None else claim.new_id("rec"),
+        id=identified("rec", claim),
         project_id=tenant.project_id,
         mode=tenant.mode,
         status=RecordingStatus.STREAMING if streaming else RecordingStatus.PENDING,

@@ -15,7 +15,7 @@ from services.ingest.refusals import InvalidNow, InvalidRequest, LimitReached, V
 from services.ingest.settle_chunk import require_open
 from shared.domain.caller import Caller, secret_sha256
 from shared.domain.clock import now
-from shared.domain.job import JobKind, JobStatus
+from shared.domain.job import JobKind
 from shared.domain.kept_answer import Claim, identified
 from shared.domain.media import CONTENT_TYPES, Media, MediaStatus, MediaType, default_content_type
 from shared.domain.recording import Recording, RecordingStatus
@@ -133,7 +133,7 @@ class OfferChunkUrls:
 def being_verified(recording: Recording) -> bool:
     """Whether what is stored of the recording is being compared with a declared hash, or waits for that."""
     job = recording.job
-    return job is not None and job.kind is JobKind.VERIFY and job.status in (JobStatus.QUEUED, JobStatus.RUNNING)
+    return job is not None and job.kind is JobKind.VERIFY and job.active
 
 
 def not_awaiting(recording: Recording) -> InvalidNow:

@@ -54,6 +54,11 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     worker: str | None = None
     trace_id: str | None = msgspec.field(default_factory=current_trace)
 
+    @property
+    def active(self) -> bool:
+        """Whether it waits or runs: something will yet come of it."""
+        return self.status in (JobStatus.QUEUED, JobStatus.RUNNING)
+
     def claimed(self, worker: str, at: datetime, lease_s: float) -> "Job":
         """Return the job as `worker` holds it until `at` plus `lease_s` seconds."""
         return msgspec.structs.replace(
