@@ -10,6 +10,7 @@ from litestar.handlers import BaseRouteHandler
 
 from services.ingest.admission import Admission
 from services.ingest.authentication import bearer
+from services.ingest.chunk_bodies import ChunkBody
 from services.ingest.rates.limiter import Bucket
 from services.ingest.refusals import ClientGone, Unauthorized, credential_missing, not_found, scope_missing
 from services.ingest.request_context import RequestContext, context_of
@@ -37,17 +38,29 @@ class ApiRequest(Request[Any, Any, Any]):
             raise Unauthorized("this needs a credential: Authorization: Bearer <key>")
         return caller
 
+    @property
+    def authorization(self) -> str:
+        """The credential's header, as its guard read it."""
+        return _authorization(self.scope)
+
     async def stream(self) -> AsyncGenerator[bytes, None]:
-        """Yield the body as it comes; raises `ClientGone` when it ends before its time."""
+        """Yield the body as it comes, no piece of it empty; raises `ClientGone` when it ends before its time."""
         context = self.context
         try:
             async for piece in super().stream():
+                if not piece:
+                    continue  # the framework's last
                 if context.body_hash is not None:
                     context.body_hash.update(piece)
                 yield piece
             context.body_whole = True
         except InternalServerException as error:  # the framework's word for a disconnect
             raise ClientGone("the connection was closed before the body was whole") from error
+
+    def chunk_body(self) -> ChunkBody | None:
+        """Return the body as a chunk that has yet to come; None when its length is not announced."""
+        size = self.content_length
+        return None if size is None else ChunkBody(pieces=self.stream(), size_bytes=size)
 
     async def body(self) -> bytes:
         """Return the whole body; routes with large bodies use `stream`."""

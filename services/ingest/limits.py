@@ -87,12 +87,12 @@ def checked_chunk_number(text: str) -> int:
     return int(text)
 
 
-def checked_relay_seq(text: str) -> int:
-    """Return the number, from 0, that `text` is in its one plain form."""
+def checked_relay_number(text: str) -> int:
+    """Return the number, from 1, of the chunk that a relaying client counts from 0, as `text` in its one plain form."""
     if _RELAY_SEQ.fullmatch(text) is None or int(text) >= MAX_CHUNK_NUMBER:
         message = f"the seq of a relayed chunk goes from 0 to {MAX_CHUNK_NUMBER - 1}, in plain digits without a leading zero"
         raise InvalidRequest(message, param="seq")
-    return int(text)
+    return int(text) + 1
 
 
 def checked_time(moment: datetime | None, param: str) -> datetime | None:

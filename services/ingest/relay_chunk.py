@@ -1,4 +1,4 @@
-"""The verb of upload-relay/chunk: plain chunks, which relaying clients number from 0, become ours (contract 7.5)."""
+"""The verb of upload-relay/chunk: chunks that come with a credential, not by their signed URL (contract 7.5)."""
 
 from collections.abc import AsyncIterable, AsyncIterator
 
@@ -14,21 +14,21 @@ from shared.domain.stored_object import StoredObject
 
 
 class RelayChunk:
-    """Takes chunks by their `seq`; number `seq + 1` is what the rest of the API calls it, so a gap is a missing chunk there."""
+    """Takes plain chunks past their signed URLs; a gap between them is a missing chunk, as anywhere."""
 
     def __init__(self, recordings: RecordingStore, receive: ReceiveChunk) -> None:
         self._recordings, self._receive = recordings, receive
 
-    async def __call__(self, caller: Caller, recording_id: str, seq: int, body: ChunkBody | None) -> StoredObject:
+    async def __call__(self, caller: Caller, recording_id: str, number: int, body: ChunkBody | None) -> StoredObject:
         """Store the chunk as a PUT of it would.
 
         The first one must begin as audio does: an encrypted relay, whose first chunk begins with a key, is not taken, and is told
         so before anything is stored.
         """
         await found(self._recordings, caller, recording_id)
-        if seq == 0 and body is not None:
+        if number == 1 and body is not None:
             body = ChunkBody(pieces=_plain(body.pieces), size_bytes=body.size_bytes)
-        return await self._receive(caller.tenant, recording_id, seq + 1, body)
+        return await self._receive(caller.tenant, recording_id, number, body)
 
 
 async def _plain(pieces: AsyncIterable[bytes]) -> AsyncIterator[bytes]:

@@ -1,7 +1,5 @@
 """`/v1/recordings/{id}/chunks`: the pieces of a streaming upload."""
 
-from collections.abc import AsyncIterator
-
 import msgspec
 from litestar import Controller, get, post, put
 from litestar.di import NamedDependency
@@ -73,12 +71,11 @@ class ChunkController(Controller):
         signature: FromQuery[str] = "",
     ) -> StoredChunkView:
         """Store a chunk; the URL, made from the recording's template, is the credential."""
-        size = request.content_length
         sent = SentChunk(
             recording_id=recording_id,
             chunk_number=chunk_number,
             query=ChunkQuery(project=project, mode=mode, expires=expires, signature=signature),
-            body=None if size is None else ChunkBody(pieces=_pieces(request), size_bytes=size),
+            body=request.chunk_body(),
         )
         return await store_chunk(request.app.state.receive_chunk, request.context, sent)
 
@@ -116,9 +113,3 @@ async def store_chunk(receive_chunk: ReceiveChunk, context: RequestContext, sent
     stored = await receive_chunk(tenant, sent.recording_id, number, sent.body)
     context.note(chunk_number=number, bytes=stored.size_bytes)
     return stored_chunk_view(sent.recording_id, number, stored)
-
-
-async def _pieces(request: ApiRequest) -> AsyncIterator[bytes]:
-    async for piece in request.stream():
-        if piece:
-            yield piece

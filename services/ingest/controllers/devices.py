@@ -112,7 +112,7 @@ class DeviceController(Controller):
         self, request: ApiRequest, device_id: FromPath[str], bind_devices: NamedDependency[BindDevices]
     ) -> views.DeviceTokenView:
         """Replace the calling device's token by a new one, which is in this answer only. No key may do this."""
-        token = bearer(request.headers.get("authorization", ""))
+        token = bearer(request.authorization)
         return views.DeviceTokenView(device_token=await bind_devices.refresh(request.caller, device_id, token))
 
     @post(

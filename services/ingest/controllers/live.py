@@ -32,6 +32,5 @@ class LiveController(Controller):
     ) -> EventStream:
         """Stream the recording's events as server-sent events, from after `Last-Event-ID`, else from the first that is kept."""
         last_event_id = request.headers.get("last-event-id")
-        authorization = request.headers.get("authorization", "")
-        stream = await follow_recording(request.caller, authorization, recording_id, last_event_id)
+        stream = await follow_recording(request.caller, request.authorization, recording_id, last_event_id)
         return EventStream(stream, live_rules, request.context)

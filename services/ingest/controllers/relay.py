@@ -1,15 +1,12 @@
 """`/v1/recordings/{id}/upload-relay`: uploads through the API, for clients that cannot reach the object store."""
 
-from collections.abc import AsyncIterator
-
 from litestar import Controller, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath
 
 from services.ingest import refusals
 from services.ingest.api_request import ApiRequest, requires
-from services.ingest.chunk_bodies import ChunkBody
-from services.ingest.limits import checked_relay_seq
+from services.ingest.limits import checked_relay_number
 from services.ingest.rates.limiter import Bucket
 from services.ingest.relay_chunk import RelayChunk
 from services.ingest.relay_upload import RelayedFile, RelayUpload
@@ -47,7 +44,7 @@ class RelayController(Controller):
         The `Content-Type` is the audio's, or `application/octet-stream`; `Content-Length` is required.
         """
         declared = request.headers.get("content-type", "")
-        file = RelayedFile(pieces=_pieces(request), size_bytes=request.content_length, content_type=declared)
+        file = RelayedFile(pieces=request.stream(), size_bytes=request.content_length, content_type=declared)
         recording = await relay_upload(request.caller, recording_id, file, request.context.claim)
         request.context.note(bytes=request.content_length)
         return recording_resource(recording)
@@ -77,15 +74,7 @@ class RelayController(Controller):
 
         Encrypted chunks are not taken.
         """
-        number = checked_relay_seq(seq) + 1
-        size = request.content_length
-        body = None if size is None else ChunkBody(pieces=_pieces(request), size_bytes=size)
-        stored = await relay_chunk(request.caller, recording_id, number - 1, body)
+        number = checked_relay_number(seq)
+        stored = await relay_chunk(request.caller, recording_id, number, request.chunk_body())
         request.context.note(chunk_number=number, bytes=stored.size_bytes)
         return stored_chunk_view(recording_id, number, stored)
-
-
-async def _pieces(request: ApiRequest) -> AsyncIterator[bytes]:
-    async for piece in request.stream():
-        if piece:
-            yield piece
