@@ -5,6 +5,8 @@ from datetime import datetime
 from typing import Any, Protocol, TypeVar
 
 from shared.domain.caller import ApiKey, Credential
+from shared.domain.device import Device
+from shared.domain.end_user import EndUser
 from shared.domain.job import Lane
 from shared.domain.kept_answer import Answer, Claim, ClaimedRequest
 from shared.domain.project import Organization, Project
@@ -179,20 +181,31 @@ class AnswerStore(Protocol):
         """Keep the answer, or, without one, let go of the claim; nothing happens when the claim is another's by now."""
 
 
-class OrganizationStore(Protocol):
+class OrganizationLookup(Protocol):
+    """Where an organization is looked up."""
+
+    async def get(self, organization_id: str) -> Organization | None:
+        """Return one."""
+
+
+class OrganizationStore(OrganizationLookup, Protocol):
     """Organizations."""
 
     async def add(self, organization: Organization) -> None:
         """Store a new one."""
 
-    async def get(self, organization_id: str) -> Organization | None:
-        """Return one."""
-
     async def page(self, limit: int, *, before: str | None = None, offset: int = 0) -> list[Organization]:
         """Return all, newest first."""
 
 
-class ProjectStore(Protocol):
+class OwnerLookup(Protocol):
+    """Where the owner of a project is looked up."""
+
+    async def organization_of(self, project_id: str) -> str | None:
+        """Return the organization that owns the project, None when there is no such project."""
+
+
+class ProjectStore(OwnerLookup, Protocol):
     """Projects."""
 
     async def add(self, project: Project) -> None:
@@ -201,11 +214,22 @@ class ProjectStore(Protocol):
     async def get(self, project_id: str) -> Project | None:
         """Return one."""
 
-    async def organization_of(self, project_id: str) -> str | None:
-        """Return the organization that owns the project, None when there is no such project."""
-
     async def page(self, organization_id: str | None, limit: int, *, before: str | None = None, offset: int = 0) -> list[Project]:
         """Return all, or those of one organization, newest first."""
+
+
+class EndUserLookup(Protocol):
+    """Where an end user is looked up."""
+
+    async def get(self, tenant: Tenant, end_user_id: str) -> EndUser | None:
+        """Return one, unless it is another tenant's, deleted or not there."""
+
+
+class DeviceLookup(Protocol):
+    """Where a device is looked up."""
+
+    async def get(self, tenant: Tenant, device_id: str) -> Device | None:
+        """Return one, unless it is another tenant's or not there."""
 
 
 class CredentialLookup(Protocol):

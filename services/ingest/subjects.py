@@ -3,10 +3,10 @@
 import time
 from collections import OrderedDict
 from collections.abc import Callable
-from typing import Protocol
 
 import msgspec
 
+from services.ingest.ports import DeviceLookup, EndUserLookup
 from services.ingest.refusals import InvalidNow, InvalidRequest, not_found
 from shared.domain.caller import Caller
 from shared.domain.device import Device
@@ -16,20 +16,6 @@ from shared.domain.tenant import Tenant
 _MOST_REMEMBERED = 100_000
 _Kind = type[EndUser] | type[Device]
 """What an id was found to be of: an end user is no device because somebody names it as one."""
-
-
-class EndUsers(Protocol):
-    """Where an end user is looked up."""
-
-    async def get(self, tenant: Tenant, end_user_id: str) -> EndUser | None:
-        """Return one, unless it is another tenant's, deleted or not there."""
-
-
-class Devices(Protocol):
-    """Where a device is looked up."""
-
-    async def get(self, tenant: Tenant, device_id: str) -> Device | None:
-        """Return one, unless it is another tenant's or not there."""
 
 
 class Subjects(msgspec.Struct, frozen=True):
@@ -43,7 +29,7 @@ class FindSubjects:
     """Says of whom a recording is. That somebody exists is believed for `believed_s` seconds; to whom a device is bound never."""
 
     def __init__(
-        self, end_users: EndUsers, devices: Devices, believed_s: float, clock: Callable[[], float] = time.monotonic
+        self, end_users: EndUserLookup, devices: DeviceLookup, believed_s: float, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self._end_users, self._devices = end_users, devices
         self._believed_s, self._clock = believed_s, clock

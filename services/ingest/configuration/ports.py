@@ -5,10 +5,6 @@ from typing import Protocol
 
 from shared.domain.config.levels import ConfigSubject
 from shared.domain.config.overrides import ConfigChange, ConfigOverride
-from shared.domain.device import Device
-from shared.domain.end_user import EndUser
-from shared.domain.project import Organization
-from shared.domain.tenant import Tenant
 
 
 class ConfigStore(Protocol):
@@ -30,31 +26,3 @@ class ConfigStore(Protocol):
         self, subject: ConfigSubject, section: str, limit: int, *, before: str | None = None, offset: int = 0
     ) -> list[ConfigChange]:
         """Return every change, newest first, those of ids below `before` if given."""
-
-
-class Organizations(Protocol):
-    """Where an organization is looked up."""
-
-    async def get(self, organization_id: str) -> Organization | None:
-        """Return one."""
-
-
-class Projects(Protocol):
-    """Where a project is looked up."""
-
-    async def organization_of(self, project_id: str) -> str | None:
-        """Return the organization that owns the project, None when there is no such project."""
-
-
-class EndUsers(Protocol):
-    """Where an end user is looked up."""
-
-    async def get(self, tenant: Tenant, end_user_id: str) -> EndUser | None:
-        """Return one, unless it is another tenant's, deleted or not there."""
-
-
-class Devices(Protocol):
-    """Where a device is looked up."""
-
-    async def get(self, tenant: Tenant, device_id: str) -> Device | None:
-        """Return one, unless it is another tenant's or not there."""

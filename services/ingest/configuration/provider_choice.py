@@ -2,7 +2,8 @@
 
 import msgspec
 
-from services.ingest.configuration.ports import ConfigStore, Projects
+from services.ingest.configuration.ports import ConfigStore
+from services.ingest.ports import OwnerLookup
 from shared.domain.config.forms import ProcessingConfig
 from shared.domain.config.levels import lineage
 from shared.domain.config.overrides import resolved
@@ -16,7 +17,7 @@ _SECTION = SECTIONS["processing"]
 class ChooseProvider:
     """Chooses providers as automatic transcription does; a change is felt at once."""
 
-    def __init__(self, configs: ConfigStore, projects: Projects) -> None:
+    def __init__(self, configs: ConfigStore, projects: OwnerLookup) -> None:
         self._configs, self._projects = configs, projects
 
     async def __call__(self, recording: Recording) -> ProviderName:

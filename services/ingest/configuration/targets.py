@@ -2,7 +2,7 @@
 
 import msgspec
 
-from services.ingest.configuration import ports
+from services.ingest.ports import DeviceLookup, EndUserLookup, OrganizationLookup, OwnerLookup
 from services.ingest.refusals import Unauthorized, not_found
 from shared.domain.caller import Caller
 from shared.domain.config.levels import ConfigSubject, lineage, organization_subject
@@ -45,10 +45,10 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
 class TargetStores(msgspec.Struct, frozen=True):
     """Where subjects are looked up."""
 
-    organizations: ports.Organizations
-    projects: ports.Projects
-    end_users: ports.EndUsers
-    devices: ports.Devices
+    organizations: OrganizationLookup
+    projects: OwnerLookup
+    end_users: EndUserLookup
+    devices: DeviceLookup
 
 
 class FindTarget:

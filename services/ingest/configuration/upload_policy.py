@@ -6,7 +6,8 @@ from collections.abc import Callable
 
 import msgspec
 
-from services.ingest.configuration.ports import ConfigStore, Projects
+from services.ingest.configuration.ports import ConfigStore
+from services.ingest.ports import OwnerLookup
 from services.ingest.refusals import EncryptionRequired
 from shared.domain.config.forms import UploadSecurityConfig
 from shared.domain.config.levels import lineage
@@ -29,7 +30,7 @@ class UploadPolicy:
     """Knows for whom plain uploads are taken. What was read holds for `cache_s` seconds, so a change is felt within that."""
 
     def __init__(
-        self, configs: ConfigStore, projects: Projects, cache_s: float, clock: Callable[[], float] = time.monotonic
+        self, configs: ConfigStore, projects: OwnerLookup, cache_s: float, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self._configs, self._projects, self._cache_s, self._clock = configs, projects, cache_s, clock
         self._remembered: OrderedDict[Key, _Remembered] = OrderedDict()

@@ -8,8 +8,8 @@ from services.ingest.devices.bodies import BindDevice
 from services.ingest.devices.grants import DeviceGrants
 from services.ingest.devices.manage import found
 from services.ingest.devices.ports import CommandStore, DeviceStore
-from services.ingest.end_users.ports import EndUserStore
 from services.ingest.outbox import decided_anew
+from services.ingest.ports import EndUserLookup
 from services.ingest.refusals import DeviceAlreadyBound, Unauthorized, not_found
 from shared.domain.caller import Caller, secret_sha256
 from shared.domain.clock import now
@@ -27,7 +27,7 @@ class BindingStores(msgspec.Struct, frozen=True, kw_only=True):
 
     devices: DeviceStore
     commands: CommandStore
-    end_users: EndUserStore
+    end_users: EndUserLookup
 
 
 class Bound(msgspec.Struct, frozen=True, kw_only=True):

@@ -9,8 +9,8 @@ from services.ingest.bodies import Identifier
 from services.ingest.devices.bodies import CommandResult, Heartbeat
 from services.ingest.devices.manage import found
 from services.ingest.devices.ports import CommandStore, DeviceStore
-from services.ingest.end_users.ports import EndUserStore
 from services.ingest.limits import checked_metadata
+from services.ingest.ports import EndUserLookup
 from services.ingest.refusals import not_found
 from shared.domain.caller import Caller
 from shared.domain.clock import now
@@ -52,7 +52,7 @@ class Heard(msgspec.Struct, frozen=True, kw_only=True):
 class TakeHeartbeat:
     """Takes heartbeats. A command goes out with one of them only, however many come at once."""
 
-    def __init__(self, devices: DeviceStore, commands: CommandStore, end_users: EndUserStore) -> None:
+    def __init__(self, devices: DeviceStore, commands: CommandStore, end_users: EndUserLookup) -> None:
         self._devices, self._commands, self._end_users = devices, commands, end_users
 
     async def __call__(self, caller: Caller, device_id: str, body: Heartbeat) -> Heard:

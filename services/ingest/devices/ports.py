@@ -4,20 +4,17 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Protocol
 
-from services.ingest.ports import CredentialLookup
+from services.ingest.ports import CredentialLookup, DeviceLookup
 from shared.domain.device import Device, DeviceCounts
 from shared.domain.device_command import CommandStatus, DeviceCommand
 from shared.domain.tenant import Tenant
 
 
-class DeviceStore(CredentialLookup, Protocol):
+class DeviceStore(DeviceLookup, CredentialLookup, Protocol):
     """Devices; as a lookup of credentials, by their tokens."""
 
     async def add(self, device: Device) -> None:
         """Store a new one; raises `AlreadyExists`."""
-
-    async def get(self, tenant: Tenant, device_id: str) -> Device | None:
-        """Return one, unless it is another tenant's or not there."""
 
     async def by_serial_number(self, tenant: Tenant, serial_number: str) -> Device | None:
         """Return the one of this serial number."""

@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable
 from datetime import datetime
 from typing import Protocol
 
+from services.ingest.ports import EndUserLookup
 from shared.domain.end_user import EndUser
 from shared.domain.tenant import Tenant
 
@@ -11,14 +12,11 @@ OfEndUser = Callable[[Tenant, str], Awaitable[object]]
 """Does something for the end user of this tenant and id; doing it again changes nothing more."""
 
 
-class EndUserStore(Protocol):
+class EndUserStore(EndUserLookup, Protocol):
     """End users."""
 
     async def add(self, end_user: EndUser) -> None:
         """Store a new one; raises `AlreadyExists`."""
-
-    async def get(self, tenant: Tenant, end_user_id: str) -> EndUser | None:
-        """Return one, unless it is another tenant's, deleted or not there."""
 
     async def by_external_id(self, tenant: Tenant, external_id: str) -> EndUser | None:
         """Return the one of this `external_id`."""
