@@ -11,7 +11,7 @@ import msgspec
 
 from services.ingest.administer import Administer, AdminStores
 from services.ingest.bodies import CreateKey, CreateOrganization, CreateProject
-from services.ingest.paging import MAX_LIMIT, Page, Pager, PageRequest
+from services.ingest.paging import MAX_LIMIT, Pager, PageRequest
 from services.ingest.refusals import Refused
 from services.ingest.signatures import Signatures
 from services.ingest.strict_json import decode
@@ -70,7 +70,8 @@ async def _create_organization(administer: Administer, options: argparse.Namespa
 
 
 async def _list_organizations(administer: Administer, options: argparse.Namespace) -> Any:  # noqa: ANN401 - a view
-    return [organization_view(item) for item in _items(await administer.organizations(_request(options)))]
+    page = await administer.organizations(_request(options))
+    return [organization_view(item) for item in page.items]
 
 
 async def _create_project(administer: Administer, options: argparse.Namespace) -> Any:  # noqa: ANN401 - a view
@@ -79,7 +80,8 @@ async def _create_project(administer: Administer, options: argparse.Namespace) -
 
 
 async def _list_projects(administer: Administer, options: argparse.Namespace) -> Any:  # noqa: ANN401 - a view
-    return [project_view(item) for item in _items(await administer.projects(_request(options), options.organization))]
+    page = await administer.projects(_request(options), organization_id=options.organization)
+    return [project_view(item) for item in page.items]
 
 
 async def _create_key(administer: Administer, options: argparse.Namespace) -> Any:  # noqa: ANN401 - a view
@@ -88,7 +90,8 @@ async def _create_key(administer: Administer, options: argparse.Namespace) -> An
 
 
 async def _list_keys(administer: Administer, options: argparse.Namespace) -> Any:  # noqa: ANN401 - a view
-    return [key_view(item) for item in _items(await administer.keys(_request(options), options.project))]
+    page = await administer.keys(options.project, _request(options))
+    return [key_view(item) for item in page.items]
 
 
 async def _revoke_key(administer: Administer, options: argparse.Namespace) -> Any:  # noqa: ANN401 - a view
@@ -102,10 +105,6 @@ def _body(form: type[T], **fields: object) -> T:
 
 def _request(options: argparse.Namespace) -> PageRequest:
     return PageRequest(MAX_LIMIT, options.offset)
-
-
-def _items(page: Page[Any]) -> list[Any]:
-    return page.items
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -7,7 +7,7 @@ import msgspec
 
 from services.ingest.bodies import CreateKey
 from services.ingest.limits import checked_time
-from services.ingest.paging import Page, Pager, PageRequest
+from services.ingest.paging import OPERATOR, Page, Pager, PageRequest
 from services.ingest.ports import KeyStore, OrganizationStore, ProjectStore
 from services.ingest.refusals import InvalidRequest, not_found
 from shared.domain.caller import SCOPES, ApiKey, KeyKind, new_secret, secret_hint, secret_sha256
@@ -15,9 +15,6 @@ from shared.domain.clock import now, wire_time
 from shared.domain.errors import AlreadyExists
 from shared.domain.kept_answer import Claim, identified
 from shared.domain.project import Organization, Project
-from shared.domain.tenant import Tenant
-
-_NOBODY = Tenant("admin")  # cursors of admin lists belong to no project
 
 
 class NewKey(msgspec.Struct, frozen=True):
@@ -63,7 +60,7 @@ class Administer:
         async def read(limit: int, before: str | None, offset: int) -> list[Organization]:
             return await self._organizations.page(limit, before=before, offset=offset)
 
-        return await self._pager.page(_NOBODY, "organizations", request, read)
+        return await self._pager.page(OPERATOR, "organizations", request, read)
 
     async def create_project(self, organization_id: str, name: str, claim: Claim | None = None) -> Project:
         """Create a project in an organization that exists."""
@@ -81,13 +78,13 @@ class Administer:
             raise not_found("project")
         return project
 
-    async def projects(self, request: PageRequest, organization_id: str | None) -> Page[Project]:
+    async def projects(self, request: PageRequest, *, organization_id: str | None) -> Page[Project]:
         """Return a page of projects, of one organization if given."""
 
         async def read(limit: int, before: str | None, offset: int) -> list[Project]:
             return await self._projects.page(organization_id, limit, before=before, offset=offset)
 
-        return await self._pager.page(_NOBODY, "projects", request, read)
+        return await self._pager.page(OPERATOR, "projects", request, read)
 
     async def create_key(self, project_id: str, body: CreateKey, claim: Claim | None = None) -> NewKey:
         """Create a key of a project that exists; restricted to `scopes` when they are given.
@@ -124,14 +121,14 @@ class Administer:
         self._forget_key(key.id)
         return NewKey(reissued, secret)
 
-    async def keys(self, request: PageRequest, project_id: str) -> Page[ApiKey]:
+    async def keys(self, project_id: str, request: PageRequest) -> Page[ApiKey]:
         """Return a page of a project's keys, revoked ones too."""
         project = await self.project(project_id)
 
         async def read(limit: int, before: str | None, offset: int) -> list[ApiKey]:
             return await self._keys.page(project.id, limit, before=before, offset=offset)
 
-        return await self._pager.page(_NOBODY, f"keys:{project.id}", request, read)
+        return await self._pager.page(OPERATOR, f"keys:{project.id}", request, read)
 
     async def revoke_key(self, project_id: str, key_id: str) -> ApiKey:
         """Make a key useless: here at once, on other replicas when they next ask; doing it again changes nothing."""

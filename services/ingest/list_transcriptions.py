@@ -52,7 +52,7 @@ class ListTranscriptions:
         return TranscriptionPage(page, await self._texts(caller, page))
 
     async def of_recording(
-        self, caller: Caller, request: PageRequest, recording_id: str, status: TranscriptionStatus | None
+        self, caller: Caller, recording_id: str, request: PageRequest, *, status: TranscriptionStatus | None
     ) -> TranscriptionPage:
         """Return a page of a recording's; raises `NotFound` when there is no such recording."""
         await found(self._recordings, caller, recording_id)

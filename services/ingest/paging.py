@@ -13,6 +13,9 @@ DEFAULT_LIMIT = 25
 MAX_LIMIT = 100
 MAX_OFFSET = 1_000_000
 
+OPERATOR = Tenant("admin")
+"""Whose the cursors of the operator's lists are: no project has this id."""
+
 
 class Identified(Protocol):
     """What has an id that sorts by time."""

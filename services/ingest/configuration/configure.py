@@ -9,7 +9,7 @@ from services.ingest.configuration.ports import ConfigStore
 from services.ingest.configuration.targets import Target
 from services.ingest.configuration.validity import checked, refuse_repeated, refuse_unworkable, section_of, spoken_of
 from services.ingest.outbox import decided_anew
-from services.ingest.paging import Page, Pager, PageRequest
+from services.ingest.paging import OPERATOR, Page, Pager, PageRequest
 from services.ingest.provider_keys import ConfiguredProviders
 from shared.domain.config.levels import ConfigLevel, ConfigSubject
 from shared.domain.config.merging import amended
@@ -22,8 +22,6 @@ from shared.telemetry.logs import get_logger
 
 log = get_logger()
 T = TypeVar("T")
-
-_NOBODY = Tenant("admin")  # cursors of the operator's lists belong to no project
 
 
 class Configure:
@@ -91,7 +89,7 @@ class Configure:
         async def read(limit: int, before: str | None, offset: int) -> list[ConfigChange]:
             return await self._configs.history(target.subject, known.name, limit, before=before, offset=offset)
 
-        tenant = target.subject.tenant or _NOBODY
+        tenant = target.subject.tenant or OPERATOR
         return await self._pager.page(tenant, f"config:{target.subject.key(known.name)}", request, read)
 
     async def _in_turn(self, override_id: str, attempt: Callable[[], Awaitable[T]]) -> T:

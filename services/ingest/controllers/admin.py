@@ -82,7 +82,7 @@ class ProjectController(Controller):
         organization_id: FromQuery[str | None] = None,
     ) -> PageView[ProjectView]:
         """List projects, newest first."""
-        page = await administer.projects(PageRequest(limit, offset, cursor), organization_id)
+        page = await administer.projects(PageRequest(limit, offset, cursor), organization_id=organization_id)
         return page_view(page, [project_view(item) for item in page.items])
 
     @get("/{project_id:str}")
@@ -121,7 +121,7 @@ class KeyController(Controller):
         cursor: FromQuery[str | None] = None,
     ) -> PageView[KeyView]:
         """List keys, newest first, without their secrets."""
-        page = await administer.keys(PageRequest(limit, offset, cursor), project_id)
+        page = await administer.keys(project_id, PageRequest(limit, offset, cursor))
         return page_view(page, [key_view(item) for item in page.items])
 
     @delete("/{key_id:str}")

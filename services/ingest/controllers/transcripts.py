@@ -47,7 +47,7 @@ class TranscriptController(Controller):
     ) -> PageView[TranscriptionView]:
         """List the transcriptions of a recording, newest first."""
         page = PageRequest(limit, offset, cursor)
-        return listed_view(await list_transcriptions.of_recording(request.caller, page, recording_id, status))
+        return listed_view(await list_transcriptions.of_recording(request.caller, recording_id, page, status=status))
 
     @get(
         "/transcriptions/{transcription_id:str}/export",
