@@ -35,9 +35,10 @@ from deploy.local.api import Api, end_user, new_project
 from deploy.local.plan import new_plan
 from deploy.local.servers.ports import HOST
 from deploy.local.stack import Stack
-from shared.domain.caller import ApiKey, KeyKind, new_secret, secret_hint, secret_sha256
+from shared.domain.caller import ApiKey, KeyKind, new_secret
 from shared.domain.clock import now
 from shared.domain.ids import new_id
+from shared.domain.secret import secret_hint, secret_sha256
 from shared.domain.tenant import Mode
 
 CONNECTIONS = (16, 64, 256)

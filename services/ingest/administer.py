@@ -10,11 +10,12 @@ from services.ingest.limits import checked_time
 from services.ingest.paging import OPERATOR, Page, Pager, PageRequest
 from services.ingest.ports import KeyStore, OrganizationStore, ProjectStore
 from services.ingest.refusals import InvalidRequest, not_found
-from shared.domain.caller import SCOPES, ApiKey, KeyKind, new_secret, secret_hint, secret_sha256
+from shared.domain.caller import SCOPES, ApiKey, KeyKind, new_secret
 from shared.domain.clock import now, wire_time
 from shared.domain.errors import AlreadyExists
 from shared.domain.kept_answer import Claim, identified
 from shared.domain.project import Organization, Project
+from shared.domain.secret import secret_hint, secret_sha256
 
 
 class NewKey(msgspec.Struct, frozen=True):

@@ -11,9 +11,10 @@ import msgspec
 
 from services.ingest.ports import CredentialLookup
 from services.ingest.refusals import Unauthorized
-from shared.domain.caller import Caller, Credential, credential_prefix, secret_sha256
+from shared.domain.caller import Caller, Credential, credential_prefix
 from shared.domain.clock import now
 from shared.domain.errors import TransientFailure
+from shared.domain.secret import secret_sha256
 from shared.telemetry.logs import get_logger
 
 log = get_logger()

@@ -13,12 +13,13 @@ from services.ingest.read_recordings import found
 from services.ingest.recording_files import RecordingFiles, file_key
 from services.ingest.refusals import InvalidNow, InvalidRequest, LimitReached, VerificationPending
 from services.ingest.settle_chunk import require_open
-from shared.domain.caller import Caller, secret_sha256
+from shared.domain.caller import Caller
 from shared.domain.clock import now
 from shared.domain.job import JobKind
 from shared.domain.kept_answer import Claim, identified
 from shared.domain.media import CONTENT_TYPES, Media, MediaStatus, MediaType, default_content_type
 from shared.domain.recording import Recording, RecordingStatus
+from shared.domain.secret import secret_sha256
 from shared.domain.tenant import Tenant
 from shared.domain.upload_token import UploadToken, new_upload_token
 

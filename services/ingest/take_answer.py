@@ -1,7 +1,6 @@
 """The verb of a provider's callback: its answer to an order is stored, surely, and the transcription goes on."""
 
 import asyncio
-import hashlib
 import hmac
 from collections.abc import AsyncIterable
 
@@ -13,6 +12,7 @@ from services.ingest.ports import ObjectStore, OrderReader, TranscriptionStore
 from services.ingest.refusals import InvalidRequest, NotFound, PayloadTooLarge
 from shared.domain.clock import now
 from shared.domain.provider_order import ProviderOrder
+from shared.domain.secret import secret_sha256
 from shared.domain.transcription import Transcription
 
 NOTHING_HERE = "there is nothing here"
@@ -31,7 +31,7 @@ class TakeAnswer:
 
     async def admit(self, provider: str, token: str) -> ProviderOrder:
         """Return the order that the bearer of the token may answer; raises `NotFound` as for a path that is not there."""
-        hashed = hashlib.sha256(token.encode()).hexdigest()
+        hashed = secret_sha256(token)
         order = await self._orders.by_token(hashed)
         if order is None or order.provider != provider or not any(hmac.compare_digest(hashed, known) for known in order.tokens):
             raise NotFound(NOTHING_HERE)

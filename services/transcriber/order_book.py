@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import hashlib
 import tempfile
 from collections.abc import AsyncIterator
 from datetime import timedelta
@@ -18,6 +17,7 @@ from shared.domain.errors import TransientFailure
 from shared.domain.media import Media
 from shared.domain.provider_order import new_callback_token, provider_order
 from shared.domain.recording import Recording
+from shared.domain.secret import secret_sha256
 from shared.domain.stored_object import ObjectMissing
 from shared.domain.transcription import Transcription
 
@@ -91,7 +91,7 @@ class OrderBook:
                 await self._orders.keep(provider_order(transcription, now() + _FIRST_LOOK, mark=mark))
             return order
         token = new_callback_token()
-        hashed = hashlib.sha256(token.encode()).hexdigest()
+        hashed = secret_sha256(token)
         await self._orders.keep(provider_order(transcription, now() + _FIRST_LOOK, tokens=(hashed,)))
         url = f"{self._callback_url}/v1/provider-callbacks/{provider.name}/{token}"
         return msgspec.structs.replace(order, callback_url=url)

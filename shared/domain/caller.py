@@ -1,9 +1,6 @@
 """Who calls the API: the credentials of a project and what they allow (contract sections 1.1, 1.2 and 1.4)."""
 
-import hashlib
 import re
-import secrets
-import string
 from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
@@ -11,6 +8,7 @@ from typing import Protocol
 import msgspec
 
 from shared.domain.recording import Recording
+from shared.domain.secret import minted
 from shared.domain.tenant import Mode, Tenant
 
 SCOPES: tuple[str, ...] = (
@@ -29,7 +27,6 @@ SCOPES: tuple[str, ...] = (
 )
 """Everything a restricted key may be allowed; a secret key is allowed all of it."""
 
-_ALPHANUMERICS = string.ascii_letters + string.digits
 _SECRET_CHARACTERS = 40  # 238 bits
 _SECRET = re.compile(r"(?:[sr]k_(?:live|test)|dtok|up)_[A-Za-z0-9]{20,80}")
 
@@ -135,20 +132,9 @@ class ApiKey(msgspec.Struct, frozen=True, kw_only=True, rename={"id": "_id"}):
 
 def new_secret(kind: KeyKind, mode: Mode) -> str:
     """Mint the secret of a key, such as `sk_live_…`."""
-    characters = "".join(secrets.choice(_ALPHANUMERICS) for _ in range(_SECRET_CHARACTERS))
-    return f"{_PREFIXES[kind]}_{mode}_{characters}"
+    return minted(f"{_PREFIXES[kind]}_{mode}", _SECRET_CHARACTERS)
 
 
 def credential_prefix(text: str) -> str:
     """Return the prefix by which a credential of any kind is looked up; empty when `text` has the form of none."""
     return text.partition("_")[0] if _SECRET.fullmatch(text) else ""
-
-
-def secret_sha256(secret: str) -> str:
-    """Return what is kept of a secret: enough to recognise it, nothing to present."""
-    return hashlib.sha256(secret.encode()).hexdigest()
-
-
-def secret_hint(secret: str) -> str:
-    """Return what people may see of a secret: its kind and its last four characters."""
-    return f"{secret[: secret.rindex('_') + 1]}…{secret[-4:]}"

@@ -1,6 +1,5 @@
 """Devices: what records, on behalf of the end user to whom it is bound (contract section 13)."""
 
-import secrets
 import string
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -9,6 +8,7 @@ from typing import Any
 import msgspec
 
 from shared.domain.caller import Caller, CredentialKind
+from shared.domain.secret import minted
 from shared.domain.tenant import Mode, Tenant
 
 ONLINE_FOR = timedelta(minutes=15)
@@ -136,4 +136,4 @@ class DeviceCounts(msgspec.Struct, frozen=True, kw_only=True):
 
 def new_device_token() -> str:
     """Mint a device's token: `dtok_` and 32 lower-case letters and digits."""
-    return "dtok_" + "".join(secrets.choice(_TOKEN_ALPHABET) for _ in range(_TOKEN_CHARACTERS))
+    return minted("dtok", _TOKEN_CHARACTERS, _TOKEN_ALPHABET)

@@ -3,17 +3,15 @@
 It says who may send the answer, and what the provider keeps and is yet to be told to delete.
 """
 
-import secrets
-import string
 from datetime import datetime
 
 import msgspec
 
 from shared.domain.object_keys import answer_key
+from shared.domain.secret import minted
 from shared.domain.tenant import Mode, Tenant
 from shared.domain.transcription import ProviderName, Transcription
 
-_ALPHANUMERICS = string.ascii_letters + string.digits
 _CHARACTERS = 48  # 285 bits
 
 
@@ -89,4 +87,4 @@ def provider_order_id(transcription: Transcription) -> str:
 
 def new_callback_token() -> str:
     """Mint the token by which a provider's answer is let in."""
-    return "cbk_" + "".join(secrets.choice(_ALPHANUMERICS) for _ in range(_CHARACTERS))
+    return minted("cbk", _CHARACTERS)

@@ -1,15 +1,13 @@
 """The token of one upload: it completes the upload of one recording and opens nothing else (contract A5, A10)."""
 
-import secrets
-import string
 from datetime import datetime
 
 import msgspec
 
 from shared.domain.caller import Caller, CredentialKind
+from shared.domain.secret import minted
 from shared.domain.tenant import Mode, Tenant
 
-_ALPHANUMERICS = string.ascii_letters + string.digits
 _CHARACTERS = 40  # 238 bits
 
 
@@ -38,4 +36,4 @@ class UploadToken(msgspec.Struct, frozen=True, kw_only=True, rename={"secret_sha
 
 def new_upload_token() -> str:
     """Mint the secret of a token."""
-    return "up_" + "".join(secrets.choice(_ALPHANUMERICS) for _ in range(_CHARACTERS))
+    return minted("up", _CHARACTERS)

@@ -11,10 +11,11 @@ from services.ingest.devices.ports import CommandStore, DeviceStore
 from services.ingest.outbox import decided_anew
 from services.ingest.ports import EndUserLookup
 from services.ingest.refusals import DeviceAlreadyBound, Unauthorized, not_found
-from shared.domain.caller import Caller, secret_sha256
+from shared.domain.caller import Caller
 from shared.domain.clock import now
 from shared.domain.device import Device, new_device_token
 from shared.domain.kept_answer import Claim
+from shared.domain.secret import secret_sha256
 from shared.domain.tenant import Tenant
 from shared.domain.transition import VersionConflict
 

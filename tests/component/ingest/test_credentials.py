@@ -9,10 +9,11 @@ import pytest
 from services.ingest.authentication import AdminGate, Authenticate
 from services.ingest.refusals import Unauthorized
 from services.ingest.settings import ApiSettings
-from shared.domain.caller import SCOPES, ApiKey, KeyKind, new_secret, secret_sha256
+from shared.domain.caller import SCOPES, ApiKey, KeyKind, new_secret
 from shared.domain.clock import now
 from shared.domain.errors import TransientFailure
 from shared.domain.ids import new_id
+from shared.domain.secret import secret_sha256
 from shared.domain.tenant import Mode
 from tests.fakes.ingest import FakeKeys
 

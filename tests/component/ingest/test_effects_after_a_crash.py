@@ -5,10 +5,10 @@ from datetime import timedelta
 import msgspec
 import pytest
 
-from shared.domain.caller import secret_sha256
 from shared.domain.clock import now
 from shared.domain.delivery import DeliveryStatus
 from shared.domain.ids import new_ulid
+from shared.domain.secret import secret_sha256
 from tests.component.ingest.test_repeats_after_a_crash import ALSO, CREATIONS, api, forget, world
 from tests.conformance import operations
 from tests.tenants import SILENCE

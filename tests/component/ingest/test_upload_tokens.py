@@ -6,8 +6,8 @@ from datetime import timedelta
 import msgspec
 import pytest
 
-from shared.domain.caller import secret_sha256
 from shared.domain.clock import now
+from shared.domain.secret import secret_sha256
 
 WAVE = b"RIFF\x24\x00\x00\x00WAVEfmt " + bytes(200)
 RIGHT = hashlib.sha256(WAVE).hexdigest()

@@ -7,12 +7,12 @@ from datetime import timedelta
 import msgspec
 import pytest
 
-from shared.domain.caller import secret_sha256
 from shared.domain.clock import now
 from shared.domain.errors import AlreadyExists
 from shared.domain.ids import new_id
 from shared.domain.kept_answer import Answer, ClaimedRequest
 from shared.domain.recording import Recording, RecordingStatus
+from shared.domain.secret import secret_sha256
 from shared.domain.tenant import Mode
 from shared.domain.upload_token import UploadToken, new_upload_token
 from shared.storage.idempotency_keys import IdempotencyKeys

@@ -4,11 +4,12 @@ import asyncio
 
 import pytest
 
-from shared.domain.caller import SCOPES, ApiKey, KeyKind, new_secret, secret_sha256
+from shared.domain.caller import SCOPES, ApiKey, KeyKind, new_secret
 from shared.domain.clock import now
 from shared.domain.errors import AlreadyExists
 from shared.domain.ids import new_id
 from shared.domain.project import Organization, Project
+from shared.domain.secret import secret_sha256
 from shared.domain.tenant import Mode
 from shared.storage.api_keys import ApiKeys
 from shared.storage.mongo import Mongo
