@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime
 from enum import StrEnum
+from typing import Protocol, TypeVar
 
 import msgspec
 
@@ -69,10 +70,21 @@ def default_content_type(kind: MediaType) -> str:
     return next(iter(CONTENT_TYPES[kind]))
 
 
-def main_file(media: Sequence[Media]) -> Media:
-    """Return the file that a content hash is about: the newest audio, else the newest video, else the newest."""
+class File(Protocol):
+    """A file, as it is kept or as it is shown."""
+
+    @property
+    def type(self) -> str:
+        """The kind of media."""
+
+
+F = TypeVar("F", bound=File)
+
+
+def main_file(media: Sequence[F]) -> F:
+    """Return what a recording and its content hash are about: the newest audio, else the newest video, else the newest file."""
     for kind in (MediaType.AUDIO, MediaType.VIDEO):
-        found = [item for item in media if item.type is kind]
+        found = [item for item in media if item.type == kind]
         if found:
             return found[-1]
     return media[-1]

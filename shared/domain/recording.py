@@ -9,7 +9,7 @@ import msgspec
 
 from shared.domain.clock import now
 from shared.domain.job import Failure, Job
-from shared.domain.media import Media, MediaStatus, MediaType
+from shared.domain.media import Media, MediaStatus, MediaType, main_file
 from shared.domain.tenant import Mode, Tenant
 from shared.domain.transition import check_move
 
@@ -163,13 +163,9 @@ class Recording(msgspec.Struct, frozen=True, kw_only=True, rename={"id": "_id"})
 
     @property
     def audio(self) -> Media | None:
-        """The audio to transcribe: the newest stored audio, else a stored video, else nothing."""
-        stored = [media for media in self.media if media.status is MediaStatus.UPLOADED]
-        for kind in (MediaType.AUDIO, MediaType.VIDEO):
-            found = [media for media in stored if media.type is kind]
-            if found:
-                return found[-1]
-        return None
+        """The audio to transcribe: the newest stored audio, else the newest stored video, else nothing."""
+        heard = [media for media in self.media if media.status is MediaStatus.UPLOADED and media.type is not MediaType.IMAGE]
+        return main_file(heard) if heard else None
 
     def changed(self, **fields: Any) -> "Recording":  # noqa: ANN401 - the fields of the struct itself, checked by msgspec
         """Return the next version with `fields` set; a `status` among them must be allowed by the table."""

@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 
 from shared.domain.clock import wire_time
-from shared.domain.media import CONTENT_TYPES, MediaStatus, MediaType
+from shared.domain.media import CONTENT_TYPES, MediaStatus, main_file
 from shared.domain.transcript import Transcript
 from shared.events.event import Event
 from shared.events.recording import RecordingEvent, RecordingUploaded
@@ -41,11 +41,11 @@ def _fields(resource: msgspec.Struct) -> dict[str, Any]:
 def _upload_facts(recording: RecordingResource) -> dict[str, Any]:
     """What section 12.3 has beside the resource; the duration is exact here, where the resource rounds it."""
     stored = [media for media in recording.media if media.status == MediaStatus.UPLOADED]
-    audio = next((media for media in reversed(stored) if media.type == MediaType.AUDIO), stored[-1] if stored else None)
+    main = main_file(stored) if stored else None
     return {
         "duration_seconds": None if recording.duration_ms is None else recording.duration_ms / 1000,
-        "file_size_bytes": audio and audio.file_size_bytes,
-        "format": audio and _EXTENSIONS.get(audio.mime_type),
+        "file_size_bytes": main and main.file_size_bytes,
+        "format": main and _EXTENSIONS.get(main.mime_type),
     }
 
 

@@ -2,6 +2,7 @@
 
 import json
 
+import msgspec
 import pytest
 
 from shared.domain.clock import wire_time
@@ -42,8 +43,12 @@ def test_an_upload_of_which_nothing_is_known_yet_says_so():
     assert (data["duration_seconds"], data["file_size_bytes"], data["format"]) == (None, None, None)
 
 
-def test_the_audio_counts_though_pictures_came_with_it():
+@pytest.mark.parametrize(
+    ("kind", "content_type", "form"), [(MediaType.AUDIO, "audio/wav", "wav"), (MediaType.VIDEO, "video/mp4", "mp4")]
+)
+def test_the_audio_or_else_the_video_counts_though_pictures_came_with_it(kind, content_type, form):
     recording = a_recording()
+    (sound,) = [msgspec.structs.replace(media, type=kind, content_type=content_type) for media in recording.media]
     picture = Media(
         id="med_2",
         type=MediaType.IMAGE,
@@ -53,8 +58,8 @@ def test_the_audio_counts_though_pictures_came_with_it():
         file_size_bytes=1,
         created_at=recording.created_at,
     )
-    data = read(an_upload(media=(*recording.media, picture)))["data"]
-    assert (data["file_size_bytes"], data["format"]) == (59_120, "wav")
+    data = read(an_upload(media=(sound, picture)))["data"]
+    assert (data["file_size_bytes"], data["format"], data["mime_type"]) == (59_120, form, content_type)
 
 
 def test_other_recording_events_have_no_upload_fields():
