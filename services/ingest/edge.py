@@ -16,6 +16,7 @@ from services.ingest.request_context import RequestContext, Standing, place
 from shared.domain.errors import TransientFailure
 from shared.domain.ids import new_id
 from shared.domain.trace import trace_of, traced
+from shared.domain.wire import REQUEST_ID
 from shared.telemetry import metrics
 from shared.telemetry.health import ASGIApp, Health
 from shared.telemetry.logs import bind, get_logger
@@ -25,7 +26,7 @@ log = get_logger()
 
 Headers = tuple[tuple[bytes, bytes], ...]
 
-_WELL_FORMED = re.compile(r"[A-Za-z0-9_.:-]{1,128}")
+_WELL_FORMED = re.compile(REQUEST_ID)
 _QUIET = frozenset({"/health", "/health/live", "/health/ready", "/metrics"})  # asked all day long, logged only when they fail
 _FAULT = 500
 UNROUTED = "-"

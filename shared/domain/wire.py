@@ -10,6 +10,9 @@ ID_CHARACTERS = "[A-Za-z0-9]{1,64}"
 TIME_PATTERN = r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\.\d{3}Z$"
 """A time on the wire (contract A3)."""
 
+REQUEST_ID = "[A-Za-z0-9_.:-]{1,128}"
+"""What a client may call its request."""
+
 
 def id_pattern(*prefixes: str) -> str:
     """Return the pattern of ids with one of the prefixes."""

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from shared.domain.ids import new_id
+from shared.domain.wire import REQUEST_ID
 from shared.telemetry.metrics import exposition
 from shared.telemetry.redaction import scrub
 
@@ -17,7 +18,7 @@ ASGIApp = Callable[[Any, Any, Any], Awaitable[None]]
 
 CHECK_TIMEOUT_S = 2.0
 _REASON_LIMIT = 160
-_REQUEST_ID = re.compile(rb"[A-Za-z0-9_.-]{1,64}")
+_REQUEST_ID = re.compile(REQUEST_ID.encode())
 
 
 class Health:

@@ -18,6 +18,7 @@ log = get_logger()
 KEPT_FOR = timedelta(hours=24)
 LEASE = timedelta(seconds=30)
 PARAM = "Idempotency-Key"
+KEY_PATTERN = "[A-Za-z0-9_-]{1,255}"
 
 _TRIES = 5
 

@@ -10,7 +10,7 @@ from typing import Any
 from litestar import Request, Response
 
 from services.ingest.api_request import ApiRequest
-from services.ingest.idempotency.once import PARAM, Once
+from services.ingest.idempotency.once import KEY_PATTERN, PARAM, Once
 from services.ingest.refusals import IdempotencyKeyReused, InvalidRequest
 from services.ingest.request_context import RequestContext, context_of
 from shared.domain.caller import Caller
@@ -21,7 +21,7 @@ from shared.telemetry.health import ASGIApp
 MAX_KEPT_BYTES = 4 * 1024 * 1024
 LET_GO_WITHIN_S = 1.0
 _HEADER = b"idempotency-key"
-_KEY = re.compile(rb"[A-Za-z0-9_-]{1,255}")
+_KEY = re.compile(KEY_PATTERN.encode())
 _OWN_OF_EACH = frozenset({b"content-length", b"date", b"connection"})
 _NOT_KEPT = frozenset({401, 403, 408, 429, 499})
 _FAULT = 500

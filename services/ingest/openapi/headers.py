@@ -2,13 +2,15 @@
 
 from typing import Any
 
+from shared.domain.wire import REQUEST_ID
+
 _PLACE = "#/components/headers/"
 
 _COMMON: dict[str, Any] = {
     "X-Request-Id": {
         "description": "The request's id: the one that was sent, or one made for it. Errors repeat it.",
         "required": True,
-        "schema": {"type": "string", "pattern": "^[A-Za-z0-9_.:-]{1,128}$"},
+        "schema": {"type": "string", "pattern": f"^{REQUEST_ID}$"},
     },
     "X-RateLimit-Limit": {
         "description": "How many requests the limit that counts here allows in its window of time.",

@@ -8,6 +8,7 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.params import HeaderParameter, PathParameter, QueryParameter
 from litestar.typing import FieldDefinition
 
+from services.ingest.idempotency.once import KEY_PATTERN, PARAM
 from services.ingest.limits import MAX_CHUNK_NUMBER
 from services.ingest.openapi.schemas import Schema, Schemas
 from services.ingest.paging import MAX_LIMIT, MAX_OFFSET
@@ -42,7 +43,7 @@ _DESCRIPTIONS = {
     "limit": "How many rows a page may have.",
     "offset": "How many rows to pass over. It counts when it is given; otherwise `cursor` does.",
     "cursor": "`next_cursor` of the page before; opaque.",
-    "Idempotency-Key": "The same for every attempt at one request: it has its effect once, and repeats get the first answer.",
+    PARAM: "The same for every attempt at one request: it has its effect once, and repeats get the first answer.",
     "chunk_number": "The chunk's place, from 1.",
     "section": "A section of the configuration.",
     "project": "Of the signed URL.",
@@ -50,7 +51,7 @@ _DESCRIPTIONS = {
     "expires": "Of the signed URL: Unix seconds.",
     "signature": "Of the signed URL: what makes it a credential.",
 }
-_IDEMPOTENCY_KEY: Schema = {"type": "string", "pattern": "^[A-Za-z0-9_-]{1,255}$"}
+_IDEMPOTENCY_KEY: Schema = {"type": "string", "pattern": f"^{KEY_PATTERN}$"}
 _PATH_ONLY = ("device_id", "end_user_id", "organization_id", "recording_id")  # filters take any text
 
 
@@ -69,7 +70,7 @@ def parameters_of(handler: HTTPRouteHandler, schemas: Schemas) -> list[dict[str,
         required = place == "path" or parameter.default is inspect.Parameter.empty
         found.append(_described(shown, place, schema, required=required))
     if "POST" in handler.http_methods:
-        found.append(_described("Idempotency-Key", "header", dict(_IDEMPOTENCY_KEY), required=False))
+        found.append(_described(PARAM, "header", dict(_IDEMPOTENCY_KEY), required=False))
     return found
 
 

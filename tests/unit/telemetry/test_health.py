@@ -3,6 +3,7 @@
 import asyncio
 
 import msgspec
+import pytest
 
 from shared.telemetry.health import Health, operations_app
 
@@ -109,12 +110,13 @@ async def test_metrics_are_answered_in_the_exposition_format():
     assert b"# TYPE earwitness_queue_depth gauge" in body
 
 
-async def test_any_other_path_is_404_in_the_error_envelope_with_the_callers_request_id():
-    status, headers, body = await asked(operations_app({}), "/v1/recordings", headers=((b"x-request-id", b"req_mine"),))
+@pytest.mark.parametrize("given", ["req_mine", "a-b_c.d:e", "x" * 128])  # as the API takes them
+async def test_any_other_path_is_404_in_the_error_envelope_with_the_callers_request_id(given):
+    status, headers, body = await asked(operations_app({}), "/v1/recordings", headers=((b"x-request-id", given.encode()),))
     error = msgspec.json.decode(body)["error"]
     assert status == 404
-    assert (error["code"], error["type"], error["request_id"]) == ("not_found", "not_found", "req_mine")
-    assert headers[b"x-request-id"] == b"req_mine"
+    assert (error["code"], error["type"], error["request_id"]) == ("not_found", "not_found", given)
+    assert headers[b"x-request-id"] == given.encode()
 
 
 async def test_a_request_id_that_is_not_one_is_replaced():
