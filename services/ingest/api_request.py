@@ -12,7 +12,7 @@ from services.ingest.admission import Admission
 from services.ingest.authentication import bearer
 from services.ingest.chunk_bodies import ChunkBody
 from services.ingest.rates.limiter import Bucket
-from services.ingest.refusals import ClientGone, Unauthorized, credential_missing, not_found, scope_missing
+from services.ingest.refusals import ClientGone, Unauthorized, credential_missing, no_credential, not_found, scope_missing
 from services.ingest.request_context import RequestContext, context_of
 from services.ingest.strict_json import decode
 from shared.domain.caller import Caller, CredentialKind, credential_prefix
@@ -35,7 +35,7 @@ class ApiRequest(Request[Any, Any, Any]):
         """Who calls; there once a guard has let the request in."""
         caller = self.context.caller
         if caller is None:
-            raise Unauthorized("this needs a credential: Authorization: Bearer <key>")
+            raise no_credential()
         return caller
 
     @property

@@ -10,7 +10,7 @@ from datetime import timedelta
 import msgspec
 
 from services.ingest.ports import CredentialLookup
-from services.ingest.refusals import Unauthorized
+from services.ingest.refusals import Unauthorized, invalid_credential, no_credential
 from shared.domain.caller import Caller, Credential, credential_prefix
 from shared.domain.clock import now
 from shared.domain.errors import TransientFailure
@@ -51,12 +51,12 @@ class Authenticate:
         secret = bearer(authorization)
         store = self._stores.get(credential_prefix(secret))
         if store is None:
-            raise Unauthorized("the credential is not valid")
+            raise invalid_credential()
         digest = secret_sha256(secret)
         known = self._remembered.get(digest)
         caller = known.caller if known is not None and known.until > self._clock() else await self._look_up(store, digest)
         if caller is None or (caller.expires_at is not None and caller.expires_at <= now()):
-            raise Unauthorized("the credential is not valid")
+            raise invalid_credential()
         return caller
 
     def known(self, authorization: str) -> Caller | None:
@@ -132,7 +132,7 @@ def _long_unseen(credential: Credential) -> bool:
 def bearer(authorization: str) -> str:
     """Return the credential in an `Authorization` header, empty when there is none."""
     if not authorization:
-        raise Unauthorized("this needs a credential: Authorization: Bearer <key>")
+        raise no_credential()
     if authorization[: len(_BEARER)].lower() != _BEARER:
         raise Unauthorized("the Authorization header does not have the form: Bearer <key>")
     return authorization[len(_BEARER) :].strip(" \t")  # nothing else is a space in a header

@@ -228,6 +228,16 @@ def not_found(what: str, param: str | None = None) -> NotFound:
     return NotFound(f"there is no such {what}", param=param)
 
 
+def no_credential() -> Unauthorized:
+    """Refuse because there is no credential."""
+    return Unauthorized("this needs a credential: Authorization: Bearer <key>")
+
+
+def invalid_credential() -> Unauthorized:
+    """Refuse because the credential is none that we know, or has ended, or was revoked."""
+    return Unauthorized("the credential is not valid")
+
+
 def scope_missing(scope: str) -> Forbidden:
     """Refuse because the credential lacks `scope`."""
     return Forbidden(f"this credential does not allow {scope}", details={"required_scope": scope})

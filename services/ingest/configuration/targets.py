@@ -3,7 +3,7 @@
 import msgspec
 
 from services.ingest.ports import DeviceLookup, EndUserLookup, OrganizationLookup, OwnerLookup
-from services.ingest.refusals import Unauthorized, not_found
+from services.ingest.refusals import no_credential, not_found
 from shared.domain.caller import Caller
 from shared.domain.config.levels import ConfigSubject, lineage, organization_subject
 from shared.domain.tenant import Tenant
@@ -21,7 +21,7 @@ class Asker(msgspec.Struct, frozen=True, kw_only=True):
     def tenant(self) -> Tenant:
         """Whose data the asker sees."""
         if self.caller is None:
-            raise Unauthorized("this needs a credential: Authorization: Bearer <key>")
+            raise no_credential()
         return self.caller.tenant
 
     @property

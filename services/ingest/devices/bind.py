@@ -10,7 +10,7 @@ from services.ingest.devices.manage import found
 from services.ingest.devices.ports import CommandStore, DeviceStore
 from services.ingest.outbox import decided_anew
 from services.ingest.ports import EndUserLookup
-from services.ingest.refusals import DeviceAlreadyBound, Unauthorized, not_found
+from services.ingest.refusals import DeviceAlreadyBound, invalid_credential, not_found
 from shared.domain.caller import Caller
 from shared.domain.clock import now
 from shared.domain.device import Device, new_device_token
@@ -95,7 +95,7 @@ class BindDevices:
         replaced = await self._devices.replace_token(caller.tenant, device.id, secret_sha256(token), secret_sha256(renewed))
         self._forget(device.id)
         if not replaced:  # revoked a moment ago, here or at another replica
-            raise Unauthorized("the credential is not valid")
+            raise invalid_credential()
         return renewed
 
     async def _bind(self, before: Device, end_user_id: str) -> Bound:
