@@ -6,6 +6,7 @@ from typing import Annotated
 import msgspec
 
 from shared.domain.transcription import ProviderName
+from shared.domain.webhook import MAX_GRACE_S
 from shared.settings import HttpSettings, KafkaSettings, MongoSettings, RuntimeSettings, S3Settings, SealingSettings
 
 Secret = Annotated[str, msgspec.Meta(min_length=16)]
@@ -28,7 +29,7 @@ class ApiSettings(msgspec.Struct, frozen=True):
     admin_token: Secret
     signing_secret: Secret
     webhooks_allow_private: bool = False
-    webhooks_secret_grace_s: Annotated[int, msgspec.Meta(ge=0, le=30 * 86_400)] = 86_400
+    webhooks_secret_grace_s: Annotated[int, msgspec.Meta(ge=0, le=MAX_GRACE_S)] = 86_400
     webhooks_test_wait_s: Annotated[float, msgspec.Meta(ge=0, le=60)] = 12
     live_streams_per_project: Annotated[int, msgspec.Meta(ge=1)] = 100
     live_heartbeat_s: Annotated[float, msgspec.Meta(ge=1, le=15)] = 15

@@ -14,6 +14,8 @@ from shared.domain.tenant import Mode, Tenant
 ALL_EVENTS = "*"
 MAX_ENDPOINTS = 100
 """How many endpoints a project may have, in each mode."""
+MAX_GRACE_S = 30 * 86_400
+"""How long a secret that was rotated out may stay valid."""
 _SECRET_BYTES = 32
 
 

@@ -22,6 +22,7 @@ Byte = Annotated[int, msgspec.Meta(ge=0, le=255)]
 Seconds = Annotated[int, msgspec.Meta(ge=1, le=86_400)]
 Nonce = Annotated[str, msgspec.Meta(pattern=r"^[!-~]{1,256}\Z")]
 Key = Annotated[str, msgspec.Meta(min_length=1, max_length=255)]
+DEFAULT_TTL_S = 300
 
 
 class RegisterDevice(msgspec.Struct, kw_only=True):
@@ -95,4 +96,4 @@ class CreateCommand(msgspec.Struct, kw_only=True):
     type: CommandType
     params: RecordingParams | None = None
     idempotency_key: Key | None = None
-    ttl: Seconds | None = 300
+    ttl: Seconds | None = DEFAULT_TTL_S

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from services.ingest.devices.bodies import CreateCommand, RecordingParams
+from services.ingest.devices.bodies import DEFAULT_TTL_S, CreateCommand, RecordingParams
 from services.ingest.devices.manage import found
 from services.ingest.devices.ports import CommandStore, DeviceStore
 from services.ingest.limits import checked_metadata
@@ -20,7 +20,6 @@ from shared.domain.errors import AlreadyExists
 from shared.domain.kept_answer import Claim, identified
 
 _DEFAULTS = RecordingParams()
-_DEFAULT_TTL_S = 300
 
 
 class CommandDevices:
@@ -63,7 +62,13 @@ class CommandDevices:
         self, caller: Caller, device_id: str, request: PageRequest, *, status: CommandStatus | None
     ) -> Page[DeviceCommand]:
         """Return a page of a device's commands, newest first, perhaps those of one status only."""
-        return await self._page(await self._fresh(caller, device_id), request, status)
+        device = await self._fresh(caller, device_id)
+        matching: Mapping[str, Any] = {"device_id": device.id} | ({} if status is None else {"status": status.value})
+
+        async def read(limit: int, before: str | None, offset: int) -> list[DeviceCommand]:
+            return await self._commands.page(device.tenant, matching, limit, before=before, offset=offset)
+
+        return await self._pager.page(device.tenant, f"commands of {device.id}", request, read)
 
     async def cancel(self, caller: Caller, device_id: str, command_id: str) -> None:
         """Cancel a command that waits; raises `TransitionRefused` for any other."""
@@ -83,14 +88,6 @@ class CommandDevices:
         await self._commands.cancel_pending(msgspec.structs.replace(device, binding_generation=device.binding_generation - 1))
         return device
 
-    async def _page(self, device: Device, request: PageRequest, status: CommandStatus | None) -> Page[DeviceCommand]:
-        matching: Mapping[str, Any] = {"device_id": device.id} | ({} if status is None else {"status": status.value})
-
-        async def read(limit: int, before: str | None, offset: int) -> list[DeviceCommand]:
-            return await self._commands.page(device.tenant, matching, limit, before=before, offset=offset)
-
-        return await self._pager.page(device.tenant, f"commands of {device.id}", request, read)
-
     async def _known(self, wanted: DeviceCommand) -> DeviceCommand | None:
         if wanted.idempotency_key is None:
             return None
@@ -101,7 +98,7 @@ class CommandDevices:
 
 
 def _command(device: Device, body: CreateCommand, claim: Claim | None) -> DeviceCommand:
-    at, ttl_s = now(), body.ttl or _DEFAULT_TTL_S
+    at, ttl_s = now(), body.ttl or DEFAULT_TTL_S
     return DeviceCommand(
         id=identified("cmd", claim),
         project_id=device.project_id,

@@ -123,12 +123,12 @@ def _without_token(windows: tuple[Window, ...], at: float) -> Window | None:
 
 
 def _refusal(window: Window, at: float) -> RateLimitExceeded:
-    metrics.rate_limited_total.labels(window.limit.name.rpartition("_")[0]).inc()
     limit = window.limit
-    what = limit.name.rpartition("_")[0].replace("_", " ")
+    what = limit.name.rpartition("_")[0]
+    metrics.rate_limited_total.labels(what).inc()
     span = "second" if limit.seconds == 1 else "minute"
     return RateLimitExceeded(
-        f"the project may make {limit.count} {what} a {span}",
+        f"the project may make {limit.count} {what.replace('_', ' ')} a {span}",
         standing=window.standing,
         retry_after_s=max(1, window.ends_at - int(at)),
     )

@@ -5,14 +5,13 @@ from typing import Annotated
 import msgspec
 
 from services.ingest.limits import Metadata
-from shared.domain.webhook import ALL_EVENTS, EndpointStatus
+from shared.domain.webhook import ALL_EVENTS, MAX_GRACE_S, EndpointStatus
 from shared.events.topics import PUBLIC_EVENT_TYPES, SUBSCRIBABLE
 
 Url = Annotated[str, msgspec.Meta(min_length=1, max_length=2048)]
 EventType = Annotated[str, msgspec.Meta(extra_json_schema={"enum": [ALL_EVENTS, *SUBSCRIBABLE]})]
 Events = Annotated[list[EventType], msgspec.Meta(min_length=1, max_length=100)]
 Description = Annotated[str, msgspec.Meta(max_length=1024)]
-MAX_GRACE_S = 30 * 86_400
 
 
 class CreateEndpoint(msgspec.Struct, kw_only=True):
