@@ -1,11 +1,14 @@
 """Answers made of a view: encoded and sent without the headers, cookies and background tasks that none of them has."""
 
+from collections.abc import Iterable
 from typing import Any
 
 import msgspec
 from litestar import Response
 from litestar.connection import Request
 from litestar.serialization import encode_json
+
+Headers = Iterable[tuple[bytes, bytes]]
 
 
 class ApiResponse(Response[Any]):
@@ -14,11 +17,18 @@ class ApiResponse(Response[Any]):
     def to_asgi_response(self, app: Any, request: Request[Any, Any, Any], **options: Any) -> Any:  # noqa: ANN401 - Litestar's own
         """Return the ASGI application that answers."""
         if isinstance(self.content, msgspec.Struct) and not (self.headers or self.cookies or any(options.values())):
-            return JsonAnswer(self.status_code or 200, encode_json(self.content))
+            return _JsonAnswer(self.status_code or 200, encode_json(self.content))
         return super().to_asgi_response(app, request, **options)
 
 
-class JsonAnswer:
+async def send_json(send: Any, status: int, body: bytes, headers: Headers = ()) -> None:  # noqa: ANN401 - see ASGIApp
+    """Answer with a body of JSON."""
+    head = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body)), *headers]
+    await send({"type": "http.response.start", "status": status, "headers": head})
+    await send({"type": "http.response.body", "body": body})
+
+
+class _JsonAnswer:
     """A status and a body of JSON."""
 
     def __init__(self, status: int, body: bytes) -> None:
@@ -26,6 +36,4 @@ class JsonAnswer:
 
     async def __call__(self, _scope: Any, _receive: Any, send: Any) -> None:  # noqa: ANN401 - see ASGIApp
         """Answer."""
-        headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(self._body))]
-        await send({"type": "http.response.start", "status": self._status, "headers": headers})
-        await send({"type": "http.response.body", "body": self._body})
+        await send_json(send, self._status, self._body)

@@ -11,6 +11,7 @@ from typing import Any, Self
 
 import msgspec
 
+from services.ingest.api_response import send_json
 from services.ingest.chunk_bodies import ChunkBody
 from services.ingest.controllers.chunks import SentChunk, store_chunk
 from services.ingest.receive_chunk import ReceiveChunk
@@ -41,9 +42,7 @@ class ChunkRoute:
         scope["path_template"] = TEMPLATE
         scope["path_params"] = {"recording_id": sent.recording_id, "chunk_number": sent.chunk_number}
         body = msgspec.json.encode(await store_chunk(self._receive_chunk, context_of(scope), sent))
-        headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
-        await send({"type": "http.response.start", "status": 200, "headers": headers})
-        await send({"type": "http.response.body", "body": body})
+        await send_json(send, 200, body)
 
 
 def _sent(scope: Any, receive: Any) -> SentChunk | None:  # noqa: ANN401 - see ASGIApp

@@ -8,7 +8,7 @@ from collections.abc import Awaitable
 from typing import Any
 
 from services.ingest.admission import Admission
-from services.ingest.api_response import JsonAnswer
+from services.ingest.api_response import send_json
 from services.ingest.bodies import CreateRecording
 from services.ingest.controllers.recordings import MAY_CREATE, create_recording
 from services.ingest.limits import MAX_BODY_BYTES
@@ -41,7 +41,7 @@ class CreateRoute:
         caller = await MAY_CREATE.admit(self._admission, scope, Bucket.REQUESTS)
         body = decode(await _whole(receive) or b"{}", CreateRecording)
         shown = new_recording_json(*await create_recording(context_of(scope), caller, body, self._open_recording))
-        await JsonAnswer(_CREATED, shown)(scope, receive, send)
+        await send_json(send, _CREATED, shown)
 
 
 def _is_plain(scope: Any) -> bool:  # noqa: ANN401 - see ASGIApp

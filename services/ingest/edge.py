@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 from prometheus_client import Counter
 
+from services.ingest.api_response import send_json
 from services.ingest.problems import envelope_of, problem_of
 from services.ingest.rates.strangers import Strangers
 from services.ingest.request_context import RequestContext, Standing, place
@@ -111,10 +112,8 @@ class _Exchange:
         if self._status:
             return  # half an answer is out: the server closes the connection
         body = msgspec.json.encode(envelope_of(problem, self._context.request_id))
-        headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
-        headers += [(name.lower().encode(), value.encode()) for name, value in problem.headers.items()]
-        await self._send({"type": "http.response.start", "status": problem.status, "headers": headers})
-        await self._send({"type": "http.response.body", "body": body})
+        headers = [(name.lower().encode(), value.encode()) for name, value in problem.headers.items()]
+        await send_json(self._send, problem.status, body, headers)
 
     def _close(self) -> None:
         seconds = time.perf_counter() - self._began

@@ -9,7 +9,7 @@ from collections.abc import Awaitable
 from typing import Any
 
 from services.ingest.admission import Admission
-from services.ingest.api_response import JsonAnswer
+from services.ingest.api_response import send_json
 from services.ingest.controllers.recordings import MAY_LIST
 from services.ingest.list_recordings import ListedRecording, ListRecordings, RecordingFilter
 from services.ingest.paging import DEFAULT_LIMIT, Page, PageRequest
@@ -46,13 +46,13 @@ class ListRoute:
         """Show the page, or let the framework have the request."""
         plain = scope["type"] == "http" and scope["method"] == "GET" and scope["path"] == PATH and not _has_body(scope)
         given = _given(scope["query_string"].decode("latin-1")) if plain else None
-        return self._app(scope, receive, send) if given is None else self._list(given, scope, receive, send)
+        return self._app(scope, receive, send) if given is None else self._list(given, scope, send)
 
-    async def _list(self, given: dict[str, str], scope: Any, receive: Any, send: Any) -> None:  # noqa: ANN401 - see ASGIApp
+    async def _list(self, given: dict[str, str], scope: Any, send: Any) -> None:  # noqa: ANN401 - see ASGIApp
         scope["path_template"], scope["path_params"] = PATH, {}
         caller = await MAY_LIST.admit(self._admission, scope, Bucket.REQUESTS)
         shown = self._show(await self._list_recordings(caller, _request(given), _filter(given)))
-        await JsonAnswer(_OK, shown)(scope, receive, send)
+        await send_json(send, _OK, shown)
 
     def _show(self, page: Page[ListedRecording]) -> bytes:
         """Return the page in JSON, which is written once for all who are given the same page."""
