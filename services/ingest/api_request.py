@@ -12,7 +12,7 @@ from services.ingest.admission import Admission
 from services.ingest.authentication import bearer
 from services.ingest.chunk_bodies import ChunkBody
 from services.ingest.rates.limiter import Bucket
-from services.ingest.refusals import ClientGone, Unauthorized, credential_missing, no_credential, not_found, scope_missing
+from services.ingest.refusals import Unauthorized, client_gone, credential_missing, no_credential, not_found, scope_missing
 from services.ingest.request_context import RequestContext, context_of
 from services.ingest.strict_json import decode
 from shared.domain.caller import Caller, CredentialKind, credential_prefix
@@ -55,7 +55,7 @@ class ApiRequest(Request[Any, Any, Any]):
                 yield piece
             context.body_whole = True
         except InternalServerException as error:  # the framework's word for a disconnect
-            raise ClientGone("the connection was closed before the body was whole") from error
+            raise client_gone() from error
 
     def chunk_body(self) -> ChunkBody | None:
         """Return the body as a chunk that has yet to come; None when its length is not announced."""

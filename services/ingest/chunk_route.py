@@ -15,7 +15,7 @@ from services.ingest.api_response import send_json
 from services.ingest.chunk_bodies import ChunkBody
 from services.ingest.controllers.chunks import SentChunk, store_chunk
 from services.ingest.receive_chunk import ReceiveChunk
-from services.ingest.refusals import ClientGone
+from services.ingest.refusals import client_gone
 from services.ingest.request_context import context_of
 from services.ingest.signatures import ChunkQuery
 from shared.telemetry.health import ASGIApp
@@ -86,7 +86,7 @@ class _Pieces:
         while self._more:
             message = await self._receive()
             if message["type"] == "http.disconnect":
-                raise ClientGone("the connection was closed before the body was whole")
+                raise client_gone()
             self._more = message.get("more_body", False)
             piece: bytes = message.get("body", b"")
             if piece:

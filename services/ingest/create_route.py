@@ -14,7 +14,7 @@ from services.ingest.controllers.recordings import MAY_CREATE, create_recording
 from services.ingest.limits import MAX_BODY_BYTES
 from services.ingest.open_recording import OpenRecording
 from services.ingest.rates.limiter import Bucket
-from services.ingest.refusals import ClientGone
+from services.ingest.refusals import client_gone
 from services.ingest.request_context import context_of
 from services.ingest.strict_json import decode
 from services.ingest.views.recordings import new_recording_json
@@ -59,5 +59,5 @@ async def _whole(receive: Any) -> bytes:  # noqa: ANN401 - see ASGIApp
         message = await receive()
         body += message.get("body", b"")
     if message["type"] == "http.disconnect":
-        raise ClientGone("the connection was closed before the body was whole")
+        raise client_gone()
     return body

@@ -248,6 +248,11 @@ def credential_missing(kind: str) -> Forbidden:
     return Forbidden(f"this needs a credential of the kind {kind}", details={"required_credential": kind})
 
 
+def client_gone() -> ClientGone:
+    """Refuse a body of which no more will come."""
+    return ClientGone("the connection was closed before the body was whole")
+
+
 def chunk_count_mismatch(expected: int, received: Sequence[int]) -> ChunkCountMismatch:
     """Refuse to finalize, naming at most a thousand of the chunks that are missing and of those that are too many."""
     present = set(received)
