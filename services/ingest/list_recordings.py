@@ -3,11 +3,10 @@
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import msgspec
 
-from services.ingest.paging import Page, Pager, PageRequest
+from services.ingest.paging import Page, Pager, PageRequest, given
 from services.ingest.ports import RecordingStore
 from shared.domain.caller import Caller
 from shared.domain.recording import Recording, RecordingStatus, RecordingVersion
@@ -34,10 +33,9 @@ class RecordingFilter(msgspec.Struct, frozen=True, kw_only=True):
     end_user_id: str | None = None
 
     @property
-    def matching(self) -> dict[str, Any]:
+    def matching(self) -> dict[str, str]:
         """What is given, by field."""
-        fields = {"status": self.status and self.status.value, "device_id": self.device_id, "end_user_id": self.end_user_id}
-        return {name: value for name, value in fields.items() if value is not None}
+        return given(status=self.status, device_id=self.device_id, end_user_id=self.end_user_id)
 
 
 class ListRecordings:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from services.ingest.paging import Page, Pager, PageRequest
+from services.ingest.paging import Page, Pager, PageRequest, given
 from services.ingest.ports import RecordingStore, TranscriptionStore, TranscriptReader
 from services.ingest.read_recordings import found
 from shared.domain.caller import Caller
@@ -37,8 +37,7 @@ class ListTranscriptions:
 
         Like everywhere else, a transcription is shown only with its recording: the deletion of that is another write.
         """
-        filters = {"recording_id": recording_id, "status": status and status.value}
-        matching = {name: value for name, value in filters.items() if value is not None}
+        matching = given(recording_id=recording_id, status=status)
 
         async def read(limit: int, before: str | None, offset: int) -> list[Transcription]:
             rows = await self._transcriptions.page(caller.tenant, matching, limit, before=before, offset=offset)

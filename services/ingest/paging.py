@@ -53,6 +53,11 @@ class Place(NamedTuple):
     offset: int
 
 
+def given(**filters: str | None) -> dict[str, str]:
+    """Return those of a list's filters that are given, by field, as a store compares them."""
+    return {name: str(wanted) for name, wanted in filters.items() if wanted is not None}
+
+
 class Pager:
     """Turns a request for a page into one read, of one item more than the page holds."""
 

@@ -1,6 +1,5 @@
 """Asking a device to do something, and following what becomes of it (contract section 13)."""
 
-from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
@@ -10,7 +9,7 @@ from services.ingest.devices.bodies import DEFAULT_TTL_S, CreateCommand, Recordi
 from services.ingest.devices.manage import found
 from services.ingest.devices.ports import CommandStore, DeviceStore
 from services.ingest.limits import checked_metadata
-from services.ingest.paging import Page, Pager, PageRequest
+from services.ingest.paging import Page, Pager, PageRequest, given
 from services.ingest.refusals import IdempotencyKeyReused, LimitReached, not_found
 from shared.domain.caller import Caller
 from shared.domain.clock import now
@@ -63,7 +62,7 @@ class CommandDevices:
     ) -> Page[DeviceCommand]:
         """Return a page of a device's commands, newest first, perhaps those of one status only."""
         device = await self._fresh(caller, device_id)
-        matching: Mapping[str, Any] = {"device_id": device.id} | ({} if status is None else {"status": status.value})
+        matching = given(device_id=device.id, status=status)
 
         async def read(limit: int, before: str | None, offset: int) -> list[DeviceCommand]:
             return await self._commands.page(device.tenant, matching, limit, before=before, offset=offset)

@@ -1,9 +1,8 @@
 """Deliveries as the owner of their endpoint sees them: listed, read, replayed, and tests of an endpoint (A19)."""
 
 import asyncio
-from typing import Any
 
-from services.ingest.paging import Page, Pager, PageRequest
+from services.ingest.paging import Page, Pager, PageRequest, given
 from services.ingest.refusals import EndpointDisabled, InvalidRequest, LimitReached, not_found
 from services.ingest.webhooks.endpoints import ManageEndpoints
 from services.ingest.webhooks.examples import body_of_example, example_of
@@ -38,8 +37,7 @@ class ManageDeliveries:
         """Return a page of an endpoint's deliveries, newest first, of those that match every filter given."""
         await self._endpoints.get(caller, endpoint_id)
         _check_type(event_type)
-        given = {"endpoint_id": endpoint_id, "status": status and status.value, "event_type": event_type}
-        matching: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
+        matching = given(endpoint_id=endpoint_id, status=status, event_type=event_type)
 
         async def read(limit: int, before: str | None, offset: int) -> list[DeliveryLine]:
             return await self._deliveries.page(caller.tenant, matching, limit, before=before, offset=offset)
