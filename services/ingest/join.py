@@ -50,7 +50,8 @@ from services.ingest.offer_download import OfferDownload
 from services.ingest.open_recording import ChunkTemplates, OpenRecording
 from services.ingest.outbox import Outbox
 from services.ingest.paging import Pager
-from services.ingest.provider_keys import ConfiguredProviders, ManageProviderKeys
+from services.ingest.provider_keys import ManageProviderKeys
+from services.ingest.providers import ConfiguredProviders
 from services.ingest.queue_place import FindQueuePlace
 from services.ingest.rates.limiter import RateLimiter, Rates
 from services.ingest.rates.strangers import Strangers

@@ -1,7 +1,6 @@
 """The verb of transcribe: a transcription is queued for a recording whose audio is there (contract A12, A15)."""
 
 from collections.abc import Sequence
-from collections.abc import Set as AbstractSet
 
 import msgspec
 
@@ -9,25 +8,21 @@ from services.ingest.bodies import Transcribe
 from services.ingest.configuration.provider_choice import ChooseProvider
 from services.ingest.outbox import Outbox
 from services.ingest.ports import RecordingStore, TranscriptionStore
-from services.ingest.provider_keys import ConfiguredProviders
+from services.ingest.providers import ConfiguredProviders, accepted_language, refuse_unless_configured
 from services.ingest.read_recordings import found
 from services.ingest.refusals import (
-    ProviderNotConfigured,
     RecordingNotReady,
     TranscriptionInProgress,
-    UnsupportedLanguage,
     not_found,
 )
 from shared.domain.caller import Caller
 from shared.domain.errors import AlreadyExists, TransientFailure
 from shared.domain.ids import same_but_for_time, sorted_after
 from shared.domain.kept_answer import Claim, identified
-from shared.domain.languages import LANGUAGES
 from shared.domain.recording import TRANSCRIBABLE, Recording, RecordingStatus
 from shared.domain.tenant import Tenant
 from shared.domain.transcription import (
     Priority,
-    ProviderName,
     SpeechOptions,
     Transcription,
     TranscriptionRequest,
@@ -159,23 +154,6 @@ def _options(body: Transcribe) -> SpeechOptions:
         vocabulary=tuple(dict.fromkeys(body.vocabulary or ())),
         redact=tuple(sorted(set(body.redact or ()))),
     )
-
-
-def refuse_unless_configured(provider: ProviderName, configured: AbstractSet[ProviderName], *, param: str) -> None:
-    """Refuse a provider that this installation cannot reach, naming those that it can; `param` names the field at fault."""
-    if provider not in configured:
-        details = {"configured_providers": sorted(configured)}
-        raise ProviderNotConfigured(f"{provider} is not configured here", param=param, details=details)
-
-
-def accepted_language(provider: ProviderName, language: str | None, *, param: str) -> str | None:
-    """Return the language as the provider takes it; refuses, naming the accepted format and the field, when it does not."""
-    if language is None:
-        return None
-    accepted = LANGUAGES[provider].accept(language)
-    if accepted is None:
-        raise UnsupportedLanguage(f"{provider} takes {LANGUAGES[provider].form}; not {language[:80]}", param=param)
-    return accepted
 
 
 def _already(transcription: Transcription | None) -> TranscriptionInProgress:

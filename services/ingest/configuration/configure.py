@@ -10,7 +10,7 @@ from services.ingest.configuration.targets import Target
 from services.ingest.configuration.validity import checked, refuse_repeated, refuse_unworkable, section_of, spoken_of
 from services.ingest.outbox import decided_anew
 from services.ingest.paging import OPERATOR, Page, Pager, PageRequest
-from services.ingest.provider_keys import ConfiguredProviders
+from services.ingest.providers import ConfiguredProviders
 from shared.domain.config.levels import ConfigLevel, ConfigSubject
 from shared.domain.config.merging import amended
 from shared.domain.config.overrides import Author, ConfigChange, Resolved, resolved, silent

@@ -7,8 +7,8 @@ from typing import Any
 import msgspec
 
 from services.ingest.configuration.targets import Target
+from services.ingest.providers import accepted_language, refuse_unless_configured
 from services.ingest.refusals import InvalidRequest, NotFound
-from services.ingest.start_transcription import accepted_language, refuse_unless_configured
 from services.ingest.strict_json import fitted
 from shared.domain.config.forms import ProcessingConfig
 from shared.domain.config.overrides import Resolved

@@ -6,7 +6,7 @@ from services.ingest.bodies import Transcribe
 from services.ingest.configuration.provider_choice import ChooseProvider
 from services.ingest.delete_recording import DeleteRecording
 from services.ingest.outbox import Outbox
-from services.ingest.provider_keys import ConfiguredProviders
+from services.ingest.providers import ConfiguredProviders
 from services.ingest.refusals import NotFound
 from services.ingest.start_transcription import ProviderChoice, StartTranscription
 from shared.domain.caller import Caller, CredentialKind
