@@ -18,11 +18,11 @@ _ORIGIN = re.compile(r"\*|https?://[a-z0-9.:\[\]-]+")
 class ApiSettings(msgspec.Struct, frozen=True):
     """How the API presents itself and what it admits.
 
-    `public_url` is the base of every URL handed out. `signing_secret` signs chunk URLs and cursors, so it is the same on every
-    replica. `key_cache_s` is how long a revoked key may still work, and with `live_heartbeat_s` how long its streams may go on:
-    a minute at most. The rates are of a project, `failures_per_minute` is of a client address; `cloud_providers` names those
-    that the transcriber has a key of the installation for. `proxies` is how many proxies in front of the API append to
-    `X-Forwarded-For`.
+    `public_url` is the base of every URL handed out. `signing_secret` signs chunk URLs, cursors and grants of devices, so it is
+    the same on every replica. `key_cache_s` is how long a revoked key may still work, and with `live_heartbeat_s` how long its
+    streams may go on: a minute at most. The rates are of a project, `failures_per_minute` is of a client address;
+    `cloud_providers` names those that the transcriber has a key of the installation for. `proxies` is how many proxies in front
+    of the API append to `X-Forwarded-For`.
     """
 
     public_url: Annotated[str, msgspec.Meta(pattern=r"^https?://")]

@@ -30,8 +30,8 @@ class Signatures:
 
     def __init__(self, secret: str) -> None:
         self._verified_grant = lru_cache(_MOST_GRANTS)(self._verified)  # of the good ones: an error is not remembered
-        self._chunk_hash = KeyedHash(_derived(secret, b"chunk upload"))
-        self._cursor_hash = KeyedHash(_derived(secret, b"cursor"))
+        self._chunk_hash = KeyedHash(derived_key(secret, b"chunk upload"))
+        self._cursor_hash = KeyedHash(derived_key(secret, b"cursor"))
 
     def chunk_query(self, grant: ChunkGrant) -> str:
         """Return the query string that carries the grant."""
@@ -93,5 +93,6 @@ class ChunkQuery(msgspec.Struct, frozen=True, kw_only=True):
     signature: str
 
 
-def _derived(secret: str, purpose: bytes) -> bytes:
+def derived_key(secret: str, purpose: bytes) -> bytes:
+    """Return the key for one purpose that follows from the secret of all replicas."""
     return hmac.digest(secret.encode(), purpose, "sha256")

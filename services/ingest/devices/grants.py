@@ -1,7 +1,6 @@
 """Grants: what lets a device believe a phone, and carry out the command it brings, without asking us (a JWT, RFC 7519, HS256)."""
 
 import base64
-import hashlib
 import hmac
 from datetime import UTC, datetime
 from typing import Any
@@ -11,6 +10,7 @@ import msgspec
 from services.ingest.devices.manage import found
 from services.ingest.devices.ports import DeviceStore
 from services.ingest.refusals import DeviceNotBound
+from services.ingest.signatures import derived_key
 from shared.domain.caller import Caller
 from shared.domain.clock import now
 from shared.domain.device import Device
@@ -31,7 +31,7 @@ class DeviceGrants:
     """
 
     def __init__(self, secret: str) -> None:
-        self._secret = hmac.new(secret.encode(), b"device command grant", hashlib.sha256).digest()
+        self._secret = derived_key(secret, b"device command grant")
 
     def key_of(self, device: Device) -> str:
         """Return the key of the device's present binding, as hexadecimal digits."""
@@ -57,7 +57,7 @@ class DeviceGrants:
         return AccessGrant(token=_signed(claims, key), expires_at=datetime.fromtimestamp(issued + GRANT_S, UTC))
 
     def _key(self, device_id: str, binding_generation: int) -> bytes:
-        return hmac.new(self._secret, f"{device_id}\n{binding_generation}".encode(), hashlib.sha256).digest()
+        return hmac.digest(self._secret, f"{device_id}\n{binding_generation}".encode(), "sha256")
 
 
 class AccessGrant(msgspec.Struct, frozen=True):
@@ -83,7 +83,7 @@ class GrantAccess:
 
 def _signed(claims: dict[str, Any], key: bytes) -> str:
     signed = f"{_encoded(_HEADER)}.{_encoded(claims)}"
-    return f"{signed}.{_base64(hmac.new(key, signed.encode(), hashlib.sha256).digest())}"
+    return f"{signed}.{_base64(hmac.digest(key, signed.encode(), 'sha256'))}"
 
 
 def _encoded(part: dict[str, Any]) -> str:
