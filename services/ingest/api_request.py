@@ -11,6 +11,7 @@ from litestar.handlers import BaseRouteHandler
 from services.ingest.admission import Admission
 from services.ingest.authentication import bearer
 from services.ingest.chunk_bodies import ChunkBody
+from services.ingest.devices.manage import ITSELF
 from services.ingest.rates.limiter import Bucket
 from services.ingest.refusals import Unauthorized, client_gone, credential_missing, no_credential, not_found, scope_missing
 from services.ingest.request_context import RequestContext, context_of
@@ -94,7 +95,7 @@ class Requires:
             return
         caller = await self.admit(admission, connection.scope, handler.opt.get("bucket", Bucket.REQUESTS))
         device_id = connection.path_params.get("device_id")
-        if caller.device_id is not None and device_id not in {None, "me", caller.device_id}:
+        if caller.device_id is not None and device_id not in {None, ITSELF, caller.device_id}:
             raise not_found("device")
 
     async def admit(self, admission: Admission, scope: Mapping[str, Any], bucket: Bucket) -> Caller:

@@ -17,7 +17,9 @@ from shared.domain.kept_answer import Claim, identified
 
 _DEFAULT_MODEL = "bota_pin"
 _TYPE_VERSION = "_v1"
-_ITSELF = "me"
+
+ITSELF = "me"
+"""What a device calls itself in a path."""
 
 
 class ManageDevices:
@@ -75,7 +77,7 @@ class ManageDevices:
 
 async def found(devices: DeviceStore, caller: Caller, device_id: str) -> Device:
     """Return the device, the caller's own as `me`; raises `NotFound` when the caller's tenant has none such."""
-    wanted = caller.device_id if device_id == _ITSELF and caller.device_id is not None else device_id
+    wanted = caller.device_id if device_id == ITSELF and caller.device_id is not None else device_id
     device = await devices.get(caller.tenant, wanted)
     if device is None:
         raise not_found("device")

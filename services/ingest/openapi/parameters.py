@@ -8,6 +8,7 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.params import HeaderParameter, PathParameter, QueryParameter
 from litestar.typing import FieldDefinition
 
+from services.ingest.devices.manage import ITSELF
 from services.ingest.idempotency.once import KEY_PATTERN, PARAM
 from services.ingest.limits import MAX_CHUNK_NUMBER
 from services.ingest.openapi.schemas import Schema, Schemas
@@ -22,7 +23,7 @@ _SCHEMAS: dict[str, Schema] = {
     "chunk_number": {"type": "integer", "minimum": 1, "maximum": MAX_CHUNK_NUMBER},
     "command_id": {"type": "string", "pattern": id_pattern("cmd")},
     "delivery_id": {"type": "string", "pattern": id_pattern("whd")},
-    "device_id": {"type": "string", "pattern": f"^(me|dev_{ID_CHARACTERS})$"},
+    "device_id": {"type": "string", "pattern": f"^({ITSELF}|dev_{ID_CHARACTERS})$"},
     "end_user_id": {"type": "string", "pattern": id_pattern("eu")},
     "endpoint_id": {"type": "string", "pattern": id_pattern("we")},
     "key_id": {"type": "string", "pattern": id_pattern("key")},
