@@ -63,7 +63,6 @@ from services.ingest.list_recordings import ListRecordings
 from services.ingest.list_transcriptions import ListTranscriptions
 from services.ingest.live.follow import FollowRecording
 from services.ingest.live.hub import Hub
-from services.ingest.live.ports import LiveRules
 from services.ingest.offer_download import OfferDownload
 from services.ingest.open_recording import OpenRecording
 from services.ingest.openapi.document import Document
@@ -130,7 +129,6 @@ class UseCases(msgspec.Struct, frozen=True, kw_only=True):
     open_recording: OpenRecording
     read_recordings: ReadRecordings
     list_recordings: ListRecordings
-    live_rules: LiveRules
     hub: Hub
     follow_recording: FollowRecording
     delete_recording: DeleteRecording

@@ -43,7 +43,7 @@ from services.ingest.list_recordings import ListRecordings
 from services.ingest.list_route import ListRoute
 from services.ingest.list_transcriptions import ListTranscriptions
 from services.ingest.live import ports as live_ports
-from services.ingest.live.follow import FollowRecording
+from services.ingest.live.follow import FollowRecording, Sources
 from services.ingest.live.hub import Hub
 from services.ingest.manifests import Manifests
 from services.ingest.offer_download import OfferDownload
@@ -205,15 +205,16 @@ def _of_live_views(api: ApiSettings, stores: Stores, authenticate: Authenticate)
     """Join the use cases of live views."""
     rules = live_ports.LiveRules(streams_per_project=api.live_streams_per_project, heartbeat_s=api.live_heartbeat_s)
     hub = Hub(rules)
-    follow = FollowRecording(
+    sources = Sources(
         recordings=stores.recordings,
         transcriptions=stores.transcriptions,
         log=stores.events,
         transcripts=stores.transcripts,
         credentials=authenticate,
         hub=hub,
+        rules=rules,
     )
-    return {"live_rules": rules, "hub": hub, "follow_recording": follow}
+    return {"hub": hub, "follow_recording": FollowRecording(sources)}
 
 
 def _of_devices(stores: Stores, pager: Pager) -> dict[str, Any]:

@@ -8,7 +8,6 @@ from services.ingest import refusals
 from services.ingest.api_request import ApiRequest, requires
 from services.ingest.live.answer import EventStream
 from services.ingest.live.follow import SCOPE, FollowRecording
-from services.ingest.live.ports import LiveRules
 
 
 class LiveController(Controller):
@@ -24,13 +23,9 @@ class LiveController(Controller):
         answers={"text/event-stream": {"schema": {"type": "object", "required": ["data"]}}},
     )
     async def follow(
-        self,
-        request: ApiRequest,
-        recording_id: FromPath[str],
-        follow_recording: NamedDependency[FollowRecording],
-        live_rules: NamedDependency[LiveRules],
+        self, request: ApiRequest, recording_id: FromPath[str], follow_recording: NamedDependency[FollowRecording]
     ) -> EventStream:
         """Stream the recording's events as server-sent events, from after `Last-Event-ID`, else from the first that is kept."""
         last_event_id = request.headers.get("last-event-id")
         stream = await follow_recording(request.caller, request.authorization, recording_id, last_event_id)
-        return EventStream(stream, live_rules, request.context)
+        return EventStream(stream, request.context)

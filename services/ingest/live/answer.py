@@ -4,7 +4,6 @@ import asyncio
 from typing import Any
 
 from services.ingest.live.follow import LiveStream
-from services.ingest.live.ports import LiveRules
 from services.ingest.request_context import RequestContext
 
 _HEADERS = (
@@ -17,15 +16,15 @@ _HEADERS = (
 class EventStream:
     """Sends a stream's frames as they come. A client that does not read holds up its own stream, and is left by the server."""
 
-    def __init__(self, stream: LiveStream, rules: LiveRules, context: RequestContext) -> None:
-        self._stream, self._rules, self._context = stream, rules, context
+    def __init__(self, stream: LiveStream, context: RequestContext) -> None:
+        self._stream, self._context = stream, context
 
     async def __call__(self, _scope: Any, receive: Any, send: Any) -> None:  # noqa: ANN401 - see ASGIApp
         """Answer, until the stream ends or the client leaves; then give the stream's place back."""
         leaving = asyncio.create_task(self._await_leaving(receive))
         try:
             await send({"type": "http.response.start", "status": 200, "headers": list(_HEADERS)})
-            async for frame in self._stream.frames(self._rules):
+            async for frame in self._stream.frames():
                 await send({"type": "http.response.body", "body": frame, "more_body": True})
             await send({"type": "http.response.body", "body": b""})
         finally:

@@ -47,49 +47,50 @@ class Start(msgspec.Struct, frozen=True):
     known: str | None = None
 
 
+class Sources(msgspec.Struct, frozen=True, kw_only=True):
+    """What streams are made of."""
+
+    recordings: RecordingStore
+    transcriptions: Transcriptions
+    log: EventLog
+    transcripts: TranscriptReader
+    credentials: Credentials
+    hub: Hub
+    rules: LiveRules
+
+
 class FollowRecording:
     """Opens streams."""
 
-    def __init__(  # noqa: PLR0913 - the collaborators of its streams
-        self,
-        *,
-        recordings: RecordingStore,
-        transcriptions: Transcriptions,
-        log: EventLog,
-        transcripts: TranscriptReader,
-        credentials: Credentials,
-        hub: Hub,
-    ) -> None:
-        self._recordings, self.log, self.transcripts = recordings, log, transcripts
-        self.transcriptions = transcriptions
-        self.credentials, self.hub = credentials, hub
+    def __init__(self, sources: Sources) -> None:
+        self._sources = sources
 
     async def __call__(self, caller: Caller, authorization: str, recording_id: str, last_event_id: str | None) -> "LiveStream":
         """Return a stream of what was kept after the event `last_event_id`, of everything kept when that is not known.
 
         The stream holds a place until it is closed; raises `NotFound`, `TooManyStreams`.
         """
-        await found(self._recordings, caller, recording_id)
-        watch = self.hub.open(caller.tenant, recording_id)
+        sources = self._sources
+        await found(sources.recordings, caller, recording_id)
+        watch = sources.hub.open(caller.tenant, recording_id)
         try:
             start = Start()
             if last_event_id is not None:
-                position = await self.log.position_after(caller.tenant, recording_id, last_event_id)
+                position = await sources.log.position_after(caller.tenant, recording_id, last_event_id)
                 start = Start(position, last_event_id)
-            return LiveStream(self, watch, caller, authorization, start)
+            return LiveStream(sources, watch, caller, authorization, start)
         except BaseException:
-            self.hub.close(watch)
+            sources.hub.close(watch)
             raise
 
 
 class LiveStream:
     """One client's stream; nothing is missed between what was and what comes, for it listens before it reads."""
 
-    def __init__(self, opener: FollowRecording, watch: Watch, caller: Caller, authorization: str, start: Start) -> None:
-        self._log, self._transcripts, self._hub = opener.log, opener.transcripts, opener.hub
-        self._credentials, self._authorization = opener.credentials, authorization
-        self._transcriptions = opener.transcriptions
-        self._watch, self._caller, self._start, self._reached = watch, caller, start, start.position
+    def __init__(self, sources: Sources, watch: Watch, caller: Caller, authorization: str, start: Start) -> None:
+        self._sources, self._rules, self._hub = sources, sources.rules, sources.hub
+        self._watch, self._caller, self._authorization = watch, caller, authorization
+        self._start, self._reached = start, start.position
         self._told: set[str] = set()
         self.ended: Ended | None = None
 
@@ -107,11 +108,12 @@ class LiveStream:
         """Give the stream's place back."""
         self._hub.close(self._watch)
 
-    async def frames(self, rules: LiveRules) -> AsyncIterator[bytes]:
+    async def frames(self) -> AsyncIterator[bytes]:
         """Yield what goes out: each event once, in the order in which they were kept, and a comment when nothing happens."""
         yield b"retry: %d\n\n" % RETRY_MS
-        progress = ProgressFeed(self._transcriptions, self._caller.tenant, self._watch.recording_id, rules.progress_look_s)
-        beat_at = time.monotonic() + rules.heartbeat_s
+        transcriptions, look_s = self._sources.transcriptions, self._rules.progress_look_s
+        progress = ProgressFeed(transcriptions, self._caller.tenant, self._watch.recording_id, look_s)
+        beat_at = time.monotonic() + self._rules.heartbeat_s
         while self.ended is None:
             self._watch.news.clear()
             async for frame in self._news(progress):
@@ -121,15 +123,15 @@ class LiveStream:
             if self._hub.closing:
                 self.ended = self.ended or Ended.DRAINING
             if self.ended is None:
-                await self._wait(min(beat_at - time.monotonic(), progress.wait_s), rules)
+                await self._wait(min(beat_at - time.monotonic(), progress.wait_s))
             if self.ended is None and time.monotonic() >= beat_at:
                 await self._check_credential()
                 yield b": nothing new\n\n"
-                beat_at = time.monotonic() + rules.heartbeat_s
+                beat_at = time.monotonic() + self._rules.heartbeat_s
 
-    async def _wait(self, at_most_s: float, rules: LiveRules) -> None:
+    async def _wait(self, at_most_s: float) -> None:
         """Return when there may be news: word came, or it is time to look without (an event is kept before it is told of)."""
-        wait_s = min(at_most_s, rules.idle_look_s if self._hub.is_heard else rules.look_s)
+        wait_s = min(at_most_s, self._rules.idle_look_s if self._hub.is_heard else self._rules.look_s)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(max(0.0, wait_s)):
                 await self._watch.news.wait()
@@ -146,7 +148,7 @@ class LiveStream:
         position = max(self._start.position, self._reached - OVERLAP)
         while self.ended is None:
             try:
-                batch = await self._log.kept_since(self._caller.tenant, self._watch.recording_id, position, BATCH)
+                batch = await self._sources.log.kept_since(self._caller.tenant, self._watch.recording_id, position, BATCH)
                 for kept in batch:
                     if self.ended is None and self._is_news(kept.event):
                         progress.heard(kept.event)
@@ -173,11 +175,11 @@ class LiveStream:
         """Return the text of a completed transcription to those who may read it."""
         if not isinstance(event, TranscriptionCompleted) or not self._caller.may(TEXT_SCOPE):
             return None
-        return await self._transcripts.get(event.tenant, event.transcription_id)
+        return await self._sources.transcripts.get(event.tenant, event.transcription_id)
 
     async def _check_credential(self) -> None:
         try:
-            if not (await self._credentials(self._authorization)).may(SCOPE):
+            if not (await self._sources.credentials(self._authorization)).may(SCOPE):
                 self.ended = Ended.REVOKED
         except Unauthorized:
             self.ended = Ended.REVOKED

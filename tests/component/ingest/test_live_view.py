@@ -7,7 +7,7 @@ import json
 import msgspec
 import pytest
 
-from services.ingest.live.follow import BATCH, FollowRecording
+from services.ingest.live.follow import BATCH, FollowRecording, Sources
 from services.ingest.live.hub import Hub
 from services.ingest.live.ports import LiveRules
 from services.ingest.refusals import NotFound, TooManyStreams, Unauthorized
@@ -69,16 +69,17 @@ class World:
 
     @contextlib.asynccontextmanager
     async def followed(self, since=None, rules=QUICK):
-        follow = FollowRecording(
+        sources = Sources(
             recordings=self.recordings,
             transcriptions=self.transcriptions,
             log=self.log,
             transcripts=self.transcripts,
             credentials=self.caller,
             hub=self.hub,
+            rules=rules,
         )
-        stream = await follow(self.caller, "Bearer x", self.recording.id, since)
-        reader = Reader(stream, rules)
+        stream = await FollowRecording(sources)(self.caller, "Bearer x", self.recording.id, since)
+        reader = Reader(stream)
         try:
             yield reader
         finally:
@@ -89,9 +90,9 @@ class World:
 class Reader:
     """Reads a stream as a client does."""
 
-    def __init__(self, stream, rules):
+    def __init__(self, stream):
         self.stream = stream
-        self._frames = stream.frames(rules)
+        self._frames = stream.frames()
 
     async def frame(self):
         async with asyncio.timeout(SOON_S):
