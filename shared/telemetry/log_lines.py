@@ -1,6 +1,7 @@
 """How a log line is made of an event's fields, and written."""
 
 import asyncio
+import contextlib
 import sys
 import threading
 import traceback
@@ -69,12 +70,15 @@ class Lines:
 
     A write lets go of the interpreter, and to get it back costs a busy process more than the line did. So what an event loop
     tells of what went well waits up to `GATHERED_S` for more to be told; anything else is written at once, with what waits.
+
+    What cannot be written, for the disk is full or the reader gone, is lost: whoever tells it goes on.
     """
 
     def __init__(self, renderer: Renderer, output: BinaryIO | None = None) -> None:
         self._render, self._output = renderer, output
         self._lock = threading.Lock()
         self._waiting: list[bytes] = []
+        self._torn = False  # the last line that was written breaks off
         self._timed_by: asyncio.AbstractEventLoop | None = None  # the loop that will write what waits
 
     def __call__(self, fields: dict[str, Any]) -> None:
@@ -97,10 +101,18 @@ class Lines:
 
     def _write(self) -> None:
         if self._waiting:
-            gathered, self._waiting = b"".join(self._waiting), []
-            output = self._output or sys.stdout.buffer
-            output.write(gathered)
-            output.flush()
+            gathered, self._waiting = b"\n" * self._torn + b"".join(self._waiting), []
+            if written := _written(self._output or sys.stdout.buffer, gathered):
+                self._torn = not gathered.endswith(b"\n", 0, written)
+
+
+def _written(output: BinaryIO, data: bytes) -> int:
+    """Write as much of `data` as can be written, past any buffer, where what was not would wait; return how much that was."""
+    raw, written = getattr(output, "raw", output), 0
+    with contextlib.suppress(OSError):
+        while written < len(data) and (count := raw.write(data[written:])):
+            written += count
+    return written
 
 
 def _running_loop() -> asyncio.AbstractEventLoop | None:

@@ -1,15 +1,19 @@
 """A service as a real process: how it starts, drains, fails and ends, seen from outside."""
 
 import asyncio
+import os
 import signal
 import sys
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from pathlib import Path
 
 import aiohttp
 import msgspec
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
+
+from deploy.local.servers.ports import free_port
 
 ROOT = Path(__file__).parents[3]
 PROGRAM = Path(__file__).with_name("tiny_service.py")
@@ -55,7 +59,9 @@ class Tiny:
 async def run(tmp_path) -> AsyncIterator:
     processes = []
 
-    async def start(fault: str = "", arguments: tuple[str, ...] = (), **environ: str) -> Tiny:
+    async def start(
+        fault: str = "", arguments: tuple[str, ...] = (), stdout: int = asyncio.subprocess.PIPE, **environ: str
+    ) -> Tiny:
         settings = {
             "EARWITNESS_HTTP_HOST": "127.0.0.1",
             "EARWITNESS_HTTP_PORT": "0",
@@ -68,7 +74,7 @@ async def run(tmp_path) -> AsyncIterator:
             str(PROGRAM),
             *arguments,
             env={"PYTHONPATH": str(ROOT), **settings, **environ},
-            stdout=asyncio.subprocess.PIPE,
+            stdout=stdout,
             stderr=asyncio.subprocess.PIPE,
         )
         processes.append(process)
@@ -255,6 +261,31 @@ async def test_health_metrics_and_errors_are_served(run, http):
     assert {"earwitness_http_requests", "earwitness_queue_depth", "process_resident_memory_bytes"} <= families
     async with http.get(f"{url}/nowhere", headers={"X-Request-Id": "req_mine"}) as missing:
         assert (missing.status, (await missing.json())["error"]["request_id"]) == (404, "req_mine")
+
+
+async def test_a_service_whose_lines_nobody_takes_serves_and_stops_with_status_0(run, http):
+    full = os.open("/dev/full", os.O_WRONLY)
+    tiny = await run(stdout=full, EARWITNESS_HTTP_PORT=str(port := free_port()))
+    os.close(full)
+    await tiny.did("start")
+    await accepts_connections(port)
+    slow = asyncio.create_task(http.get(f"http://127.0.0.1:{port}/slow"))
+    await tiny.did("request")
+    tiny.process.send_signal(signal.SIGTERM)
+    tiny.release()
+    assert await (await slow).read() == b"done"
+    _, err = await asyncio.wait_for(tiny.process.communicate(), DEADLINE_S)
+    assert (tiny.process.returncode, err) == (0, b"")
+
+
+async def accepts_connections(port: int) -> None:
+    async with asyncio.timeout(DEADLINE_S):
+        while True:
+            with suppress(ConnectionRefusedError):
+                _, connection = await asyncio.open_connection("127.0.0.1", port)
+                connection.close()
+                return
+            await asyncio.sleep(0.01)
 
 
 async def test_every_line_on_stdout_is_json_with_time_level_event_and_service(run):

@@ -2,10 +2,12 @@
 
 import asyncio
 import logging
+import os
 import re
 import subprocess
 import sys
 import warnings
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -224,6 +226,30 @@ async def test_a_new_configuration_leaves_nothing_behind(lines, output):
     log.info("first")
     configure_logging("renamed", "INFO", output)
     assert [line["event"] for line in lines()] == ["first"]
+
+
+def test_what_a_full_disk_does_not_take_is_lost_and_fails_nobody(lines):
+    with Path("/dev/full").open("wb") as full:
+        configure_logging("tester", "INFO", full)
+        log.error("amiss")
+        logging.getLogger("aiokafka").error("amiss, too")
+    assert lines() == []
+
+
+def test_lines_after_one_that_broke_off_are_whole(lines):
+    told, telling = os.pipe()
+    os.set_blocking(telling, False)
+    with os.fdopen(telling, "wb") as output, os.fdopen(told, "rb", buffering=0) as reader:
+        configure_logging("tester", "INFO", output)
+        for _ in range(50):  # more than a pipe holds, each more than it takes whole or not at all
+            log.error("before", padding=9_000 * "x")
+        torn = reader.read(1 << 20)
+        log.error("after")
+        log.error("after", again=True)
+        after = reader.read(1 << 20)
+    assert not torn.endswith(b"\n")
+    assert after.startswith(b"\n")
+    assert [msgspec.json.decode(line)["event"] for line in after.splitlines()[1:]] == ["after", "after"]
 
 
 def test_a_process_that_ends_writes_what_waits():
