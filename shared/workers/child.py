@@ -17,7 +17,7 @@ from queue import SimpleQueue
 from typing import Any, BinaryIO
 
 from shared.domain.errors import PermanentFailure, TransientFailure
-from shared.workers.failures import is_full
+from shared.workers.failures import finds_no_room
 from shared.workers.messages import LENGTH, Failed, Message, Progressed, Succeeded, Warm, from_body, to_frame
 
 PR_SET_PDEATHSIG = 1
@@ -75,7 +75,7 @@ def _failed(error: Exception) -> Failed:
         case TransientFailure():
             return Failed(message=str(error), traceback=text, transient=True)
         case _:
-            return Failed(message=f"{type(error).__name__}: {error}", traceback=text, no_room=is_full(error))
+            return Failed(message=f"{type(error).__name__}: {error}", traceback=text, no_room=finds_no_room(error))
 
 
 def _send(answers: BinaryIO, message: Message) -> None:

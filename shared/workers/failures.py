@@ -4,7 +4,8 @@ import errno
 
 from shared.domain.errors import TransientFailure
 
-_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+_NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EMFILE, errno.ENFILE})
+_NO_FOLDER = frozenset({errno.ENOENT, errno.EACCES, errno.EIO, errno.ESTALE})
 
 
 class WorkerDied(TransientFailure):
@@ -38,12 +39,17 @@ class WorkerFailed(TransientFailure):
 
 
 class NoRoom(TransientFailure):
-    """The disk is full, or as much of it as is ours: no fault of the work, and there may be room elsewhere, or soon."""
+    """The disk is full or read-only, or too many files are open: no fault of the work; there may be room elsewhere, or soon."""
 
 
-def is_full(error: BaseException) -> bool:
-    """Say whether a write failed because the disk is full."""
-    return isinstance(error, OSError) and error.errno in _FULL
+def finds_no_room(error: BaseException) -> bool:
+    """Say whether the machine has no room for the work, whatever process does it."""
+    return isinstance(error, OSError) and error.errno in _NO_ROOM
+
+
+def finds_no_folder(error: BaseException) -> bool:
+    """Say the same, or that the work folder is not to be used, of a service's own process: it opens no files but those there."""
+    return finds_no_room(error) or (isinstance(error, OSError) and error.errno in _NO_FOLDER)
 
 
 class PoolStopped(TransientFailure):

@@ -20,7 +20,7 @@ from shared.domain.job import Failure, Job
 from shared.domain.trace import traced
 from shared.telemetry.logs import bind, get_logger, wide_event
 from shared.telemetry.metrics import jobs, leases_lost_total, stage_seconds
-from shared.workers.failures import NoRoom, WorkerDied, WorkerFailed, WorkerTimedOut, is_full
+from shared.workers.failures import NoRoom, WorkerDied, WorkerFailed, WorkerTimedOut, finds_no_folder
 from shared.workers.lease_queue import LeaseLost, LeaseQueue
 
 log = get_logger()
@@ -195,14 +195,14 @@ class JobRunner(Generic[A, R]):
                 until = next_until
 
     async def _try_again(self, claimed: A, error: Exception) -> None:
-        no_room = isinstance(error, NoRoom) or is_full(error)
+        no_room = isinstance(error, NoRoom) or finds_no_folder(error)
         counted = _waited_long(claimed.job) if no_room else _is_to_blame(error)
         if counted and (last := self._last_straw(claimed.job, error)):
             await self._give_up(claimed, PermanentFailure(FailureReason.PROCESSING_ERROR, last))
             return
         backoff_s = _BACKOFF_S[min(claimed.job.attempts, len(_BACKOFF_S)) - 1] if counted else _BACKOFF_S[0]
         if no_room:
-            backoff_s = max(backoff_s, _ROOM_AFTER_S)  # to fill the disk again at once would help nobody
+            backoff_s = max(backoff_s, _ROOM_AFTER_S)  # to try the same disk again at once would help nobody
         await self._hand_back(claimed, backoff_s, counted=counted, died=isinstance(error, WorkerDied))
 
     def _refuse_exhausted(self, job: Job) -> None:

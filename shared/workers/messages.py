@@ -31,8 +31,8 @@ class Succeeded(msgspec.Struct, frozen=True):
 class Failed(msgspec.Struct, frozen=True, kw_only=True):
     """The job (or `initialize()`) raised; the process lives on.
 
-    `reason` is set for a permanent failure, `transient` for a transient one, and `no_room` where the disk is full; none of them
-    means any other exception.
+    `reason` is set for a permanent failure, `transient` for a transient one, and `no_room` where the machine has none; none of
+    them means any other exception.
     """
 
     message: str

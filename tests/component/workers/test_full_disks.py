@@ -1,4 +1,4 @@
-"""A full disk: no job is given up for it until it has waited for a day."""
+"""A machine without room for the work, as one whose disk is full: no job is given up for it until it has waited for a day."""
 
 import errno
 from datetime import timedelta
@@ -12,8 +12,22 @@ from shared.domain.job import JobStatus
 from shared.domain.recording import RecordingStatus
 from shared.workers.failures import NoRoom
 
+_TROUBLES = {
+    "full": errno.ENOSPC,
+    "full of ours": errno.EDQUOT,
+    "read-only": errno.EROFS,
+    "too many open files": errno.EMFILE,
+    "too many open files of all": errno.ENFILE,
+    "gone": errno.ENOENT,
+    "closed to us": errno.EACCES,
+    "broken": errno.EIO,
+}
 
-@pytest.mark.parametrize("full", [NoRoom("of the worker"), OSError(errno.ENOSPC, "here"), OSError(errno.EDQUOT, "of ours")])
+
+_ERRORS = [OSError(number, name) for name, number in _TROUBLES.items()]
+
+
+@pytest.mark.parametrize("full", [NoRoom("of the worker"), *_ERRORS], ids=str)
 async def test_a_full_disk_is_not_counted_and_gets_time_to_become_less_full(scene, full):
     recording = await scene.queue()
 
