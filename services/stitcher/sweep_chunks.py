@@ -23,7 +23,8 @@ class SweepChunks:
 
     That is every chunk, joined or not, the manifests of finalizes that another overtook, and joined objects of workers that
     lost their claim. The first sweep comes at once. By pre-signed URLs chunks can be stored a while longer, and a worker that
-    was thought dead may still write: the last sweep comes when the last URL has ended.
+    was thought dead may still write: the last sweep comes when the last URL has ended. Where the store has lost the joined audio,
+    as one that was restored from an earlier backup, the chunks may be all that is left of it: they stay.
     """
 
     def __init__(self, store: AudioStore, recordings: RecordingStore) -> None:
@@ -33,10 +34,12 @@ class SweepChunks:
         """Sweep, then note when the next one is due; a replay finds nothing to delete."""
         began = now()
         needed = set(_needed(recording))
-        for prefix in _prefixes(recording):
-            stored = await self._store.list(prefix)
-            await self._store.delete([item.key for item in stored if item.key not in needed])
-        await self._note(recording, _next_after(recording, began))
+        stored = [item.key for prefix in _prefixes(recording) for item in await self._store.list(prefix)]
+        if recording.audio is None or recording.audio.object_key in stored:
+            await self._store.delete([key for key in stored if key not in needed])
+            await self._note(recording, _next_after(recording, began))
+        elif await self._note(recording, None):
+            log.error("sweep.audio_missing", recording_id=recording.id, project_id=recording.project_id, objects=len(stored))
 
     async def due(self, grace_s: float) -> int:
         """Sweep what has been due for `grace_s` seconds, all of it; return how many recordings that were."""
@@ -62,16 +65,18 @@ class SweepChunks:
             return
         await self._note(recording, now() + _AGAIN_AFTER)
 
-    async def _note(self, recording: Recording, at: datetime | None) -> None:
+    async def _note(self, recording: Recording, at: datetime | None) -> bool:
+        """Note when the next sweep is due; False when the recording was deleted or somebody else has noted that."""
         for _ in range(_CONFLICT_TRIES):  # the next stage writes at this very moment; after these the next sweep notes it
             present = await self._recordings.get(recording.tenant, recording.id)
             if present is None or present.sweep_at != recording.sweep_at:
-                return
+                return False
             try:
                 await self._recordings.save(present, present.changed(sweep_at=at))
             except VersionConflict:
                 continue
-            return
+            return True
+        return False
 
 
 def _prefixes(recording: Recording) -> Iterator[str]:

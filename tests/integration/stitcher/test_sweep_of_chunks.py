@@ -7,7 +7,8 @@ import pytest
 from services.stitcher.sweep_chunks import SweepChunks
 from shared.domain.clock import now
 from shared.domain.ids import new_id, new_ulid
-from shared.domain.object_keys import chunk_key, chunk_prefix
+from shared.domain.media import Media, MediaStatus, MediaType
+from shared.domain.object_keys import chunk_key, chunk_prefix, media_key
 from shared.domain.recording import Recording, RecordingStatus
 from shared.domain.tenant import Mode
 from shared.storage.mongo import Mongo
@@ -35,12 +36,15 @@ class Scene:
         self.recordings, self.store = recordings, store
         self.sweep = SweepChunks(store, recordings)
 
-    async def joined(self, due_since):
-        """Store a recording of which a chunk was left."""
-        at = now()
+    async def joined(self, due_since, *, stored=True):
+        """Store a recording of which a chunk was left; unless `stored`, the joined audio was lost."""
+        at, project_id, recording_id, media_id = now(), new_id("proj"), new_id("rec"), new_id("med")
+        key = media_key(project_id, recording_id, media_id, "audio-1.ogg")
+        kind = {"type": MediaType.AUDIO, "content_type": "audio/ogg", "status": MediaStatus.UPLOADED}
         recording = Recording(
-            id=new_id("rec"),
-            project_id=new_id("proj"),
+            id=recording_id,
+            project_id=project_id,
+            media=(Media(id=media_id, object_key=key, created_at=at, **kind),),
             mode=Mode.LIVE,
             status=RecordingStatus.COMPLETED,
             streaming=True,
@@ -49,6 +53,8 @@ class Scene:
             updated_at=at,
         )
         await self.store.put(chunk_key(recording.project_id, recording.id, 1, new_ulid()), b"left", 4, "audio/ogg")
+        if stored:
+            await self.store.put(key, b"joined", 6, "audio/ogg")
         return await self.recordings.add(recording)
 
     async def is_swept(self, recording):
@@ -87,3 +93,15 @@ async def test_however_many_are_due_one_look_reaches_all(scene, monkeypatch):
     scene.store.held = recordings[0].project_id
     assert await scene.sweep.due(0) == len(recordings)
     assert [one.id for one in recordings if not await scene.is_swept(one)] == [recordings[0].id]
+
+
+async def test_the_chunks_of_audio_that_the_store_has_lost_stay(scene):
+    lost, whole = await scene.joined(due_since=2 * MINUTE, stored=False), await scene.joined(due_since=MINUTE)
+    with captured_lines() as lines:
+        await scene.sweep.due(0)
+    assert await scene.is_swept(whole)
+    assert await scene.store.stat(whole.media[0].object_key)
+    assert not await scene.is_swept(lost)
+    told = [(line["recording_id"], line["objects"]) for line in lines if line["event"] == "sweep.audio_missing"]
+    assert told == [(lost.id, 1)]
+    assert await scene.sweep.due(-SOON_S) == 0  # it is not looked at again
