@@ -1,12 +1,14 @@
 """Fanning out in two steps: what was drafted is attempted at once and made to last later, and only then it counts as done."""
 
 import asyncio
+from datetime import timedelta
 
 import pytest
 
 from services.webhooks import drafts
 from services.webhooks.fan_out import MOST_TOGETHER
 from services.webhooks.reconcile import Reconciler
+from shared.domain.clock import now
 from shared.domain.errors import TransientFailure
 from shared.domain.tenant import Mode
 from shared.events.recording import RecordingDeleted, recording_event
@@ -67,6 +69,13 @@ async def test_an_endpoint_made_a_moment_ago_hears(drafting):
     drafting.endpoints.rows.append(newest)
     await drafted(drafting, an_upload())
     assert [row.endpoint_id for row in drafting.deliveries.rows.values()].count(newest.id) == 1
+
+
+async def test_an_endpoint_made_by_a_clock_that_was_put_back_since_hears(drafting):
+    early = an_endpoint("https://new.example", created_at=now() + timedelta(hours=1))
+    drafting.endpoints.rows.append(early)
+    await drafted(drafting, an_upload())
+    assert [row.endpoint_id for row in drafting.deliveries.rows.values()].count(early.id) == 1
 
 
 async def test_an_event_twice_in_one_batch_is_attempted_once(drafting):
