@@ -103,7 +103,7 @@ class RateLimiter:
         return begun
 
     async def _lease(self, window: Window, count: int) -> int | None:
-        if self._clock() < self._trusted_from:
+        if 0 < self._trusted_from - self._clock() <= _DOWN_S:  # more, and the clock was put back since
             return None
         expires_at = datetime.fromtimestamp(window.ends_at + _KEPT_S, UTC)
         try:

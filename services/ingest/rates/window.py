@@ -60,9 +60,9 @@ class Window:
         return Standing(self.limit.count, min(self.left + untaken, self.limit.count), self.ends_at)
 
     def has_token(self, at: float) -> bool:
-        """Say whether one can be spent at once, at Unix time `at`."""
+        """Say whether one can be spent at once, at Unix time `at`; a clock that was put back is believed, too."""
         index = int(at // self.limit.seconds)
-        if index > self.index:
+        if index != self.index:
             self._begin(index)
         return self.left > 0
 

@@ -50,6 +50,17 @@ async def test_exactly_the_limit_is_let_in_and_the_next_window_begins_anew(clock
     assert await admitted(limiter, 150) == 100
 
 
+async def test_a_clock_that_is_put_back_refuses_nobody_until_it_has_caught_up(clock):
+    limiter = RateLimiter(RATES, FakeWindows(), clock)
+    clock.at = AT + 3600
+    assert await admitted(limiter, 150) == 100
+    clock.at = AT
+    assert await admitted(limiter, 150) == 100
+    with pytest.raises(RateLimitExceeded) as refused:
+        await limiter("proj_1", Bucket.REQUESTS)
+    assert refused.value.retry_after_s <= 60
+
+
 async def test_two_replicas_share_one_limit_and_all_of_it_can_be_had(clock):
     windows = FakeWindows()
     replicas = [RateLimiter(RATES, windows, clock) for _ in range(2)]
@@ -101,6 +112,18 @@ async def test_without_the_shared_count_each_replica_keeps_the_limit_by_itself(c
     clock.at += 60
     assert await admitted(limiter, 150) == 100
     assert windows.calls > 1
+
+
+async def test_a_clock_that_is_put_back_in_an_outage_does_not_lengthen_it(clock):
+    windows = FakeWindows()
+    windows.down = True
+    limiter = RateLimiter(RATES, windows, clock)
+    clock.at = AT + 3600
+    await admitted(limiter, 1)
+    windows.down = False
+    clock.at = AT
+    await admitted(limiter, 1)
+    assert sum(windows.taken.values()) > 0
 
 
 async def test_what_was_let_in_without_the_shared_count_is_added_to_it_afterwards(clock):
