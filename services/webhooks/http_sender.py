@@ -1,6 +1,7 @@
 """Posts over pooled aiohttp connections; whatever a receiver does is bounded in time and size."""
 
 import asyncio
+import errno
 import math
 import ssl
 from collections.abc import Mapping
@@ -12,6 +13,7 @@ from typing import Any
 import aiohttp
 import msgspec
 from aiohttp.client_proto import ResponseHandler
+from aiohttp.client_reqrep import ConnectionKey
 from yarl import URL
 
 from services.webhooks.ports import Answer
@@ -24,8 +26,10 @@ READ_MOST_BYTES = 64 * 1024  # of a longer answer the rest is not read, and the 
 READ_MOST_S = 2.0
 HEADER_MOST_BYTES = 32 * 1024  # of one header of an answer: some gateways put more in one than the 8 KiB that are usual
 KEEP_ALIVE_S = 30.0
+MOST_IDLE = 256  # connections kept for the next request: with those in use far fewer than the 1024 files that a process may open
 DNS_CACHE_S = 10  # addresses are checked when they are found, so what is cached is checked
 _END_OF_HEAD = b"\r\n\r\n"
+_NO_MORE_FILES = frozenset({errno.EMFILE, errno.ENFILE})
 
 
 _ERRORS: dict[type[Exception], AttemptError] = {
@@ -91,7 +95,7 @@ class HttpSender:
         try:
             return await self._post(URL(url), headers, body, until)
         except tuple(_ERRORS) as failure:
-            return Answer(error=next(error for kind, error in _ERRORS.items() if isinstance(failure, kind)))
+            return Answer(error=_error_of(failure))
 
     async def _post(self, url: URL, headers: Mapping[str, str], body: bytes, until: float) -> Answer:
         if url.scheme not in ("http", "https") or not url.host:
@@ -138,11 +142,21 @@ class _HeadFirst(ResponseHandler):
 
 
 class _Connector(aiohttp.TCPConnector):
-    """Makes connections that read so."""
+    """Makes connections that read so, and keeps a bounded number of them, however many receivers there are."""
 
     def __init__(self, **options: Any) -> None:  # noqa: ANN401 - those of aiohttp
         super().__init__(**options)
         self._factory = partial(_HeadFirst, loop=self._loop)  # type: ignore[assignment]  # a partial is invariant
+
+    def _release(self, key: ConnectionKey, protocol: ResponseHandler, *, should_close: bool = False) -> None:
+        kept = sum(map(len, self._conns.values()))
+        super()._release(key, protocol, should_close=should_close or kept >= MOST_IDLE)
+
+
+def _error_of(failure: Exception) -> AttemptError:
+    if isinstance(failure, OSError) and failure.errno in _NO_MORE_FILES:
+        return AttemptError.INTERNAL_ERROR  # here, and nothing that the receiver could have done better
+    return next(error for kind, error in _ERRORS.items() if isinstance(failure, kind))
 
 
 async def _excerpt(response: aiohttp.ClientResponse, until: float) -> str:
