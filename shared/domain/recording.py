@@ -46,10 +46,13 @@ TRANSCRIBABLE = frozenset({RecordingStatus.UPLOADED, RecordingStatus.COMPLETED})
 
 
 class HashClaim(msgspec.Struct, frozen=True, kw_only=True):
-    """What a client says its upload hashes to, and of which file it says so; the stitcher checks it (contract A9)."""
+    """What a client says its upload hashes to, and of which file it says so; the stitcher checks it (contract A9).
+
+    An earlier release did not note the file: its claims are of none.
+    """
 
     content_sha256: str
-    media_id: str
+    media_id: str | None = None
 
 
 class Finalization(msgspec.Struct, frozen=True, kw_only=True):
