@@ -67,13 +67,8 @@ class SettleChunk:
         recording = await self._recordings.get(tenant, recording_id)
         if recording is None:
             raise not_found("recording")
-        if recording.finalization is not None:
-            try:
-                named = await self._manifests.named(recording)
-            except ObjectMissing as missing:  # it goes only with the recording, or with what a crash undid
-                await self._recordings.confirm(recording)
-                raise not_found("recording") from missing
-            if key in named:
+        with contextlib.suppress(ObjectMissing):  # gone with the recording, with what a crash undid, or lost by the store
+            if recording.finalization is not None and key in await self._manifests.named(recording):
                 return
         await self._recordings.confirm(recording)
         require_open(recording)

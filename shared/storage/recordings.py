@@ -169,8 +169,10 @@ class Recordings(Aggregates[Recording]):
         return found.manifest if found is not None and found.tenant == tenant else None
 
     def _as_read(self, before: Recording) -> dict[str, Any]:
+        """A version is of another finalize, too, where a crash undid the one that `before` tells of."""
         marks = {"closing_by": {"$all": list(before.closing_by)}} if before.closing_by else {}
-        return super()._as_read(before) | marks
+        done = {"finalization.stitching_job_id": before.finalization.stitching_job_id} if before.finalization else {}
+        return super()._as_read(before) | marks | done
 
     async def to_sweep(self, before: datetime, limit: int) -> list[Recording]:
         """Return recordings whose sweep has been due since `before`, the longest due first."""

@@ -115,6 +115,11 @@ class FakeRecordings(FakeAggregates):
         self.documents[found.id] = msgspec.structs.replace(found, closing_until=until, closing_by=marks)
         return self.documents[found.id]
 
+    def _is_same(self, before, present):
+        done, found = before.finalization, present.finalization
+        is_closed_so = done is None or (found is not None and found.stitching_job_id == done.stitching_job_id)
+        return is_closed_so and set(before.closing_by) <= set(present.closing_by)
+
     async def manifest(self, tenant, recording_id):
         self._check()
         found = self.documents.get(recording_id)
