@@ -7,7 +7,6 @@ exceeded, 2 for a wrong command line, 78 for wrong settings, 130 and 143 when a 
 import argparse
 import asyncio
 import inspect
-import sys
 import time
 import typing
 from collections.abc import Awaitable, Callable
@@ -18,7 +17,7 @@ import uvloop
 from shared.background import Background, supervise
 from shared.garbage import settle
 from shared.http_server import HttpServer
-from shared.settings import EXIT_MISCONFIGURED, HttpSettings, RuntimeSettings, SettingsError, load
+from shared.settings import HttpSettings, RuntimeSettings, SettingsError, exit_on_settings_error, load
 from shared.stop_signals import StopSignals
 from shared.telemetry.health import ASGIApp, Health
 from shared.telemetry.logs import configure_logging, flush_lines, get_logger
@@ -73,17 +72,17 @@ Build = Callable[[S], Service | Awaitable[Service]]
 def run_service(build: Build[S], settings: type[S] | None = None) -> int:
     """Load the settings that `build` takes (or those named), build the service, run it to its end; return the exit status.
 
-    A command line is for `--help` only: with anything else on it the process ends with status 2.
+    A command line is for `--help` only: with anything else on it the process ends with status 2. With settings that `load` or
+    `build` refuses it ends with 78.
     """
     _command_line(build).parse_args()
     try:
         loaded = load(settings or _settings_of(build))
+        configure_logging(_package_of(build), loaded.runtime.log_level)
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            return runner.run(_run(build, loaded))
     except SettingsError as error:
-        sys.stderr.write(f"{error}\n")
-        return EXIT_MISCONFIGURED
-    configure_logging(_package_of(build), loaded.runtime.log_level)
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        return runner.run(_run(build, loaded))
+        exit_on_settings_error(error)
 
 
 async def serve(service: Service, settings: ServiceSettings, stopping: asyncio.Event) -> int:
@@ -115,6 +114,8 @@ async def _run(build: Build[S], settings: S) -> int:
             return 0
         configure_logging(service.name, settings.runtime.log_level)
         return await serve(service, settings, signals.stopping)
+    except SettingsError:
+        raise
     except Exception:  # the log, not a traceback, tells why a process ends
         log.exception("service.failed")
         return 1

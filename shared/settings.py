@@ -26,11 +26,13 @@ WORDS: dict[type, str] = {str: "a text", int: "an integer", float: "a number", b
 CONSTRAINTS = {"gt": ">", "ge": ">=", "lt": "<", "le": "<=", "multiple_of": "a multiple of", "pattern": "matching"}
 
 _MONGO_URL = re.compile(r"(mongodb(\+srv)?://)?([^\s/@:]*(:[^\s/@:]*)?@)?[^\s/@?]+(/[^\s@?]*)?(\?\S*)?")
+MONGO_URL_FORM = "mongodb://user:password@host:port, with % / : @ in user and password as %25 %2F %3A %40"
 
 LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR"]
 Port = Annotated[int, msgspec.Meta(ge=0, le=65535)]  # 0: any free port
 Server = Annotated[str, msgspec.Meta(pattern=r"^[^\s/]+:[0-9]{1,5}\Z")]
 Endpoint = Annotated[str, msgspec.Meta(pattern=r"^https?://[^\s/]+/?\Z")]
+DatabaseName = Annotated[str, msgspec.Meta(pattern=r'^[^\s/\\.$"]+\Z')]
 KeptDays = Annotated[int, msgspec.Meta(ge=1, le=24_855)]  # MongoDB counts the seconds of a TTL index in 31 bits
 Lease = Annotated[float, msgspec.Meta(gt=0, le=86_400)]
 TimeLimit = Annotated[float, msgspec.Meta(gt=0, le=30 * 86_400)]
@@ -41,14 +43,13 @@ class MongoSettings(msgspec.Struct, frozen=True):
     """Where the truth is kept, and for how long the events that told of it."""
 
     mongo_url: str
-    mongo_database: str = "earwitness"
+    mongo_database: DatabaseName = "earwitness"
     events_keep_days: KeptDays = 7
 
     def __post_init__(self) -> None:
         """Refuse a connection string of which the driver would take a part of the password for a name, and repeat it."""
         if not _MONGO_URL.fullmatch(self.mongo_url):
-            expected = "mongodb://user:password@host:port, with / : @ in user and password as %2F %3A %40"
-            raise ValueError(f"EARWITNESS_MONGO_URL is malformed: expected {expected}")
+            raise ValueError(f"EARWITNESS_MONGO_URL is malformed: expected {MONGO_URL_FORM}")
 
 
 class KafkaSettings(msgspec.Struct, frozen=True):

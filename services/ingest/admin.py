@@ -34,11 +34,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; its result is JSON on stdout, a refusal one line on stderr."""
     options = _parser().parse_args(arguments)
     try:
-        settings = load(MongoSettings)
+        result = asyncio.run(_run(load(MongoSettings), options))
     except SettingsError as error:
         exit_on_settings_error(error)
-    try:
-        result = asyncio.run(_run(settings, options))
     except Refused as refused:
         sys.stderr.write(f"{refused.param}: {refused.message}\n" if refused.param else f"{refused.message}\n")
         return _EXIT_REFUSED

@@ -26,11 +26,9 @@ class ResealSettings(msgspec.Struct, frozen=True):
 def main() -> int:
     """Seal everything anew and say how much that was, and what does not open; may be repeated, and run beside the services."""
     try:
-        settings = load(ResealSettings)
+        resealed, left = asyncio.run(_reseal(load(ResealSettings)))
     except SettingsError as error:
         exit_on_settings_error(error)
-    try:
-        resealed, left = asyncio.run(_reseal(settings))
     except TransientFailure as failure:
         sys.stderr.write(f"not everything is sealed anew: {failure}\n")
         return _EXIT_UNAVAILABLE

@@ -5,29 +5,23 @@ from typing import Any
 
 from motor.motor_asyncio import AsyncIOMotorClient, AsyncIOMotorDatabase
 from pymongo import ReadPreference
+from pymongo.errors import PyMongoError
 from pymongo.write_concern import WriteConcern
 
-from shared.settings import MongoSettings
+from shared.settings import MONGO_URL_FORM, MongoSettings, SettingsError
 from shared.storage.mongo_errors import translated
 
 _TIMEOUT_MS = 5_000
 
 
 class Mongo:
-    """One client with its database; nothing connects before the first call."""
+    """One client with its database; nothing connects before the first call.
+
+    A connection string that the driver does not take raises `SettingsError`.
+    """
 
     def __init__(self, settings: MongoSettings) -> None:
-        self._client: AsyncIOMotorClient[dict[str, Any]] = AsyncIOMotorClient(
-            settings.mongo_url,
-            tz_aware=True,
-            tzinfo=UTC,  # the driver's own has its offset asked in Python for every time
-            retryWrites=True,
-            retryReads=True,
-            serverSelectionTimeoutMS=_TIMEOUT_MS,
-            connectTimeoutMS=_TIMEOUT_MS,
-            socketTimeoutMS=4 * _TIMEOUT_MS,
-            appname="earwitness",
-        )
+        self._client = _client(settings.mongo_url)
         self.database: AsyncIOMotorDatabase[dict[str, Any]] = self._client.get_database(
             settings.mongo_database,
             write_concern=WriteConcern(w="majority", j=True, wtimeout=4 * _TIMEOUT_MS),
@@ -42,3 +36,21 @@ class Mongo:
     def close(self) -> None:
         """Close every connection."""
         self._client.close()
+
+
+def _client(url: str) -> AsyncIOMotorClient[dict[str, Any]]:
+    try:
+        return AsyncIOMotorClient(
+            url,
+            tz_aware=True,
+            tzinfo=UTC,  # the driver's own has its offset asked in Python for every time
+            retryWrites=True,
+            retryReads=True,
+            serverSelectionTimeoutMS=_TIMEOUT_MS,
+            connectTimeoutMS=_TIMEOUT_MS,
+            socketTimeoutMS=4 * _TIMEOUT_MS,
+            appname="earwitness",
+        )
+    except (PyMongoError, ValueError, OSError) as error:  # OSError: of a file that is named; what any says may repeat a secret
+        problem = f"EARWITNESS_MONGO_URL is not taken by the driver ({type(error).__name__}): expected {MONGO_URL_FORM}"
+        raise SettingsError([problem]) from None

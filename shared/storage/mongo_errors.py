@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 import pymongo
 from pymongo.errors import (
     BulkWriteError,
+    ConfigurationError,
     ConnectionFailure,
     DocumentTooLarge,
     DuplicateKeyError,
@@ -39,13 +40,16 @@ class TooLargeToKeep(PermanentFailure):
 
 @asynccontextmanager
 async def translated(within_s: float | None = ANSWER_WITHIN_S) -> AsyncIterator[None]:
-    """Turn the driver's errors into ours; `StoreUnavailable` after `within_s` seconds (None: after the driver's own time)."""
+    """Turn the driver's errors into ours; `StoreUnavailable` after `within_s` seconds (None: after the driver's own time).
+
+    A wrong configuration is what the driver calls it, call after call, that the name in `mongodb+srv://` is not found.
+    """
     try:
         with pymongo.timeout(within_s):
             yield
     except DuplicateKeyError as error:
         raise AlreadyExists(str(error.details and error.details.get("keyValue"))) from error
-    except (ConnectionFailure, ExecutionTimeout, WriteConcernError) as error:
+    except (ConfigurationError, ConnectionFailure, ExecutionTimeout, WriteConcernError) as error:
         raise StoreUnavailable(str(error)) from error
     except DocumentTooLarge as error:
         raise TooLargeToKeep(str(error)) from error

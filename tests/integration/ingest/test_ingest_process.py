@@ -82,6 +82,15 @@ async def test_missing_settings_are_named_and_the_process_ends_with_78():
     assert "short" not in err
 
 
+@pytest.mark.parametrize("module", ["services.ingest", "services.ingest.admin", "services.ingest.reseal"])
+async def test_an_address_that_the_driver_of_mongodb_does_not_take_is_named_like_any_other_wrong_setting(environment, module):
+    wrong = {**environment, "mongo_url": "mongodb://user:hunter%zz2@127.0.0.1"}
+    status, out, err = await ended(await start(module, *(["list-organizations"] if "admin" in module else []), **wrong))
+    assert (status, out) == (78, "")
+    assert err.startswith("the settings are not complete:\n  EARWITNESS_MONGO_URL is not taken by the driver (InvalidURI)")
+    assert (err.count("\n"), "hunter" in err) == (2, False)
+
+
 async def test_the_command_line_makes_a_key_that_the_api_knows_and_sigterm_drains(environment):
     database = {name: environment[name] for name in ("mongo_url", "mongo_database")}
 

@@ -96,3 +96,11 @@ async def test_of_a_crowd_nobody_waits_longer_than_one_alone_though_threads_are_
     assert [type(outcome) for outcome in outcomes] == [StoreUnavailable] * CROWD
     mongo.close()
     server.close()
+
+
+async def test_a_name_that_is_not_found_is_an_outage_also_where_it_stands_for_many(mongo_settings):
+    mongo = Mongo(msgspec.structs.replace(mongo_settings, mongo_url="mongodb+srv://cluster.invalid"))
+    for _ in range(2):
+        with pytest.raises(StoreUnavailable):
+            await mongo.check()
+    mongo.close()
