@@ -13,9 +13,13 @@ class PassedOver:
         self._clock = clock
         self._until: dict[str, float] = {}
 
-    def add(self, document_id: str) -> None:
-        """Leave it alone from now on."""
-        self._until[document_id] = self._clock() + PASSED_OVER_S
+    def add(self, document_id: str) -> bool:
+        """Leave it alone from now on; return False, and change nothing, where it is left alone already."""
+        at = self._clock()
+        if self._until.get(document_id, at) > at:
+            return False
+        self._until[document_id] = at + PASSED_OVER_S
+        return True
 
     def ids(self) -> list[str]:
         """Return what is to be left alone now."""

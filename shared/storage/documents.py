@@ -139,7 +139,6 @@ class Documents(Generic[T]):
             for document in found:
                 if (one := self._readable(document)) is not None:
                     return one
-                self._unreadable.add(document["_id"])
             limit = _FURTHER
         return None
 
@@ -154,36 +153,41 @@ class Documents(Generic[T]):
 
     async def find(self, where: Filter, sort: Sort | None, limit: int, skip: int = 0) -> list[T]:
         """Return at most `limit` documents in the order of `sort`."""
-        async with translated():
-            cursor = self._collection.find(where, self._wanted, sort=sort, limit=limit, skip=skip)
-            found = await cursor.to_list(limit)
-        return [in_form(document, self._form) for document in found]
+        return [in_form(document, self._form) for document in await self._find(where, sort, limit, skip)]
 
     async def find_readable(self, where: Filter, sort: Sort, limit: int) -> list[T]:
-        """Return at most `limit` documents in the order of `sort`: of a queue, of which no row may keep the others back.
+        """Return those of at most `limit` documents that are in the form; each of the others is logged once a minute."""
+        found = await self._find(where, sort, limit)
+        return [one for document in found if (one := self._readable(document)) is not None]
 
-        One that is not in the form, which a newer release may have written, is passed over and logged, each time.
-        """
-        return await self.find_read(where, sort, limit, self._readable)
+    async def find_queued(self, where: Filter, sort: Sort, limit: int) -> list[T]:
+        """Return at most `limit` documents in the order of `sort`, as of a queue: see `find_first`."""
+        return await self.find_queued_as(where, sort, limit, self._readable)
 
-    async def find_read(self, where: Filter, sort: Sort, limit: int, read: Callable[[dict[str, Any]], R | None]) -> list[R]:
-        """Return what `read` makes of `limit` documents; it may pass over some (None), and if over all, the next are read."""
-        unreadable: list[Any] = []
-        while True:
-            async with translated():
-                cursor = self._collection.find(but_for(unreadable, where), self._wanted, sort=sort, limit=limit)
-                found = await cursor.to_list(limit)
-            readable = [one for document in found if (one := read(document)) is not None]
-            if readable or not found:
+    async def find_queued_as(self, where: Filter, sort: Sort, limit: int, read: Callable[[dict[str, Any]], R | None]) -> list[R]:
+        """Return what `read` makes of them; one of which it makes nothing (None) is passed over for a minute, too."""
+        while found := await self._find(but_for(self._unreadable.ids(), where), sort, limit):
+            readable: list[R] = []
+            for document in found:
+                if (one := read(document)) is None:
+                    self._unreadable.add(document["_id"])
+                else:
+                    readable.append(one)
+            if readable:
                 return readable
-            unreadable += [document["_id"] for document in found]
+        return []
+
+    async def _find(self, where: Filter, sort: Sort | None, limit: int, skip: int = 0) -> list[dict[str, Any]]:
+        async with translated():
+            return await self._collection.find(where, self._wanted, sort=sort, limit=limit, skip=skip).to_list(limit)
 
     def _readable(self, document: dict[str, Any]) -> T | None:
         try:
             return in_form(document, self._form)
         except msgspec.ValidationError as error:
-            about = {"of": self.name, "id": document["_id"], "reason": str(error)[:200]}
-            log.error("document.unreadable", **about)  # noqa: TRY400 - there is nothing in the stack
+            if self._unreadable.add(document["_id"]):
+                about = {"of": self.name, "id": document["_id"], "reason": str(error)[:200]}
+                log.error("document.unreadable", **about)  # noqa: TRY400 - there is nothing in the stack
             return None
 
     async def project(self, where: Filter, fields: Sequence[str], sort: Sort | None, limit: int) -> list[dict[str, Any]]:

@@ -74,7 +74,7 @@ class Events:
     async def not_fanned_out(self, older_than: datetime, limit: int) -> list[Event]:
         """Return events of which the webhook stage has not heard, oldest first, however many before them cannot be read."""
         due = {"to_fan_out": True, "occurred_at": {"$lte": older_than}, **_OF_KNOWN_TYPE}
-        return await self._documents.find_read(due, (("occurred_at", ASCENDING), ("_id", ASCENDING)), limit, self._event_in)
+        return await self._documents.find_queued_as(due, (("occurred_at", ASCENDING), ("_id", ASCENDING)), limit, self._event_in)
 
     def _event_in(self, document: dict[str, Any]) -> Event | None:
         return read(in_form(document, KeptEvent).event, self._documents.name)

@@ -128,7 +128,7 @@ class Recordings(Aggregates[Recording]):
     async def due_for_transcription(self, older_than: datetime, limit: int, but: Sequence[str] = ()) -> list[Recording]:
         """Return recordings whose automatic transcription nobody has decided since `older_than`, but for those of these ids."""
         where = but_for(but, {"transcription_due": True, "updated_at": {"$lte": older_than}})
-        return await self._documents.find_readable(where, (("updated_at", ASCENDING),), limit)
+        return await self._documents.find_queued(where, (("updated_at", ASCENDING),), limit)
 
     async def intake(self, tenant: Tenant, recording_id: str) -> Intake | None:
         """Return whether the recording takes chunks, as it stood after this was called; as little as that needs."""
@@ -177,12 +177,12 @@ class Recordings(Aggregates[Recording]):
     async def to_sweep(self, before: datetime, limit: int) -> list[Recording]:
         """Return recordings whose sweep has been due since `before`, the longest due first."""
         where = {"sweep_at": {"$lte": before, "$type": "date"}}
-        return await self._documents.find_readable(where, (("sweep_at", ASCENDING),), limit)
+        return await self._documents.find_queued(where, (("sweep_at", ASCENDING),), limit)
 
     async def to_erase(self, limit: int) -> list[Recording]:
         """Return deleted recordings of which a sweep is due, the longest due first."""
         where = {"erasure.due_at": {"$lte": now(), "$type": "date"}}
-        return await self._documents.find_readable(where, (("erasure.due_at", ASCENDING),), limit)
+        return await self._documents.find_queued(where, (("erasure.due_at", ASCENDING),), limit)
 
     async def erasures_due(self) -> tuple[int, float]:
         """Return of how many deleted recordings a sweep is due, and for how long the oldest has been, in seconds."""

@@ -136,7 +136,7 @@ async def test_a_recording_that_cannot_be_read_keeps_no_other_from_being_erased(
     of_another_release = {"$set": {"status": "thawed"}}
     await scene.mongo.database["recordings"].update_one({"_id": unreadable.id}, of_another_release)
     with captured_lines() as lines:
-        assert await scene.eraser.sweep() == 1
+        assert [await scene.eraser.sweep() for _ in range(3)] == [1, 0, 0]
     assert (await scene.objects(recording), await scene.rows(recording, "transcripts")) == ([], [])
     (named,) = [line for line in lines if line["event"] == "document.unreadable"]
     assert (named["id"], named["of"]) == (unreadable.id, "recordings")

@@ -94,6 +94,17 @@ async def test_among_the_events_to_be_fanned_out_it_is_passed_over_and_stays(mon
     assert (await collection.find_one({"_id": facts[0].event_id}))["to_fan_out"]
 
 
+async def test_one_that_is_to_be_fanned_out_is_named_once_and_then_left_alone_for_a_while(mongo, made):
+    events, collection = Events(mongo), mongo.database["events"]
+    facts = [recording_event(RecordingCreated, recording) for recording in made[1]]
+    await events.keep(facts)
+    await collection.update_one({"_id": facts[0].event_id}, {"$set": {"event.occurred_at": "some day"}})
+    with captured_lines() as lines:
+        for _ in range(3):
+            assert await events.not_fanned_out(later(), 10) == facts[1:]
+    assert [(line["event"], line["event_id"]) for line in lines] == [("event.unreadable", facts[0].event_id)]
+
+
 async def test_however_many_there_are_of_a_newer_release_they_leave_room_for_the_others(mongo, made):
     events, collection = Events(mongo), mongo.database["events"]
     recordings, (first, second) = made

@@ -35,9 +35,23 @@ async def test_the_other_endpoints_of_the_project_hear_what_happens(stage, mongo
     (heard,) = await receiver.received(1)
     assert heard.json["id"] == event.event_id
     assert (await stage.only(other)).event_id == event.event_id
-    assert {(line["event"], line["of"], line["id"]) for line in lines if "unreadable" in line["event"]} == {
+    assert [(line["event"], line["of"], line["id"]) for line in lines if "unreadable" in line["event"]] == [
         ("document.unreadable", "webhook_endpoints", newer.id)
-    }
+    ]
+
+
+async def test_the_endpoint_is_named_once_a_minute_and_hears_of_what_happens_as_soon_as_it_can_be_read(stage, mongo, receiver):
+    endpoint = await stage.endpoint(receiver.url())
+    await spoil(mongo, "webhook_endpoints", endpoint, NEWER_ENDPOINT)
+    with captured_lines() as lines:
+        for _ in range(3):
+            await stage.fan_out(an_upload())
+    assert [line["id"] for line in lines if "unreadable" in line["event"]] == [endpoint.id]
+    await spoil(mongo, "webhook_endpoints", endpoint, {"status": "enabled"})
+    event = an_upload()
+    await stage.fan_out(event)
+    (heard,) = await receiver.received(1)
+    assert heard.json["id"] == event.event_id
 
 
 async def test_what_is_due_elsewhere_is_sent_and_the_endpoint_hears_once_it_can_be_read(stage, mongo, make_receiver, monkeypatch):
