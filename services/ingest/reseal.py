@@ -6,14 +6,15 @@ import sys
 import msgspec
 
 from shared.domain.errors import TransientFailure
-from shared.sealing import KeyNotGiven, SealBroken, Sealing
+from shared.sealing import KeyNotGiven, Sealing
 from shared.settings import MongoSettings, SealingSettings, SettingsError, exit_on_settings_error, load
 from shared.storage.mongo import Mongo
 from shared.storage.provider_keys import ProviderKeys
+from shared.storage.resealing import Resealed
 from shared.storage.webhook_endpoints import WebhookEndpoints
 
 _EXIT_UNAVAILABLE = 75  # EX_TEMPFAIL in sysexits.h
-_EXIT_DAMAGED = 65  # EX_DATAERR
+_EXIT_LEFT = 65  # EX_DATAERR
 
 
 class ResealSettings(msgspec.Struct, frozen=True):
@@ -24,28 +25,28 @@ class ResealSettings(msgspec.Struct, frozen=True):
 
 
 def main() -> int:
-    """Seal everything anew and say how much that was, and what does not open; may be repeated, and run beside the services."""
+    """Seal everything anew and say how much that was, and what was left; may be repeated, and run beside the services."""
     try:
-        resealed, left = asyncio.run(_reseal(load(ResealSettings)))
+        resealed = asyncio.run(_reseal(load(ResealSettings)))
     except SettingsError as error:
         exit_on_settings_error(error)
     except TransientFailure as failure:
         sys.stderr.write(f"not everything is sealed anew: {failure}\n")
         return _EXIT_UNAVAILABLE
-    sys.stdout.write(f"sealed anew: {resealed} documents\n")
+    sys.stdout.write(f"sealed anew: {sum(one.documents for one in resealed)} documents\n")
+    left = [reason for one in resealed for reason in one.left]
     for reason in left:
         sys.stderr.write(f"not sealed anew: {reason}\n")
     if any(isinstance(reason, KeyNotGiven) for reason in left):
         return _EXIT_UNAVAILABLE
-    return _EXIT_DAMAGED if left else 0
+    return _EXIT_LEFT if left else 0
 
 
-async def _reseal(settings: ResealSettings) -> tuple[int, list[KeyNotGiven | SealBroken]]:
+async def _reseal(settings: ResealSettings) -> list[Resealed]:
     mongo = Mongo(settings.mongo)
     try:
         sealing = Sealing(settings.sealing.sealing_keys)
-        each = [await collection.reseal() for collection in (WebhookEndpoints(mongo, sealing), ProviderKeys(mongo, sealing))]
-        return sum(one.documents for one in each), [error for one in each for error in one.left]
+        return [await collection.reseal() for collection in (WebhookEndpoints(mongo, sealing), ProviderKeys(mongo, sealing))]
     finally:
         mongo.close()
 

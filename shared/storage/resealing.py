@@ -15,11 +15,15 @@ _BATCH = 200
 _BY_ID = (("_id", ASCENDING),)
 
 
+class RowUnreadable(Exception):
+    """A row is not in the form that this release knows: a newer one wrote it, or a hand changed it."""
+
+
 class Resealed(msgspec.Struct, kw_only=True):
-    """How many documents were sealed anew, and why others were not, for they do not open."""
+    """How many documents were sealed anew, and why others were not: they do not open, or cannot be read."""
 
     documents: int = 0
-    left: list[KeyNotGiven | SealBroken] = msgspec.field(default_factory=list)
+    left: list[KeyNotGiven | SealBroken | RowUnreadable] = msgspec.field(default_factory=list)
 
 
 async def reseal_each(
@@ -27,25 +31,27 @@ async def reseal_each(
 ) -> Resealed:
     """Have every document that is not current sealed anew by `reseal`, which returns False when it changed meanwhile.
 
-    Such a one is read again, until it is current; one that does not open is left as it is, and the others go on.
+    Such a one is read again, until it is current; one that does not open, or cannot be read, is left as it is, and the others
+    go on.
     """
     after, resealed = "", Resealed()
-    while batch := await documents.find({"_id": {"$gt": after}}, _BY_ID, _BATCH):
-        for kept in batch:
+    while batch := await documents.project({"_id": {"$gt": after}}, ["_id"], _BY_ID, _BATCH):
+        for row in batch:
             try:
-                resealed.documents += await _reseal(documents, kept, is_current, reseal)
-            except (KeyNotGiven, SealBroken) as error:
+                resealed.documents += await _reseal(documents, row["_id"], is_current, reseal)
+            except (KeyNotGiven, SealBroken, RowUnreadable) as error:
                 resealed.left.append(error)
-        after = batch[-1].id
+        after = batch[-1]["_id"]
     return resealed
 
 
 async def _reseal(
-    documents: Documents[T], kept: T, is_current: Callable[[T], bool], reseal: Callable[[T], Awaitable[bool]]
+    documents: Documents[T], document_id: str, is_current: Callable[[T], bool], reseal: Callable[[T], Awaitable[bool]]
 ) -> bool:
-    present: T | None = kept
-    while present is not None and not is_current(present):
-        if await reseal(present):
-            return True
-        present = await documents.get(present.id)
+    try:
+        while (present := await documents.get(document_id)) is not None and not is_current(present):
+            if await reseal(present):
+                return True
+    except msgspec.ValidationError as error:
+        raise RowUnreadable(f"{documents.name}/{document_id} cannot be read: {error}") from error
     return False

@@ -61,6 +61,19 @@ async def test_what_does_not_open_is_named_and_keeps_nothing_else_back(mongo_set
     mongo.close()
 
 
+async def test_a_row_that_cannot_be_read_is_named_and_keeps_nothing_else_back(mongo_settings):
+    mongo = Mongo(mongo_settings)
+    endpoints = WebhookEndpoints(mongo, a_sealing())
+    newer, *others = sorted((an_endpoint("https://a.example/") for _ in range(3)), key=lambda endpoint: endpoint.id)
+    for endpoint in (newer, *others):
+        await endpoints.add(endpoint)
+    await mongo.database["webhook_endpoints"].update_one({"_id": newer.id}, {"$set": {"status": "resting"}})
+    status, said = await reseal(mongo_settings, OTHER_SEALING_KEY, SEALING_KEY)
+    assert (status, said.splitlines()[0]) == (65, "sealed anew: 2 documents")
+    assert said.splitlines()[1].startswith(f"not sealed anew: webhook_endpoints/{newer.id} cannot be read: ")
+    mongo.close()
+
+
 async def test_without_keys_it_says_so(mongo_settings):
     process = await start("services.ingest.reseal", mongo_url=mongo_settings.mongo_url)
     _, err = await process.communicate()

@@ -94,7 +94,7 @@ async def test_it_can_be_listed_changed_and_given_another_secret(stage, mongo, r
 async def test_an_endpoint_that_changes_while_it_is_sealed_anew_is_sealed_anew(stage, mongo, monkeypatch):
     endpoint = await stage.endpoint("https://a.example/")
     between = WebhookEndpoints(mongo, a_sealing(OTHER_SEALING_KEY, SEALING_KEY))
-    read = Documents.find
+    read = Documents.get
 
     async def find_and_change(*args, **options):
         found = await read(*args, **options)
@@ -102,7 +102,7 @@ async def test_an_endpoint_that_changes_while_it_is_sealed_anew_is_sealed_anew(s
         await stage.endpoints.save(endpoint, endpoint.changed(description="meanwhile"))
         return found
 
-    monkeypatch.setattr(Documents, "find", find_and_change)
+    monkeypatch.setattr(Documents, "get", find_and_change)
     assert (await between.reseal()).documents == 1
     present = await WebhookEndpoints(mongo, a_sealing(OTHER_SEALING_KEY)).get(TENANT, endpoint.id)
     assert (present.description, present.secrets) == ("meanwhile", endpoint.secrets)
