@@ -4,11 +4,9 @@ import time
 from collections.abc import Callable
 
 from services.transcriber.ports import ProcessingConfigs
+from services.transcriber.unreadable_configs import tell_of_unreadable
 from shared.domain.config.overrides import ConfigUnreadable
 from shared.domain.tenant import Tenant
-from shared.telemetry.logs import get_logger
-
-log = get_logger()
 
 _REMEMBERED_S = 5.0
 _MOST_REMEMBERED = 10_000
@@ -38,6 +36,5 @@ class ProjectLimits:
         try:
             return (await self._configs.processing(tenant)).max_concurrent_transcriptions
         except ConfigUnreadable as error:
-            about = {"project_id": tenant.project_id, "reason": str(error)[:200]}
-            log.error("config.unreadable", **about)  # noqa: TRY400 - there is nothing in the stack
+            tell_of_unreadable(error, tenant)
             return 1

@@ -5,6 +5,7 @@ from datetime import timedelta
 import msgspec
 
 from services.transcriber.ports import ProcessingConfigs, RecordingStore, TranscriptionStore
+from services.transcriber.unreadable_configs import tell_of_unreadable
 from shared.domain.clock import now
 from shared.domain.config.forms import AutoTranscription
 from shared.domain.config.overrides import ConfigUnreadable
@@ -17,10 +18,7 @@ from shared.domain.transcription import TranscriptionRequest, queued_transcripti
 from shared.domain.transition import VersionConflict
 from shared.events.transcription import TranscriptionQueued, transcription_event
 from shared.passed_over import PassedOver
-from shared.telemetry.logs import get_logger
 from shared.workers.leases import Announcer
-
-log = get_logger()
 
 _BATCH = 100
 
@@ -46,9 +44,8 @@ class DecideTranscription:
         try:
             request = await self._request(recording)
         except ConfigUnreadable as error:
-            self._passed_over.add(recording_id)
-            about = {"project_id": tenant.project_id, "recording_id": recording_id, "reason": str(error)[:200]}
-            log.error("config.unreadable", **about)  # noqa: TRY400 - there is nothing in the stack
+            if self._passed_over.add(recording_id):
+                tell_of_unreadable(error, tenant, recording_id=recording_id)
             return
         if request is not None and not await self._is_decided(recording):
             await self._queue(recording, request)

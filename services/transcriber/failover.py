@@ -7,6 +7,7 @@ from datetime import datetime
 import msgspec
 
 from services.transcriber.ports import Claims, ProcessingConfigs
+from services.transcriber.unreadable_configs import tell_of_unreadable
 from shared.domain.clock import now
 from shared.domain.config.overrides import ConfigUnreadable
 from shared.domain.errors import FailureReason
@@ -61,8 +62,7 @@ class FailOver:
         try:
             return (await self._configs.processing(tenant)).failover_providers
         except ConfigUnreadable as error:
-            about = {"project_id": tenant.project_id, "reason": str(error)[:200]}
-            log.error("config.unreadable", **about)  # noqa: TRY400 - there is nothing in the stack
+            tell_of_unreadable(error, tenant)
             return ()
 
 
