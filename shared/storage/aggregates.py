@@ -2,13 +2,13 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, TypeVar
 
 import msgspec
 from pymongo import ASCENDING, DESCENDING, IndexModel
 
 from shared.domain.clock import now
-from shared.domain.job import Job, JobStatus, Lane
+from shared.domain.job import JobStatus, Lane
 from shared.domain.tenant import Tenant
 from shared.domain.transition import VersionConflict
 from shared.events.event import Event
@@ -17,27 +17,7 @@ from shared.passed_over import PassedOver
 from shared.storage.documents import Documents, but_for, to_builtins
 from shared.storage.event_documents import stored_form
 from shared.storage.kept_forms import first_readable
-
-
-class Aggregate(Protocol):
-    """What the storage needs of a recording or a transcription."""
-
-    @property
-    def id(self) -> str:
-        """The aggregate's id."""
-
-    @property
-    def tenant(self) -> Tenant:
-        """Whose it is."""
-
-    @property
-    def version(self) -> int:
-        """How often it was written."""
-
-    @property
-    def job(self) -> Job | None:
-        """The long work on it, if any."""
-
+from shared.storage.queue_state import queue_state
 
 A = TypeVar("A", bound=Any)
 
@@ -148,14 +128,9 @@ class Aggregates(Generic[A]):
         where = owned(aggregate.tenant, aggregate.id) | {"job.token": token, "job.status": JobStatus.RUNNING}
         return await self._documents.update(where, {"$set": {"job.available_at": until}})
 
-    async def queue_state(self, lane: Lane = Lane.HERE, limit: int = 10_000) -> tuple[int, float]:
-        """Return how many jobs of the lane wait to be claimed, counted up to `limit`, and for how many seconds the oldest has."""
-        due = {"job.lane": lane.value, "job.available_at": {"$lte": now(), "$type": "date"}}
-        oldest = await self._documents.project(due, ["job.available_at"], (("job.available_at", ASCENDING),), 1)
-        if not oldest:
-            return 0, 0.0
-        age = (now() - oldest[0]["job"]["available_at"]).total_seconds()
-        return await self._documents.count(due, limit), max(0.0, age)
+    async def queue_state(self, lane: Lane = Lane.HERE) -> tuple[int, float]:
+        """Return how many jobs of the lane wait to be claimed, and for how many seconds the oldest has."""
+        return await queue_state(self._documents, "job.available_at", {"job.lane": lane.value})
 
     async def unpublished(self, older_than: datetime, limit: int) -> list[Unpublished]:
         """Return the outboxes whose oldest event was made before `older_than`.

@@ -9,7 +9,7 @@ from shared.domain.end_user import EndUser
 from shared.domain.tenant import Tenant
 from shared.storage.documents import Documents
 from shared.storage.mongo import Mongo
-from shared.storage.waiting import waiting
+from shared.storage.queue_state import queue_state
 
 _NEWEST_FIRST = (("_id", DESCENDING),)
 _TENANT = [("project_id", ASCENDING), ("mode", ASCENDING)]
@@ -78,7 +78,7 @@ class EndUsers:
 
     async def erasures_due(self) -> tuple[int, float]:
         """Return how many end users are due to be erased, and for how long the oldest has been, in seconds."""
-        return await waiting(self._documents, "erasure_due_at")
+        return await queue_state(self._documents, "erasure_due_at")
 
 
 def _of(tenant: Tenant) -> dict[str, Any]:

@@ -18,8 +18,8 @@ from shared.storage.aggregates import AGGREGATE_INDEXES, Aggregates, owned
 from shared.storage.documents import Change, Documents, but_for
 from shared.storage.mongo import Mongo
 from shared.storage.pages import Pages
+from shared.storage.queue_state import queue_state
 from shared.storage.reflection import in_line
-from shared.storage.waiting import waiting
 
 _NEWEST_FIRST = (("_id", DESCENDING),)
 _TENANT = [("project_id", ASCENDING), ("mode", ASCENDING)]
@@ -186,7 +186,7 @@ class Recordings(Aggregates[Recording]):
 
     async def erasures_due(self) -> tuple[int, float]:
         """Return of how many deleted recordings a sweep is due, and for how long the oldest has been, in seconds."""
-        return await waiting(self._documents, "erasure.due_at")
+        return await queue_state(self._documents, "erasure.due_at")
 
     async def remove(self, recording: Recording) -> bool:
         """Remove a deleted recording for good; False when it is not as it was read or its outbox still holds an event."""

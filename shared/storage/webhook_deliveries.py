@@ -13,6 +13,7 @@ from shared.domain.transition import TransitionRefused
 from shared.events.recording import RecordingDeleted
 from shared.storage.documents import Documents, to_builtins
 from shared.storage.mongo import Mongo
+from shared.storage.queue_state import queue_state
 
 _PENDING = DeliveryStatus.PENDING.value
 _WAITING = {"status": _PENDING}
@@ -155,14 +156,9 @@ class WebhookDeliveries:
         await self._documents.update_many(where | _WAITING, {"$set": cancelled | erased, "$inc": {"token": 1}})
         await self._documents.update_many(where | ended, {"$set": erased, "$inc": {"token": 1}})
 
-    async def queue_state(self, limit: int = 10_000) -> tuple[int, float]:
-        """Return how many deliveries are due, counted up to `limit`, and for how long the oldest has been, in seconds."""
-        due = self._waiting | {"next_attempt_at": {"$lte": now()}}
-        oldest = await self._due.project(due, ["next_attempt_at"], (("next_attempt_at", ASCENDING),), 1)
-        if not oldest:
-            return 0, 0.0
-        age = (now() - oldest[0]["next_attempt_at"]).total_seconds()
-        return await self._due.count(due, limit), max(0.0, age)
+    async def queue_state(self) -> tuple[int, float]:
+        """Return how many deliveries are due, and for how many seconds the oldest has been."""
+        return await queue_state(self._due, "next_attempt_at", self._waiting)
 
     async def _write(self, before: Delivery, after: Delivery, where: dict[str, Any]) -> bool:
         fields = Delivery.__struct_fields__

@@ -8,11 +8,11 @@ from pymongo import ASCENDING
 from shared.domain.clock import now
 from shared.storage.documents import Documents
 
-MOST_COUNTED = 10_000
+_MOST_COUNTED = 10_000
 
 
-async def waiting(documents: Documents[Any], due_at: str, where: Mapping[str, Any] | None = None) -> tuple[int, float]:
-    """Return how many documents are due, counted up to `MOST_COUNTED`, and for how many seconds the oldest has been.
+async def queue_state(documents: Documents[Any], due_at: str, where: Mapping[str, Any] | None = None) -> tuple[int, float]:
+    """Return how many documents are due, counted up to 10 000, and for how many seconds the oldest has been.
 
     `due_at` names the field, which has an index of the times in it; a dot leads into an object.
     """
@@ -23,4 +23,4 @@ async def waiting(documents: Documents[Any], due_at: str, where: Mapping[str, An
     found: Any = oldest[0]
     for name in due_at.split("."):
         found = found[name]
-    return await documents.count(due, MOST_COUNTED), max(0.0, (now() - found).total_seconds())
+    return await documents.count(due, _MOST_COUNTED), max(0.0, (now() - found).total_seconds())
