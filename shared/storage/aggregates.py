@@ -18,6 +18,7 @@ from shared.storage.documents import Documents, but_for, to_builtins
 from shared.storage.event_documents import stored_form
 from shared.storage.kept_forms import first_readable
 from shared.storage.queue_state import queue_state
+from shared.storage.tenancy import owned_by
 
 A = TypeVar("A", bound=Any)
 
@@ -100,7 +101,7 @@ class Aggregates(Generic[A]):
 
     def _as_read(self, before: A) -> dict[str, Any]:
         """Return what matches the document while it is as `before` says."""
-        return owned(before.tenant, before.id) | {"version": before.version}
+        return owned_by(before.tenant) | {"_id": before.id, "version": before.version}
 
     def _change(self, before: A, after: A) -> dict[str, Any]:
         return {"$set": {name: to_builtins(value) for name, value in _differences(self._fields, before, after)}}
@@ -125,8 +126,8 @@ class Aggregates(Generic[A]):
 
     async def renew(self, aggregate: A, token: int, until: datetime) -> bool:
         """Keep the lease until `until`; return False when a newer claim has taken the job over or it has ended."""
-        where = owned(aggregate.tenant, aggregate.id) | {"job.token": token, "job.status": JobStatus.RUNNING}
-        return await self._documents.update(where, {"$set": {"job.available_at": until}})
+        held = {"_id": aggregate.id, "job.token": token, "job.status": JobStatus.RUNNING.value}
+        return await self._documents.update(owned_by(aggregate.tenant) | held, {"$set": {"job.available_at": until}})
 
     async def queue_state(self, lane: Lane = Lane.HERE) -> tuple[int, float]:
         """Return how many jobs of the lane wait to be claimed, and for how many seconds the oldest has."""
@@ -153,7 +154,7 @@ class Aggregates(Generic[A]):
 
     async def left_behind(self, aggregate: A) -> tuple[Event, ...]:
         """Return the events that the aggregate's outbox holds, oldest first."""
-        where = owned(aggregate.tenant, aggregate.id)
+        where = owned_by(aggregate.tenant) | {"_id": aggregate.id}
         found = await self._documents.project(where, ["outbox"], None, 1)
         return first_readable(found[0]["outbox"], self.name) if found else ()
 
@@ -166,11 +167,6 @@ class Aggregates(Generic[A]):
             event_ids = [event_id for of_one in published.values() for event_id in of_one]  # each is of one aggregate only
             change = {"$pull": {"outbox": {"event_id": {"$in": event_ids}}}}
             await self._documents.update_many({"_id": {"$in": list(published)}}, change, hasty=True)
-
-
-def owned(tenant: Tenant, aggregate_id: str) -> dict[str, Any]:
-    """Return what matches the tenant's document of this id."""
-    return {"_id": aggregate_id, "project_id": tenant.project_id, "mode": tenant.mode.value}
 
 
 def _differences(fields: Sequence[str], before: object, after: object) -> list[tuple[str, object]]:

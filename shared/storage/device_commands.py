@@ -13,10 +13,11 @@ from shared.domain.errors import AlreadyExists
 from shared.domain.tenant import Tenant
 from shared.storage.documents import Documents, to_builtins
 from shared.storage.mongo import Mongo
+from shared.storage.tenancy import BY_TENANT, owned_by
 
 _NEWEST_FIRST = (("_id", DESCENDING),)
 _OLDEST_FIRST = (("_id", ASCENDING),)
-_DEVICE = [("project_id", ASCENDING), ("mode", ASCENDING), ("device_id", ASCENDING)]
+_DEVICE = [*BY_TENANT, ("device_id", ASCENDING)]
 
 _HAS_NONE = {"$eq": [{"$type": "$params.metadata"}, "missing"]}  # a command of a kind that takes no metadata
 _NO_METADATA = {"$cond": [_HAS_NONE, "$$REMOVE", {"$literal": {}}]}
@@ -37,7 +38,7 @@ INDEXES = (
         partialFilterExpression={"status": CommandStatus.PENDING.value, "slot": {"$gte": 0}},
     ),
     IndexModel(
-        [("project_id", ASCENDING), ("mode", ASCENDING), ("end_user_id", ASCENDING)],
+        [*BY_TENANT, ("end_user_id", ASCENDING)],
         name="of_end_user",
         partialFilterExpression={"end_user_id": {"$type": "string"}},
     ),
@@ -87,7 +88,7 @@ class DeviceCommands:
         self, tenant: Tenant, matching: Mapping[str, Any], limit: int, *, before: str | None = None, offset: int = 0
     ) -> list[DeviceCommand]:
         """Return commands newest first, those of ids below `before` if given; `matching` names the device and maybe a status."""
-        where = {"project_id": tenant.project_id, "mode": tenant.mode.value, **matching}
+        where = owned_by(tenant) | dict(matching)
         if before is not None:
             where["_id"] = {"$lt": before}
         return await self._documents.find(where, _NEWEST_FIRST, limit, offset)
@@ -119,8 +120,7 @@ class DeviceCommands:
 
     async def erase_texts(self, tenant: Tenant, end_user_id: str) -> None:
         """Empty what commands for this end user's bindings say and were answered; that they were given, and when, stays."""
-        owner = {"project_id": tenant.project_id, "mode": tenant.mode.value}
-        where = owner | {"end_user_id": {"$eq": end_user_id, "$type": "string"}}
+        where = owned_by(tenant) | {"end_user_id": {"$eq": end_user_id, "$type": "string"}}
         await self._documents.update_many(where, [{"$set": {"result": None, "error": None, "params.metadata": _NO_METADATA}}])
 
     async def _free_slots(self, command: DeviceCommand) -> list[int]:
@@ -137,7 +137,7 @@ class DeviceCommands:
 
 
 def _of(tenant: Tenant, device_id: str) -> dict[str, Any]:
-    return {"project_id": tenant.project_id, "mode": tenant.mode.value, "device_id": device_id}
+    return owned_by(tenant) | {"device_id": device_id}
 
 
 def _one_of(statuses: frozenset[CommandStatus]) -> dict[str, list[str]]:

@@ -11,24 +11,24 @@ from shared.domain.device import FULL_STORAGE_RATIO, LOW_BATTERY_PERCENT, MOST_U
 from shared.domain.tenant import Tenant
 from shared.storage.documents import Documents, to_builtins
 from shared.storage.mongo import Mongo
+from shared.storage.tenancy import BY_TENANT, owned_by
 
 _NEWEST_FIRST = (("_id", DESCENDING),)
-_TENANT = [("project_id", ASCENDING), ("mode", ASCENDING)]
 _UNBOUND = dict.fromkeys(("end_user_id", "bound_at", "token_sha256", "token_last_used_at"))
 _NOT_COUNTED_FURTHER = 1_000_000
 _USED = {"$divide": ["$storage_used_mb", "$storage_total_mb"]}
 _USED_RATIO = {"$cond": [{"$gt": ["$storage_total_mb", 0]}, _USED, None]}  # None, too, while one of the two was never told
 
 INDEXES = (
-    IndexModel([*_TENANT, ("_id", DESCENDING)], name="list"),
-    IndexModel([*_TENANT, ("end_user_id", ASCENDING), ("_id", DESCENDING)], name="list_by_user"),
-    IndexModel([*_TENANT, ("serial_number", ASCENDING)], name="by_serial_number", unique=True),
+    IndexModel([*BY_TENANT, ("_id", DESCENDING)], name="list"),
+    IndexModel([*BY_TENANT, ("end_user_id", ASCENDING), ("_id", DESCENDING)], name="list_by_user"),
+    IndexModel([*BY_TENANT, ("serial_number", ASCENDING)], name="by_serial_number", unique=True),
     IndexModel(
         [("token_sha256", ASCENDING)], name="by_token", unique=True, partialFilterExpression={"token_sha256": {"$type": "string"}}
     ),
-    IndexModel([*_TENANT, ("last_heartbeat_at", ASCENDING)], name="by_heartbeat"),
-    IndexModel([*_TENANT, ("battery_percent", ASCENDING)], name="by_battery"),
-    IndexModel([*_TENANT, ("storage_used_ratio", ASCENDING)], name="by_storage"),
+    IndexModel([*BY_TENANT, ("last_heartbeat_at", ASCENDING)], name="by_heartbeat"),
+    IndexModel([*BY_TENANT, ("battery_percent", ASCENDING)], name="by_battery"),
+    IndexModel([*BY_TENANT, ("storage_used_ratio", ASCENDING)], name="by_storage"),
 )
 
 
@@ -55,7 +55,7 @@ class Devices:
         self, tenant: Tenant, limit: int, *, end_user_id: str | None = None, before: str | None = None, offset: int = 0
     ) -> list[Device]:
         """Return the tenant's devices newest first, those of one end user and of ids below `before` if given."""
-        where = _of(tenant)
+        where = owned_by(tenant)
         if end_user_id is not None:
             where["end_user_id"] = end_user_id
         if before is not None:
@@ -64,7 +64,7 @@ class Devices:
 
     async def by_serial_number(self, tenant: Tenant, serial_number: str) -> Device | None:
         """Return the tenant's device of this serial number, if there is one."""
-        return await self._documents.find_one(_of(tenant) | {"serial_number": serial_number})
+        return await self._documents.find_one(owned_by(tenant) | {"serial_number": serial_number})
 
     async def by_secret(self, secret_sha256: str) -> Device | None:
         """Return the bound device whose token hashes to this."""
@@ -76,7 +76,7 @@ class Devices:
 
     async def change(self, tenant: Tenant, device_id: str, fields: Mapping[str, Any]) -> Device | None:
         """Set `fields` and return the device as it stands then, None when the tenant has none such."""
-        return await self._documents.change(_of(tenant) | {"_id": device_id}, {"$set": to_builtins(dict(fields))})
+        return await self._documents.change(owned_by(tenant) | {"_id": device_id}, {"$set": to_builtins(dict(fields))})
 
     async def heard(self, tenant: Tenant, device_id: str, told: Mapping[str, Any], state: Mapping[str, Any]) -> Device | None:
         """Set what a device has `told`, and in its `state` of recording, and return it as it stands then; None as above.
@@ -87,7 +87,7 @@ class Devices:
         if state:
             fields["recording_state"] = {"$mergeObjects": ["$recording_state", {"$literal": to_builtins(dict(state))}]}
         change = [{"$set": fields}, {"$set": {"storage_used_ratio": _USED_RATIO}}]
-        return await self._documents.change(_of(tenant) | {"_id": device_id}, change)
+        return await self._documents.change(owned_by(tenant) | {"_id": device_id}, change)
 
     async def bind(self, before: Device, end_user_id: str, token_sha256: str, at: datetime) -> Device | None:
         """Bind the device, which stands as `before` says, to the end user with a new token; None when it has changed.
@@ -112,7 +112,7 @@ class Devices:
 
     async def replace_token(self, tenant: Tenant, device_id: str, old_sha256: str, new_sha256: str) -> bool:
         """Put a new token in the place of the old one; False when the old one is not good any more."""
-        where = _of(tenant) | {"_id": device_id, "token_sha256": old_sha256}
+        where = owned_by(tenant) | {"_id": device_id, "token_sha256": old_sha256}
         return await self._documents.update(where, {"$set": {"token_sha256": new_sha256, "token_last_used_at": None}})
 
     async def counts(self, tenant: Tenant, at: datetime) -> DeviceCounts:
@@ -121,18 +121,14 @@ class Devices:
         low = {"battery_percent": {"$lt": LOW_BATTERY_PERCENT}}
         full = {"storage_used_ratio": {"$gt": FULL_STORAGE_RATIO}}
         online, low_battery, storage_full = await asyncio.gather(
-            *(self._documents.count(_of(tenant) | counted, _NOT_COUNTED_FURTHER) for counted in (heard, low, full))
+            *(self._documents.count(owned_by(tenant) | counted, _NOT_COUNTED_FURTHER) for counted in (heard, low, full))
         )
         return DeviceCounts(online=online, low_battery=low_battery, storage_full=storage_full)
 
 
 def _as_bound(device: Device) -> dict[str, Any]:
-    return _of(device.tenant) | {
+    return owned_by(device.tenant) | {
         "_id": device.id,
         "end_user_id": device.end_user_id,
         "binding_generation": device.binding_generation,
     }
-
-
-def _of(tenant: Tenant) -> dict[str, Any]:
-    return {"project_id": tenant.project_id, "mode": tenant.mode.value}

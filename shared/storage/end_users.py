@@ -10,14 +10,14 @@ from shared.domain.tenant import Tenant
 from shared.storage.documents import Documents
 from shared.storage.mongo import Mongo
 from shared.storage.queue_state import queue_state
+from shared.storage.tenancy import BY_TENANT, owned_by
 
 _NEWEST_FIRST = (("_id", DESCENDING),)
-_TENANT = [("project_id", ASCENDING), ("mode", ASCENDING)]
 
 INDEXES = (
-    IndexModel([*_TENANT, ("deleted_at", ASCENDING), ("_id", DESCENDING)], name="list"),
+    IndexModel([*BY_TENANT, ("deleted_at", ASCENDING), ("_id", DESCENDING)], name="list"),
     IndexModel(
-        [*_TENANT, ("external_id", ASCENDING)],
+        [*BY_TENANT, ("external_id", ASCENDING)],
         name="by_external_id",
         unique=True,
         partialFilterExpression={"external_id": {"$type": "string"}},
@@ -82,4 +82,4 @@ class EndUsers:
 
 
 def _of(tenant: Tenant) -> dict[str, Any]:
-    return {"project_id": tenant.project_id, "mode": tenant.mode.value, "deleted_at": None}
+    return owned_by(tenant) | {"deleted_at": None}

@@ -1,7 +1,5 @@
 """The `provider_keys` collection: projects' own keys for speech providers, sealed."""
 
-from typing import Any
-
 from pymongo import ASCENDING, IndexModel
 
 from shared.domain.clock import now
@@ -13,6 +11,7 @@ from shared.sealing import SealBroken, Sealing
 from shared.storage.documents import Documents
 from shared.storage.mongo import Mongo
 from shared.storage.resealing import Resealed, reseal_each
+from shared.storage.tenancy import BY_TENANT, owned_by
 
 _HINT_CHARACTERS = 4
 _SHORTEST_HINTED = 16  # of a shorter key four characters would say too much
@@ -27,16 +26,14 @@ class ProviderKeys:
 
     async def ensure_indexes(self) -> None:
         """Create what is missing."""
-        await self._documents.ensure_indexes(
-            (IndexModel([("project_id", ASCENDING), ("mode", ASCENDING), ("_id", ASCENDING)], name="of_tenant"),)
-        )
+        await self._documents.ensure_indexes((IndexModel([*BY_TENANT, ("_id", ASCENDING)], name="of_tenant"),))
 
     async def put(self, tenant: Tenant, provider: ProviderName, secret: str) -> ProviderKey:
         """Keep the key in place of the one before, and return it as it is kept."""
         key_id, at = provider_key_id(tenant, provider), now()
         change = {
             "$set": {"sealed": self._sealing.seal(secret, key_id), "hint": _hint(secret), "updated_at": at},
-            "$setOnInsert": _of(tenant) | {"provider": provider.value, "created_at": at},
+            "$setOnInsert": owned_by(tenant) | {"provider": provider.value, "created_at": at},
         }
         kept = await self._documents.change({"_id": key_id}, change, upsert=True)
         assert kept is not None  # an upsert always leaves a document
@@ -44,7 +41,7 @@ class ProviderKeys:
 
     async def of_tenant(self, tenant: Tenant) -> list[ProviderKey]:
         """Return the tenant's keys by provider, as they are kept."""
-        return await self._documents.find(_of(tenant), (("_id", ASCENDING),), len(ProviderName))
+        return await self._documents.find(owned_by(tenant), (("_id", ASCENDING),), len(ProviderName))
 
     async def secret(self, tenant: Tenant, provider: ProviderName) -> str | None:
         """Return the key itself, None when the project has none.
@@ -73,10 +70,6 @@ class ProviderKeys:
     async def remove(self, tenant: Tenant, provider: ProviderName) -> bool:
         """Forget the key; return whether there was one."""
         return await self._documents.delete({"_id": provider_key_id(tenant, provider)})
-
-
-def _of(tenant: Tenant) -> dict[str, Any]:
-    return {"project_id": tenant.project_id, "mode": tenant.mode.value}
 
 
 def _hint(secret: str) -> str:

@@ -14,15 +14,15 @@ from shared.domain.recording import Intake, Recording, RecordingStatus, Recordin
 from shared.domain.tenant import Mode, Tenant
 from shared.domain.transition import TransitionRefused, VersionConflict
 from shared.events.transcription import TranscriptionEvent
-from shared.storage.aggregates import AGGREGATE_INDEXES, Aggregates, owned
+from shared.storage.aggregates import AGGREGATE_INDEXES, Aggregates
 from shared.storage.documents import Change, Documents, but_for
 from shared.storage.mongo import Mongo
 from shared.storage.pages import Pages
 from shared.storage.queue_state import queue_state
 from shared.storage.reflection import in_line
+from shared.storage.tenancy import BY_TENANT, owned_by
 
 _NEWEST_FIRST = (("_id", DESCENDING),)
-_TENANT = [("project_id", ASCENDING), ("mode", ASCENDING)]
 _CONFLICT_TRIES = 20
 _ASIDE = {"manifest": 0, "outbox": 0}  # read by themselves by those who need them
 
@@ -39,19 +39,19 @@ def _listings() -> Iterator[IndexModel]:
         keys = [(field, ASCENDING) for field in ("deleted_at", *fields)]
         of, held = ("recorded", some) if "device_id" in fields else ("list", {})
         name = "_by_".join((of, *(_FILTERS[field] for field in fields)))
-        yield IndexModel([*_TENANT, *keys, ("_id", DESCENDING)], name=name, **held)
+        yield IndexModel([*BY_TENANT, *keys, ("_id", DESCENDING)], name=name, **held)
 
 
 INDEXES = (
     *AGGREGATE_INDEXES,
     *_listings(),
     IndexModel(
-        [*_TENANT, ("device_id", ASCENDING), ("recording_uuid", ASCENDING), ("recording_generation", ASCENDING)],
+        [*BY_TENANT, ("device_id", ASCENDING), ("recording_uuid", ASCENDING), ("recording_generation", ASCENDING)],
         name="one_per_uuid",
         unique=True,
         partialFilterExpression={"recording_uuid": {"$type": "string"}, "deleted_at": {"$type": "null"}},
     ),
-    IndexModel([*_TENANT, ("media.id", ASCENDING)], name="by_media", partialFilterExpression={"media.id": {"$exists": True}}),
+    IndexModel([*BY_TENANT, ("media.id", ASCENDING)], name="by_media", partialFilterExpression={"media.id": {"$exists": True}}),
     IndexModel([("updated_at", ASCENDING)], name="transcription_due", partialFilterExpression={"transcription_due": True}),
     IndexModel([("sweep_at", ASCENDING)], name="to_sweep", partialFilterExpression={"sweep_at": {"$type": "date"}}),
     IndexModel([("erasure.due_at", ASCENDING)], name="to_erase", partialFilterExpression={"erasure.due_at": {"$type": "date"}}),
@@ -116,14 +116,13 @@ class Recordings(Aggregates[Recording]):
 
     async def twin_of(self, recording: Recording) -> Recording | None:
         """Return the recording that has the tenant, device, uuid and generation of this one and is not deleted."""
-        same: dict[str, Any] = {name: getattr(recording, name) for name in ("project_id", "device_id", "recording_generation")}
+        same: dict[str, Any] = {name: getattr(recording, name) for name in ("device_id", "recording_generation")}
         of_uuid = {"recording_uuid": {"$eq": recording.recording_uuid, "$type": "string"}, "deleted_at": {"$type": "null"}}
-        return await self._documents.find_one({**same, "mode": recording.mode.value, **of_uuid})
+        return await self._documents.find_one(owned_by(recording.tenant) | same | of_uuid)
 
     async def by_media(self, tenant: Tenant, media_id: str) -> Recording | None:
         """Return the recording that this file belongs to, unless it is deleted."""
-        where = {"project_id": tenant.project_id, "mode": tenant.mode.value, "media.id": media_id, "deleted_at": None}
-        return await self._documents.find_one(where)
+        return await self._documents.find_one(owned_by(tenant) | {"media.id": media_id, "deleted_at": None})
 
     async def due_for_transcription(self, older_than: datetime, limit: int, but: Sequence[str] = ()) -> list[Recording]:
         """Return recordings whose automatic transcription nobody has decided since `older_than`, but for those of these ids."""
@@ -145,21 +144,21 @@ class Recordings(Aggregates[Recording]):
         """
         is_open = {"status": RecordingStatus.STREAMING.value, "streaming": True, "finalization": None, "deleted_at": None}
         change = {"$addToSet": {"closing_by": mark}, "$max": {"closing_until": until}}
-        return await self._documents.change({**owned(tenant, recording_id), **sight, **is_open}, change, hasty=True)
+        return await self._documents.change(owned_by(tenant) | {"_id": recording_id, **sight, **is_open}, change, hasty=True)
 
     async def end_closing(self, tenant: Tenant, recording_id: str, mark: str) -> None:
         """Take one mark away; chunks go on waiting while there are others."""
         others = {"$setDifference": ["$closing_by", [mark]]}
         until = {"$cond": [{"$eq": ["$closing_by", []]}, None, "$closing_until"]}
         change: Change = [{"$set": {"closing_by": others}}, {"$set": {"closing_until": until}}]
-        await self._documents.update(owned(tenant, recording_id) | {"closing_by": mark}, change, hasty=True)
+        await self._documents.update(owned_by(tenant) | {"_id": recording_id, "closing_by": mark}, change, hasty=True)
 
     async def void_closing(self, tenant: Tenant, recording_id: str, until: datetime) -> None:
         """Take all marks away that end at `until`, unless one was added meanwhile; whoever set them saves nothing any more.
 
         That is so for good before the first reader finds no mark: else one who found none would be wrong after a crash.
         """
-        marked = owned(tenant, recording_id) | {"closing_until": until}
+        marked = owned_by(tenant) | {"_id": recording_id, "closing_until": until}
         if await self._documents.update(marked, {"$inc": {"version": 1}}):
             await self._documents.update(marked, {"$set": {"closing_until": None, "closing_by": []}}, hasty=True)
 
@@ -190,9 +189,8 @@ class Recordings(Aggregates[Recording]):
 
     async def remove(self, recording: Recording) -> bool:
         """Remove a deleted recording for good; False when it is not as it was read or its outbox still holds an event."""
-        where = {"_id": recording.id, "project_id": recording.project_id, "mode": recording.mode.value}
-        gone = {"version": recording.version, "deleted_at": {"$type": "date"}, "outbox": []}
-        return await self._documents.delete(where | gone)
+        gone = {"_id": recording.id, "version": recording.version, "deleted_at": {"$type": "date"}, "outbox": []}
+        return await self._documents.delete(owned_by(recording.tenant) | gone)
 
     async def reflect(self, event: TranscriptionEvent) -> None:
         """Bring a recording's status in line with a fact about its transcription.
@@ -220,5 +218,5 @@ class Recordings(Aggregates[Recording]):
 
 def _listed(tenant: Tenant, matching: Mapping[str, Any], before: str | None) -> dict[str, Any]:
     undeleted = {"$type": "null"}  # plain null may mean that there is no such field: two stretches of the index, to be merged
-    where = {"project_id": tenant.project_id, "mode": tenant.mode.value, "deleted_at": undeleted, **matching}
+    where = owned_by(tenant) | {"deleted_at": undeleted, **matching}
     return where if before is None else where | {"_id": {"$lt": before}}

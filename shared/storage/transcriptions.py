@@ -14,15 +14,15 @@ from shared.events.event import Event
 from shared.storage.aggregates import AGGREGATE_INDEXES, Aggregates
 from shared.storage.documents import Documents, to_builtins
 from shared.storage.mongo import Mongo
+from shared.storage.tenancy import BY_TENANT, owned_by
 
 _NEWEST_FIRST = (("_id", DESCENDING),)
-_TENANT = [("project_id", ASCENDING), ("mode", ASCENDING)]
 
 INDEXES = (
     *AGGREGATE_INDEXES,
     IndexModel([("recording_id", ASCENDING)], name="one_active", unique=True, partialFilterExpression={"active": True}),
-    IndexModel([*_TENANT, ("deleted_at", ASCENDING), ("_id", DESCENDING)], name="list"),
-    IndexModel([*_TENANT, ("deleted_at", ASCENDING), ("status", ASCENDING), ("_id", DESCENDING)], name="list_by_status"),
+    IndexModel([*BY_TENANT, ("deleted_at", ASCENDING), ("_id", DESCENDING)], name="list"),
+    IndexModel([*BY_TENANT, ("deleted_at", ASCENDING), ("status", ASCENDING), ("_id", DESCENDING)], name="list_by_status"),
     IndexModel([("recording_id", ASCENDING), ("_id", DESCENDING)], name="of_recording"),
 )
 _NO_OPTIONS = to_builtins(SpeechOptions())
@@ -48,21 +48,21 @@ class Transcriptions(Aggregates[Transcription]):
 
     async def report(self, claimed: Transcription, progress: TranscriptionProgress) -> None:
         """Show how far the claim's work is; it changes no version, so it stands in nobody's way."""
-        where = _of(claimed.tenant) | {"_id": claimed.id, "job.token": claimed.job.token, "job.status": JobStatus.RUNNING.value}
-        await self._documents.update(where, {"$set": {"progress": to_builtins(progress)}})
+        held = {"_id": claimed.id, "job.token": claimed.job.token, "job.status": JobStatus.RUNNING.value}
+        await self._documents.update(owned_by(claimed.tenant) | held, {"$set": {"progress": to_builtins(progress)}})
 
     async def page(
         self, tenant: Tenant, matching: Mapping[str, Any], limit: int, *, before: str | None = None, offset: int = 0
     ) -> list[Transcription]:
         """Return transcriptions newest first, those of ids below `before` if given; `matching` holds equalities by field name."""
-        where = _of(tenant) | {"deleted_at": {"$type": "null"}, **matching}  # see `recordings.py`
+        where = owned_by(tenant) | {"deleted_at": {"$type": "null"}, **matching}  # see `recordings.py`
         if before is not None:
             where["_id"] = {"$lt": before}
         return await self._documents.find(where, _NEWEST_FIRST, limit, offset)
 
     async def newest_of(self, tenant: Tenant, recording_id: str) -> Transcription | None:
         """Return the recording's newest transcription."""
-        where = _of(tenant) | {"deleted_at": None, "recording_id": recording_id}
+        where = owned_by(tenant) | {"deleted_at": None, "recording_id": recording_id}
         return await self._documents.find_one(where, _NEWEST_FIRST)
 
     async def ahead_of(self, waiting: Transcription, limit: int) -> int:
@@ -83,7 +83,7 @@ class Transcriptions(Aggregates[Transcription]):
 
         What its prompt and vocabulary tell of the recording goes with the same write.
         """
-        where = _of(tenant) | {"recording_id": recording_id, "deleted_at": None}
+        where = owned_by(tenant) | {"recording_id": recording_id, "deleted_at": None}
         at = now()
         stopped = {"active": False, "job.status": JobStatus.FAILED.value, "job.worker": None, "job.available_at": None}
         deleted = {"deleted_at": at, "updated_at": at, "options": _NO_OPTIONS}
@@ -92,10 +92,6 @@ class Transcriptions(Aggregates[Transcription]):
 
     async def remove_of(self, tenant: Tenant, recording_id: str) -> bool:
         """Remove the deleted transcriptions of a recording for good; False while an outbox of them holds an event."""
-        where = _of(tenant) | {"recording_id": recording_id, "deleted_at": {"$type": "date"}}
+        where = owned_by(tenant) | {"recording_id": recording_id, "deleted_at": {"$type": "date"}}
         await self._documents.delete_many(where | {"outbox": []})
         return await self._documents.count(where, 1) == 0
-
-
-def _of(tenant: Tenant) -> dict[str, Any]:
-    return {"project_id": tenant.project_id, "mode": tenant.mode.value}

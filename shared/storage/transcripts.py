@@ -18,6 +18,7 @@ from shared.domain.transcript import Segment, Transcript
 from shared.domain.transcription import Transcription
 from shared.storage.documents import Documents, to_builtins
 from shared.storage.mongo import Mongo
+from shared.storage.tenancy import owned_by
 
 _MOST_WORDS = 30_000  # about 4 MB, three hours of fast speech
 _QUICKLY = 1
@@ -80,9 +81,7 @@ class Transcripts:
 
     async def get(self, tenant: Tenant, transcription_id: str) -> Transcript | None:
         """Return the transcript unless it is another tenant's or not there."""
-        stored = await self._documents.find_one(
-            {"_id": transcription_id, "project_id": tenant.project_id, "mode": tenant.mode.value}
-        )
+        stored = await self._documents.find_one(owned_by(tenant) | {"_id": transcription_id})
         if stored is None:
             return None
         if stored.packed is None:
@@ -92,15 +91,13 @@ class Transcripts:
 
     async def texts(self, tenant: Tenant, transcription_ids: Sequence[str]) -> dict[str, str]:
         """Return the texts alone, by id, of those that are there and the tenant's."""
-        owner = {"project_id": tenant.project_id, "mode": tenant.mode.value}
-        where = {"_id": {"$in": list(transcription_ids)}, **owner}
+        where = owned_by(tenant) | {"_id": {"$in": list(transcription_ids)}}
         found = await self._documents.project(where, ["transcript.text"], None, len(transcription_ids))
         return {document["_id"]: document["transcript"]["text"] for document in found}
 
     async def erase_texts(self, tenant: Tenant, recording_id: str) -> None:
         """Remove the transcripts of a recording for good."""
-        where = {"recording_id": recording_id, "project_id": tenant.project_id, "mode": tenant.mode.value}
-        await self._documents.delete_many(where)
+        await self._documents.delete_many(owned_by(tenant) | {"recording_id": recording_id})
 
 
 def _packed(transcript: Transcript) -> bytes:

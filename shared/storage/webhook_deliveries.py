@@ -14,6 +14,7 @@ from shared.events.recording import RecordingDeleted
 from shared.storage.documents import Documents, to_builtins
 from shared.storage.mongo import Mongo
 from shared.storage.queue_state import queue_state
+from shared.storage.tenancy import BY_TENANT, owned_by
 
 _PENDING = DeliveryStatus.PENDING.value
 _WAITING = {"status": _PENDING}
@@ -43,7 +44,7 @@ class WebhookDeliveries:
 
     async def ensure_indexes(self) -> None:
         """Create what is missing."""
-        owner = [("project_id", ASCENDING), ("mode", ASCENDING), ("endpoint_id", ASCENDING)]
+        owner = [*BY_TENANT, ("endpoint_id", ASCENDING)]
         await self._documents.ensure_indexes(
             (
                 IndexModel([("event_id", ASCENDING), ("endpoint_id", ASCENDING)], name="one_per_endpoint", unique=True),
@@ -74,7 +75,7 @@ class WebhookDeliveries:
 
     async def get(self, tenant: Tenant, delivery_id: str) -> Delivery | None:
         """Return the delivery unless it is another tenant's or not there."""
-        return await self._documents.find_one(_of(tenant) | {"_id": delivery_id})
+        return await self._documents.find_one(owned_by(tenant) | {"_id": delivery_id})
 
     async def page(
         self, tenant: Tenant, matching: Mapping[str, Any], limit: int, *, before: str | None = None, offset: int = 0
@@ -83,7 +84,7 @@ class WebhookDeliveries:
 
         `matching` holds equalities by field name, that of the endpoint among them.
         """
-        where = _of(tenant) | dict(matching)
+        where = owned_by(tenant) | dict(matching)
         if before is not None:
             where["_id"] = {"$lt": before}
         return await self._lines.find(where, _NEWEST_FIRST, limit, offset)
@@ -97,7 +98,7 @@ class WebhookDeliveries:
         if before is None:
             return None
         after = before.replayed(by)
-        if not await self._write(before, after, _of(tenant) | {"status": before.status.value, "token": before.token}):
+        if not await self._write(before, after, owned_by(tenant) | {"status": before.status.value, "token": before.token}):
             raise TransitionRefused(delivery_id, after.status, after.status)
         return after
 
@@ -149,7 +150,7 @@ class WebhookDeliveries:
         What was still to be sent is cancelled; what receivers answered, which may repeat it, goes too. A delivery loses its text
         with the write after which nobody sends it, and whoever has read it before can neither record nor replay it.
         """
-        where = _of(tenant) | {"recording_id": recording_id, "event_type": {"$ne": _DELETION}}
+        where = owned_by(tenant) | {"recording_id": recording_id, "event_type": {"$ne": _DELETION}}
         ended = {"status": {"$ne": _PENDING}, "body": {"$ne": b""}}
         erased = {"body": b"", "attempts.$[].response": ""}
         cancelled = {"status": DeliveryStatus.CANCELLED.value, "next_attempt_at": None, "worker": None, "updated_at": now()}
@@ -164,7 +165,3 @@ class WebhookDeliveries:
         fields = Delivery.__struct_fields__
         changes = {name: to_builtins(getattr(after, name)) for name in fields if getattr(after, name) != getattr(before, name)}
         return await self._documents.update(where | {"_id": before.id}, {"$set": changes})
-
-
-def _of(tenant: Tenant) -> dict[str, Any]:
-    return {"project_id": tenant.project_id, "mode": tenant.mode.value}

@@ -16,12 +16,12 @@ from shared.sealing import KeyNotGiven, SealBroken, Sealing
 from shared.storage.documents import Documents, to_builtins
 from shared.storage.mongo import Mongo
 from shared.storage.resealing import Resealed, reseal_each
+from shared.storage.tenancy import BY_TENANT, owned_by
 from shared.telemetry.logs import get_logger
 
 log = get_logger()
 
 _NEWEST_FIRST = (("_id", DESCENDING),)
-_TENANT = [("project_id", ASCENDING), ("mode", ASCENDING)]
 
 
 class WebhookEndpoints:
@@ -46,9 +46,9 @@ class WebhookEndpoints:
         """Create what is missing."""
         await self._documents.ensure_indexes(
             (
-                IndexModel([*_TENANT, ("deleted_at", ASCENDING), ("_id", DESCENDING)], name="list"),
+                IndexModel([*BY_TENANT, ("deleted_at", ASCENDING), ("_id", DESCENDING)], name="list"),
                 IndexModel(
-                    [*_TENANT, ("slot", ASCENDING)],
+                    [*BY_TENANT, ("slot", ASCENDING)],
                     name="slots",
                     unique=True,
                     partialFilterExpression={"slot": {"$gte": 0}},
@@ -134,7 +134,7 @@ class WebhookEndpoints:
         return await reseal_each(self._documents, is_current, reseal)
 
     async def _free_slots(self, tenant: Tenant) -> list[int]:
-        where = {"project_id": tenant.project_id, "mode": tenant.mode.value, "slot": {"$gte": 0}}
+        where = owned_by(tenant) | {"slot": {"$gte": 0}}
         taken = {document["slot"] for document in await self._documents.project(where, ["slot"], None, MAX_ENDPOINTS)}
         return [slot for slot in range(MAX_ENDPOINTS) if slot not in taken]
 
@@ -157,7 +157,7 @@ def _with_values(endpoint: WebhookEndpoint, change: Any) -> WebhookEndpoint:  # 
 
 
 def _of(tenant: Tenant) -> dict[str, Any]:
-    return {"project_id": tenant.project_id, "mode": tenant.mode.value, "deleted_at": None}
+    return owned_by(tenant) | {"deleted_at": None}
 
 
 def _unchanged(endpoint: WebhookEndpoint) -> dict[str, Any]:
