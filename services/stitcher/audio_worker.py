@@ -1,11 +1,11 @@
 """The work on audio files in worker processes: a file that crashes a decoder kills a process, never the service."""
 
-import hashlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import msgspec
 
+from services.stitcher.digest import sha256_of
 from services.stitcher.join import join_chunks
 from services.stitcher.ports import Joined, Probed
 from services.stitcher.probe import probe
@@ -48,8 +48,7 @@ def _work(task: Task, _report: Callable[[object], None]) -> Outcome:
         case Probe(path):
             return probe(path)
         case Hash(path):
-            with path.open("rb") as file:
-                return hashlib.file_digest(file, "sha256").hexdigest()
+            return sha256_of(path)
 
 
 class AudioProcesses:

@@ -36,6 +36,12 @@ def digest_file(path: Path) -> Digests:
     return digest(ByteStream([path]).blocks())
 
 
+def sha256_of(path: Path) -> str:
+    """The SHA-256 of a file, where nobody asks for its MD5."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
 def md5_of(stream: ByteStream) -> str:
     """The MD5 of the chunk bytes in order: what a device computes over what it sent."""
     md5 = hashlib.md5(usedforsecurity=False)

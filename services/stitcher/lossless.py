@@ -6,13 +6,11 @@ from pathlib import Path
 import av
 
 from services.stitcher.bytestream import BLOCK, ByteStream
-from services.stitcher.containers.ogg import FIRST, LAST, Page, encode_page, pages
+from services.stitcher.containers.ogg import CONTINUED, FIRST, LAST, Page, encode_page, pages
 from services.stitcher.containers.opus import OpusStream
 from services.stitcher.containers.wav import Wav, header
 from services.stitcher.decode import Format
 from services.stitcher.reencode import clipped_frames
-
-_KEPT_FLAGS = 1
 
 
 def remux_opus(stream: ByteStream, found: list[OpusStream], path: Path) -> None:
@@ -25,7 +23,7 @@ def remux_opus(stream: ByteStream, found: list[OpusStream], path: Path) -> None:
         for sequence, page in enumerate(_pages(stream, found)):
             if held is not None:
                 file.write(encode_page(held))
-            flags = FIRST if sequence == 0 else page.flags & _KEPT_FLAGS
+            flags = FIRST if sequence == 0 else page.flags & CONTINUED
             held = page._replace(serial=found[0].serial, sequence=sequence, flags=flags)
         assert held is not None
         file.write(encode_page(held._replace(flags=held.flags | LAST)))

@@ -29,7 +29,6 @@ class Probed(Inspected, frozen=True, kw_only=True):
 
     size_bytes: int
     sha256: str
-    md5: str
 
 
 class Joined(msgspec.Struct, frozen=True):

@@ -15,7 +15,7 @@ from services.stitcher.containers.frames import promised_frames
 from services.stitcher.containers.malformed import Malformed
 from services.stitcher.containers.opus import CLOCK, OpusStream, is_opus, links
 from services.stitcher.decode import packets_of
-from services.stitcher.digest import digest_file
+from services.stitcher.digest import sha256_of
 from services.stitcher.faults import said
 from services.stitcher.ports import Inspected, Probed
 from services.stitcher.sniff import family, sniff
@@ -32,8 +32,7 @@ _PROOF = 32  # packets among which one must decode
 def probe(path: Path) -> Probed:
     """Inspect and hash a whole file; raises `PermanentFailure` (audio_corrupt, unsupported_format) when it is no media."""
     found = inspect(path)
-    digests = digest_file(path)
-    return Probed(**msgspec.structs.asdict(found), size_bytes=digests.size, sha256=digests.sha256, md5=digests.md5)
+    return Probed(**msgspec.structs.asdict(found), size_bytes=path.stat().st_size, sha256=sha256_of(path))
 
 
 def inspect(path: Path) -> Inspected:

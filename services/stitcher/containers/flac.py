@@ -1,4 +1,4 @@
-"""FLAC metadata (RFC 9639): the stream's format and where its frames begin."""
+"""FLAC metadata (RFC 9639): what it says of the samples, and that it is whole."""
 
 import msgspec
 
@@ -11,11 +11,8 @@ _STREAMINFO_SIZE = 34
 class Flac(msgspec.Struct):
     """What STREAMINFO says; `samples` 0 means the writer did not know."""
 
-    rate: int
-    channels: int
     bits: int
     samples: int
-    frames_offset: int
 
 
 def starts(head: bytes) -> bool:
@@ -34,8 +31,7 @@ def scan(stream: ByteStream) -> Flac:
     if len(info) < _STREAMINFO_SIZE:
         raise truncated(stream.size, "the FLAC header")
     packed = int.from_bytes(info[10:18], "big")
-    rate, channels = packed >> 44, (packed >> 41 & 7) + 1
-    if rate == 0:
+    if packed >> 44 == 0:  # the sample rate
         raise corrupt(8, "the FLAC header names no sample rate")
     offset, last = 4, False
     while not last:
@@ -46,4 +42,4 @@ def scan(stream: ByteStream) -> Flac:
         offset += 4 + int.from_bytes(header[1:], "big")
     if offset >= stream.size:
         raise truncated(stream.size, "the FLAC audio")
-    return Flac(rate, channels, (packed >> 36 & 31) + 1, packed & ((1 << 36) - 1), offset)
+    return Flac((packed >> 36 & 31) + 1, packed & ((1 << 36) - 1))

@@ -9,7 +9,7 @@ from services.stitcher.bytestream import ByteStream
 from services.stitcher.containers.malformed import corrupt, truncated
 
 CONTINUED, FIRST, LAST = 1, 2, 4
-MAX_LACING = 255
+FULL_LACE = 255  # a packet whose lace is full goes on in the next
 
 _HEADER = Struct("<4sBBqIIIB")
 _MAGIC = b"OggS"

@@ -7,11 +7,10 @@ import msgspec
 
 from services.stitcher.bytestream import ByteStream
 from services.stitcher.containers.malformed import corrupt
-from services.stitcher.containers.ogg import CONTINUED, FIRST, LAST, Page, encode_page, pages, starts
+from services.stitcher.containers.ogg import CONTINUED, FIRST, FULL_LACE, LAST, Page, encode_page, pages, starts
 
 CLOCK = 48_000  # granules and packet durations count in this, whatever the codec runs at
 _HEAD_SIZE = 19
-_FULL = 255  # a packet whose lace is full goes on in the next
 _SILK, _HYBRID, _CELT = (480, 960, 1920, 2880), (480, 960), (120, 240, 480, 960)
 _FRAME = [*_SILK * 3, *_HYBRID * 2, *_CELT * 4]  # samples per frame, by configuration number
 # Decoding at this rate loses nothing of a packet of that configuration (narrow, medium, wide, super-wide, full band).
@@ -83,7 +82,7 @@ def packets(page_run: Iterator[Page]) -> Iterator[bytes]:
             pending = b""
         for lace in page.lacing:
             end += lace
-            if lace < _FULL:
+            if lace < FULL_LACE:
                 yield pending + page.body[start:end] if pending else page.body[start:end]
                 pending, start = b"", end
         if start < end:
@@ -155,7 +154,7 @@ class _Scanner:
             found.contiguous = False
         self._sequence = page.sequence
         if self._in_tags:
-            self._in_tags = not any(lace < _FULL for lace in page.lacing)
+            self._in_tags = not any(lace < FULL_LACE for lace in page.lacing)
             found.audio_offset = page.end
             return
         self._page_samples = self._measure(page)
@@ -182,7 +181,7 @@ class _Scanner:
         pending, body = self._carried if page.flags & CONTINUED else b"", page.body
         for lace in page.lacing:
             end += lace
-            if lace == _FULL:
+            if lace == FULL_LACE:
                 continue
             if end > start or pending:
                 head = (pending + body[start : min(end, start + 2)])[:2]
@@ -194,7 +193,7 @@ class _Scanner:
 
     def _measure_plain(self, page: Page) -> int | None:
         """The same for the page nearly every page is, ten times as fast: short packets, none spanning, of one layout."""
-        if _FULL in page.lacing or 0 in page.lacing:
+        if FULL_LACE in page.lacing or 0 in page.lacing:
             return None
         tocs = bytes(map(page.body.__getitem__, list(accumulate(page.lacing, initial=0))[:-1]))
         kinds = set(tocs)
