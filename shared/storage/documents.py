@@ -249,10 +249,12 @@ class Documents(Generic[T]):
         found = await self._changed(collection, where, change, sort, upsert=upsert)
         return None if found is None else in_form(found, self._form)
 
-    async def claim(self, where: Filter, change: Change) -> T | None:
-        """Change one document of a queue as `change` does; None also when it is not in the form, which is logged."""
-        found = await self._changed(self._collection, where, change)
-        return None if found is None else self._readable(found)
+    async def claim(self, where: Filter, change: Change, sort: Sort | None = None) -> T | None:
+        """Change a document of a queue, after which it does not match any more; past one not in the form to the next."""
+        while (found := await self._changed(self._collection, where, change, sort)) is not None:
+            if (one := self._readable(found)) is not None:
+                return one
+        return None
 
     async def _changed(
         self,

@@ -67,9 +67,12 @@ class EndUsers:
         return await self._documents.update(_of(tenant) | {"_id": end_user_id}, change)
 
     async def claim_erasure(self, at: datetime, until: datetime) -> EndUser | None:
-        """Return the end user whose erasure has been due for longest at `at`; nobody else is given it before `until`."""
+        """Return the end user whose erasure has been due for longest at `at`; nobody else is given it before `until`, after `at`.
+
+        One that cannot be read is left alone as long.
+        """
         due = {"erasure_due_at": {"$lte": at, "$type": "date"}}
-        return await self._documents.change(due, {"$set": {"erasure_due_at": until}}, (("erasure_due_at", ASCENDING),))
+        return await self._documents.claim(due, {"$set": {"erasure_due_at": until}}, (("erasure_due_at", ASCENDING),))
 
     async def extend_erasure(self, claimed: EndUser, until: datetime | None) -> EndUser | None:
         """Move the end of a claim, None: nothing is left to erase; None is returned when the claim is another's by now."""

@@ -59,9 +59,12 @@ class ProviderOrders:
         await self._documents.update(where, {"$set": {"due_at": now()}})
 
     async def claim_due(self, until: datetime) -> ProviderOrder | None:
-        """Return the order that has been due for longest, which nobody else gets before `until`; None when there is none."""
+        """Return the order that has been due for longest, which nobody else gets before `until`; None when there is none.
+
+        It has to lie in the future: so long one that cannot be read is left alone, too.
+        """
         due = {"due_at": _IS_DATE | {"$lte": now()}}
-        return await self._documents.change(due, {"$set": {"due_at": until}}, _OLDEST_FIRST)
+        return await self._documents.claim(due, {"$set": {"due_at": until}}, _OLDEST_FIRST)
 
     async def look_again(self, order: ProviderOrder, at: datetime) -> None:
         """Have the order looked at again at that time."""

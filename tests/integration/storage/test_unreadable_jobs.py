@@ -6,11 +6,15 @@ import pytest
 
 from services.transcriber.job_rules import TranscriptionJobRules
 from shared.domain.clock import now
+from shared.domain.end_user import EndUser
 from shared.domain.ids import new_id
+from shared.domain.provider_order import provider_order
 from shared.domain.recording import Recording, RecordingStatus
 from shared.domain.tenant import Mode
-from shared.domain.transcription import TranscriptionRequest, queued_transcription
+from shared.domain.transcription import ProviderName, TranscriptionRequest, queued_transcription
 from shared.events.transcription import TranscriptionQueued, transcription_event
+from shared.storage.end_users import EndUsers
+from shared.storage.provider_orders import ProviderOrders
 from shared.storage.recordings import Recordings
 from shared.storage.transcriptions import Transcriptions
 from shared.telemetry.logs import captured_lines
@@ -87,3 +91,37 @@ async def test_what_else_a_look_leaves_out_stays_left_out_behind_one_that_cannot
     left_out, newer, wanted = made
     await mongo.database["recordings"].update_one({"_id": newer.id}, {"$set": {"status": "dreamt_of"}})
     assert await recordings.due_for_transcription(now(), 1, [left_out.id]) == [wanted]
+
+
+async def test_an_order_at_a_provider_keeps_none_behind_it_from_being_worked_off(mongo):
+    orders = ProviderOrders(mongo)
+    newer, other = [await an_order(orders, minutes_ago) for minutes_ago in (9, 5)]
+    await mongo.database["provider_orders"].update_one({"_id": newer.id}, {"$set": {"provider": "one of tomorrow"}})
+    until = now() + timedelta(minutes=5)
+    with captured_lines() as lines:
+        assert (await orders.claim_due(until)).id == other.id
+        assert await orders.claim_due(until) is None
+    assert [(line["event"], line["of"], line["id"]) for line in lines] == [("document.unreadable", "provider_orders", newer.id)]
+
+
+async def an_order(orders, minutes_ago):
+    at = now()
+    about = {"mode": Mode.LIVE, "status": RecordingStatus.UPLOADED, "created_at": at, "updated_at": at}
+    recording = Recording(id=new_id("rec"), project_id="proj_1", **about)
+    of = queued_transcription(new_id("txn"), recording, TranscriptionRequest(provider=ProviderName.DEEPGRAM))
+    order = provider_order(of, at - timedelta(minutes=minutes_ago), copies=("a copy",))
+    await orders.keep(order)
+    return order
+
+
+async def test_a_deleted_end_user_keeps_none_behind_it_from_being_erased(mongo):
+    end_users, at = EndUsers(mongo), now()
+    about = {"project_id": "proj_1", "mode": Mode.LIVE, "created_at": at, "updated_at": at}
+    newer, other = (EndUser(id=new_id("eu"), **about) for _ in range(2))
+    for minutes_ago, end_user in ((9, newer), (5, other)):
+        await end_users.add(end_user)
+        await end_users.remove(end_user.tenant, end_user.id, at - timedelta(minutes=minutes_ago))
+    await mongo.database["end_users"].update_one({"_id": newer.id}, {"$set": {"mode": "shadow"}})
+    with captured_lines() as lines:
+        assert (await end_users.claim_erasure(at, at + timedelta(minutes=2))).id == other.id
+    assert [(line["event"], line["of"], line["id"]) for line in lines] == [("document.unreadable", "end_users", newer.id)]
