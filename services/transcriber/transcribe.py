@@ -9,6 +9,7 @@ from services.transcriber.show_progress import ShowProgress
 from services.transcriber.source_audio import audio_of, fetch
 from shared.domain.clock import now
 from shared.domain.errors import FailureReason, PermanentFailure
+from shared.domain.languages import base_language
 from shared.domain.transcription import ProviderName, Transcription
 from shared.telemetry.metrics import stage_seconds
 
@@ -48,18 +49,13 @@ class TranscribeRecording:
 
 
 def _speech_request(transcription: Transcription, audio: Path, duration_ms: int | None) -> SpeechRequest:
-    options = transcription.options
+    options, language = transcription.options, transcription.requested_language
     return SpeechRequest(
         audio_path=audio,
-        language=_base_language(transcription.requested_language),
+        language=language and base_language(language),
         diarization=transcription.diarization,
         duration_ms=duration_ms,
         num_speakers=options.num_speakers,
         multichannel=options.multichannel,
         hints=" ".join(filter(None, (options.prompt, ", ".join(options.vocabulary)))) or None,
     )
-
-
-def _base_language(code: str | None) -> str | None:
-    """Return `en` for `en-US`: Whisper knows languages, not regions (contract A15)."""
-    return code and code.replace("_", "-").partition("-")[0].lower()

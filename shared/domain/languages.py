@@ -56,7 +56,8 @@ class Languages(msgspec.Struct, frozen=True):
         return wanted if wanted in self.codes else None
 
 
-def _base(code: str) -> str:
+def base_language(code: str) -> str:
+    """Return `en` for `en-US` or `en_us`: the language without its region."""
     return code.replace("_", "-").partition("-")[0].lower()
 
 
@@ -70,11 +71,13 @@ def _with_underscore(code: str) -> str:
 
 
 LANGUAGES: Mapping[ProviderName, Languages] = {
-    ProviderName.WHISPER: Languages(_WHISPER, "an ISO 639-1 code such as en or de; a region is passed over", _base),
+    ProviderName.WHISPER: Languages(_WHISPER, "an ISO 639-1 code such as en or de; a region is passed over", base_language),
     ProviderName.DEEPGRAM: Languages(_DEEPGRAM, "a BCP-47 code such as en or en-US", _with_hyphen),
     ProviderName.ASSEMBLYAI: Languages(
         _ASSEMBLYAI, "an ISO 639-1 code such as en, or one with a region such as en_us", _with_underscore
     ),
-    ProviderName.ELEVENLABS: Languages(_ELEVENLABS, "an ISO 639-3 code such as eng, or an ISO 639-1 code such as en", _base),
+    ProviderName.ELEVENLABS: Languages(
+        _ELEVENLABS, "an ISO 639-3 code such as eng, or an ISO 639-1 code such as en", base_language
+    ),
 }
 """Every provider's languages."""

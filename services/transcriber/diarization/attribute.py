@@ -8,10 +8,9 @@ from operator import attrgetter, itemgetter
 import msgspec
 
 from services.transcriber.diarization.ports import Turn
+from services.transcriber.writing import PAUSE_S, ends_sentence
 from shared.domain.transcript import Segment, Word, mean_confidence
 
-SENTENCE_ENDS = tuple(".!?…。！？")  # noqa: RUF001 - as other scripts write them
-PAUSE_S = 0.8
 OWN_WORDS = 3  # so many in a row, for ...
 OWN_S = 0.8  # ... so long, are somebody else's words within a sentence; fewer are taken for the engines' different clocks
 NEIGHBOURS = 4
@@ -104,7 +103,7 @@ def _leader(heard: Sequence[Spoken]) -> int:
 def _sentences(words: Sequence[Word]) -> Iterator[list[Word]]:
     sentence: list[Word] = []
     for word in words:
-        if sentence and (sentence[-1].word.rstrip().endswith(SENTENCE_ENDS) or word.start - sentence[-1].end >= PAUSE_S):
+        if sentence and (ends_sentence(sentence[-1]) or word.start - sentence[-1].end >= PAUSE_S):
             yield sentence
             sentence = []
         sentence.append(word)

@@ -2,11 +2,10 @@
 
 from collections.abc import Iterable, Iterator
 
+from services.transcriber.writing import PAUSE_S, ends_sentence
 from shared.domain.transcript import Segment, Word, mean_confidence
 
-SENTENCE_ENDS = tuple(".!?…。！？")  # noqa: RUF001 - as other scripts write them
 SHORTEST_S = 2.0  # "Yes. No. Fine." stays together
-PAUSE_S = 0.8
 
 
 def sentences(segment: Segment) -> Iterator[Segment]:
@@ -37,4 +36,4 @@ def _ends(run: list[Word], following: Word) -> bool:
     last = run[-1]
     if following.start - last.end >= PAUSE_S:
         return True
-    return last.word.rstrip().endswith(SENTENCE_ENDS) and last.end - run[0].start >= SHORTEST_S
+    return ends_sentence(last) and last.end - run[0].start >= SHORTEST_S

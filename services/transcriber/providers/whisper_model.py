@@ -18,6 +18,7 @@ from services.transcriber.providers.whisper import WhisperSettings
 from services.transcriber.providers.whisper_words import placed
 from services.transcriber.samples import RATE, Samples
 from shared.domain.errors import FailureReason, PermanentFailure
+from shared.domain.languages import base_language
 from shared.domain.transcript import Segment
 
 DETECTION_WINDOWS = 4  # of 30 s, looked at until one is sure of the language
@@ -67,7 +68,7 @@ class Whisper:
         """The given language as the model names it (`en-US` is `en`)."""
         if language is None:
             return None
-        base = language.replace("_", "-").split("-")[0].lower()
+        base = base_language(language)
         if self._model.model.is_multilingual and base not in self._model.supported_languages:
             raise PermanentFailure(FailureReason.PROCESSING_ERROR, f"the model does not know the language {language!r}")
         return base

@@ -5,9 +5,8 @@ from typing import Any
 
 import numpy as np
 
+from services.transcriber.writing import is_spaced
 from shared.domain.transcript import Segment, Word, mean_confidence
-
-UNSPACED = frozenset({"zh", "ja", "th", "lo", "my", "yue"})  # scripts that the model cuts into words by characters
 
 
 def placed(segment: Any, offset_s: float, language: str) -> Segment:  # noqa: ANN401 - faster-whisper is not typed
@@ -16,7 +15,7 @@ def placed(segment: Any, offset_s: float, language: str) -> Segment:  # noqa: AN
     The model's own figure for a segment (`avg_logprob`) is that of the whole 30 s window, the same for all segments in it;
     it is used only where there are no words.
     """
-    parts = _wholes(segment.words or (), spaced=language not in UNSPACED)
+    parts = _wholes(segment.words or (), spaced=is_spaced(language))
     words = tuple(_word(whole, offset_s) for whole in parts)
     confidence = mean_confidence(words) if words else float(np.exp(segment.avg_logprob))
     start, end = float(segment.start) + offset_s, float(segment.end) + offset_s

@@ -15,16 +15,15 @@ from services.transcriber.providers.cloud.spoken import (
     Length,
     Milliseconds,
     Speakers,
-    is_spaced,
     on_channel,
     spoken_transcript,
 )
 from services.transcriber.providers.cloud.vocabulary import taken
+from services.transcriber.writing import is_spaced
 from shared.domain.errors import FailureReason, PermanentFailure
 from shared.domain.transcript import Transcript, Word
 from shared.domain.transcription import ProviderName
 
-BASE_URL = "https://api.assemblyai.com"
 UPLOADED = "upload:"
 _RECENT = 200  # the most that one page of the listing holds
 _GONE = frozenset({404})

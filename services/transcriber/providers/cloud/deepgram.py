@@ -12,13 +12,13 @@ import msgspec
 from services.transcriber.cloud_ports import Heard, Placed, SpeechOrder
 from services.transcriber.ports import MOST_CHANNELS
 from services.transcriber.providers.cloud.http import ProviderHttp, reason_said
-from services.transcriber.providers.cloud.spoken import Length, Seconds, Speakers, is_spaced, on_channel, spoken_transcript
+from services.transcriber.providers.cloud.spoken import Length, Seconds, Speakers, on_channel, spoken_transcript
 from services.transcriber.providers.cloud.vocabulary import taken
+from services.transcriber.writing import is_spaced
 from shared.domain.errors import PermanentFailure
 from shared.domain.transcript import Word
 from shared.domain.transcription import ProviderName
 
-BASE_URL = "https://api.deepgram.com"
 PATIENCE_S = 900.0  # it ends a request by itself after ten minutes
 
 

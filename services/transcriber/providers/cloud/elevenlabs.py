@@ -17,7 +17,6 @@ from services.transcriber.providers.cloud.vocabulary import taken
 from shared.domain.transcript import Transcript, Word
 from shared.domain.transcription import ProviderName
 
-BASE_URL = "https://api.elevenlabs.io"
 PATIENCE_S = 1800.0
 _PATH = "/v1/speech-to-text"
 _ABSENT = frozenset({404})

@@ -10,9 +10,6 @@ from services.transcriber.cloud_ports import SpeechOrder
 from services.transcriber.providers.sentences import sentences
 from shared.domain.transcript import Segment, Transcript, Word, mean_confidence, transcript_of
 
-UNSPACED = frozenset({"zh", "ja", "th", "lo", "my", "yue", "zho", "jpn", "tha", "lao", "mya"})
-"""Languages written without spaces between words, by the codes that providers use for them."""
-
 LONGEST_S = 60 * 24 * 3600
 """Beyond this no answer can be meant: more than any service takes, and what is read of it still fits where it is kept."""
 
@@ -37,11 +34,6 @@ class Speakers:
 def on_channel(number: int | None) -> str | None:
     """Return who speaks on a channel, by its number in the file (from 0), whoever speaks first; None where there is no number."""
     return None if number is None or number < 0 else f"SPEAKER_{number}"
-
-
-def is_spaced(language: str | None) -> bool:
-    """Say whether the words of `language` are set apart by spaces."""
-    return language is None or language.replace("_", "-").partition("-")[0].lower() not in UNSPACED
 
 
 def spoken_transcript(words: Sequence[Word], order: SpeechOrder, *, language: str | None, duration_ms: int) -> Transcript:
