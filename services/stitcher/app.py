@@ -52,7 +52,7 @@ class Stitcher:
         self._consumer = consume(self._platform.broker, self.name, handlers(self._runner.wake, self._erase.wake))
         register_queue("stitch", recordings.queue_state)
         self.failed = self._consumer.failed
-        self.app = operations_app({**self._platform.checks, "objects": self._store.check, "workers": self._check_workers})
+        self.app = operations_app({**self._platform.checks, "objects": self._store.check, "workers": self._pool.check})
 
     def _join_eraser(self) -> None:
         platform = self._platform
@@ -96,10 +96,6 @@ class Stitcher:
     async def _tidy(self, stitched: Recording | None) -> None:
         if stitched is not None and stitched.sweep_at is not None:
             await self._sweep(stitched)
-
-    async def _check_workers(self) -> None:
-        if self._pool.warm == 0:
-            raise RuntimeError("no worker process is warm")
 
 
 def build(settings: StitcherSettings) -> Stitcher:

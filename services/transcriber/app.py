@@ -62,7 +62,7 @@ class Transcriber:
         register_queue("transcribe", platform.transcriptions.queue_state)
         register_queue("transcribe_elsewhere", partial(platform.transcriptions.queue_state, Lane.ELSEWHERE))
         self.failed = self._consumer.failed
-        self.app = operations_app({**platform.checks, "objects": self._store.check, "workers": self._check_workers})
+        self.app = operations_app({**platform.checks, "objects": self._store.check, "workers": self._pool.check})
 
     def _here(self, settings: TranscriberSettings, configs: EffectiveConfigs) -> JobRunner[Transcription, object]:
         """The runner of what is computed in worker processes, one slot a process."""
@@ -149,10 +149,6 @@ class Transcriber:
         await self._platform.stop()
         await self._store.stop()
         await asyncio.to_thread(self._spool.close)
-
-    async def _check_workers(self) -> None:
-        if self._pool.warm == 0:
-            raise RuntimeError("no worker process is warm")
 
 
 async def build(settings: TranscriberSettings) -> Transcriber:

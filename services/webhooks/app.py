@@ -54,6 +54,7 @@ class WebhookService:
         )
         self._work = Background()
         self._join(_rules(self._options))
+        self.failed = self._consumer.failed
         self.app = operations_app(self._platform.checks)
 
     def _join(self, rules: AttemptRules) -> None:
@@ -70,11 +71,6 @@ class WebhookService:
         fan_out = FanOut(self._endpoints, self._deliveries, transcripts, self._dispatcher, self._marks)
         self._reconciler = Reconciler(self._platform.events, fan_out, self._marks)
         self._consumer = consume(self._platform.broker, GROUP, handlers(fan_out), confirm=fan_out.confirm)
-
-    @property
-    def failed(self) -> "asyncio.Future[None]":
-        """Done when the consumer has stopped for good."""
-        return self._consumer.failed
 
     async def start(self) -> None:
         """Connect, begin to consume and to look for what is due."""

@@ -38,8 +38,13 @@ class ProcessPool(Generic[Job, Result]):
 
     @property
     def warm(self) -> int:
-        """How many processes are alive and initialized, busy or not; readiness wants at least one."""
+        """How many processes are alive and initialized, busy or not."""
         return len(self._workers)
+
+    async def check(self) -> None:
+        """Raise unless one is (readiness)."""
+        if self.warm == 0:
+            raise RuntimeError("no worker process is warm")
 
     @property
     def busy(self) -> int:

@@ -35,8 +35,6 @@ HEARD = Transcript(text="heard here", language="en", duration_ms=5000, segments=
 class Engine:
     """The worker processes: a job ends as `faults` say, or is heard, once it is `released`; both of each are noted, by its id."""
 
-    warm = 5
-
     def __init__(self):
         self.faults, self.noted, self.limits_s, self.released = [], [], [], asyncio.Event()
         self.released.set()
@@ -46,6 +44,9 @@ class Engine:
 
     async def stop(self):
         pass
+
+    async def check(self):
+        """Say that some are warm."""
 
     async def run(self, job, *, on_progress, time_limit_s):
         transcription_id = job.audio_path.parent.name.partition("-")[0]

@@ -7,13 +7,17 @@ from services.transcriber.app import Transcriber
 from services.transcriber.cloud_settings import CloudSettings
 from services.transcriber.settings import SpeechSettings, TranscriberSettings
 from shared.settings import HttpSettings, RuntimeSettings, SealingSettings
+from shared.workers import ProcessPool
 from tests.fakes.sealing import SEALING_KEY
 
 
-class Pool:
+class Pool(ProcessPool):
     """Worker processes, of which so many are warm."""
 
     warm = 0
+
+    def __init__(self):
+        """Begin none."""
 
     async def start(self):
         pass
