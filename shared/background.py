@@ -35,25 +35,16 @@ async def supervise(coro_factory: Job, name: str, *, first_pause_s: float = FIRS
 
 
 class Background:
-    """Owns the tasks of one service; `failed` is done when one that must not fail did."""
+    """Owns the tasks of one service."""
 
     def __init__(self) -> None:
         self._tasks: dict[str, asyncio.Task[None]] = {}
-        self._failed: asyncio.Future[None] | None = None
 
-    @property
-    def failed(self) -> "asyncio.Future[None]":
-        """Holds the error of the first essential task that ended; for `Service.failed`."""
-        if self._failed is None:
-            self._failed = asyncio.get_running_loop().create_future()
-        return self._failed
-
-    def start(self, name: str, coro_fn: Job, *, essential: bool = False) -> None:
-        """Run `coro_fn` under `supervise`; an `essential` one is not restarted: its end, however it comes, stops the service."""
+    def start(self, name: str, coro_fn: Job) -> None:
+        """Run `coro_fn` under `supervise`."""
         if name in self._tasks and not self._tasks[name].done():
             raise ValueError(f"a task named {name} is running already")
-        work = self._run_essential(name, coro_fn) if essential else supervise(coro_fn, name)
-        self._tasks[name] = asyncio.create_task(work, name=name)
+        self._tasks[name] = asyncio.create_task(supervise(coro_fn, name), name=name)
 
     async def stop(self, grace: float = 5.0) -> None:
         """Cancel every task and wait at most `grace` seconds for their cleaning up; what still runs then is logged."""
@@ -64,13 +55,3 @@ class Background:
             _, stuck = await asyncio.wait(running, timeout=grace)
             for task in stuck:
                 log.error("background.stuck", task=task.get_name(), grace_s=grace)
-
-    async def _run_essential(self, name: str, coro_fn: Job) -> None:
-        try:
-            await coro_fn()
-            error: Exception = RuntimeError(f"{name} ended")
-        except Exception as raised:  # noqa: BLE001  # handed to whoever waits for `failed`
-            error = raised
-        if not self.failed.done():
-            self.failed.set_exception(error)
-            self.failed.exception()  # counts as seen: nobody has to wait for it

@@ -14,15 +14,12 @@ from typing import Any, Protocol, TypeVar
 
 import uvloop
 
-from shared.background import Background, supervise
 from shared.garbage import settle
 from shared.http_server import HttpServer
 from shared.settings import HttpSettings, RuntimeSettings, SettingsError, exit_on_settings_error, load
 from shared.stop_signals import StopSignals
 from shared.telemetry.health import ASGIApp, Health
 from shared.telemetry.logs import configure_logging, flush_lines, get_logger
-
-__all__ = ["Background", "Service", "ServiceSettings", "run_service", "serve", "supervise"]
 
 log = get_logger()
 
@@ -33,8 +30,8 @@ STOP_SHARE_MOST_S = 5.0  # … but no more than this
 class Service(Protocol):
     """What is run: `start` opens, `stop` drains and closes; `stop` is called once, whatever became of `start`.
 
-    Optional: `health: Health`, set draining at the first signal (else the app's own `health`), and `failed: Future | Event`, done
-    when something in the background broke for good: the service then drains and exits with status 1.
+    Optional: `health: Health`, set draining at the first signal (else the app's own `health`), and `failed: Future`, done when
+    something in the background broke for good: the service then drains and exits with status 1.
     """
 
     @property
@@ -158,11 +155,8 @@ async def _until_over(service: Service, server: HttpServer, stopping: asyncio.Ev
 
 async def _failure_of(service: Service) -> None:
     """Wait for ever, or raise what `service.failed` reports."""
-    failed: asyncio.Future[object] | asyncio.Event = getattr(service, "failed", None) or asyncio.Event()
-    if isinstance(failed, asyncio.Event):
-        await failed.wait()
-    else:
-        await asyncio.shield(failed)
+    failed: asyncio.Future[object] = getattr(service, "failed", None) or asyncio.get_running_loop().create_future()
+    await asyncio.shield(failed)
     raise RuntimeError(f"{service.name}: a background task failed")
 
 

@@ -69,39 +69,6 @@ async def test_stop_does_not_wait_longer_than_its_grace():
     released.set()
 
 
-async def test_an_essential_task_that_breaks_is_reported_and_not_restarted():
-    async def work() -> None:
-        runs.append(1)
-        raise ConnectionError("gone")
-
-    runs: list[int] = []
-    background = Background()
-    background.start("consumer", work, essential=True)
-    async with asyncio.timeout(5):
-        with pytest.raises(ConnectionError, match="gone"):
-            await background.failed
-    assert runs == [1]
-    await background.stop()
-
-
-async def test_an_essential_task_that_just_ends_is_reported_too():
-    async def work() -> None:
-        await asyncio.sleep(0)
-
-    background = Background()
-    background.start("consumer", work, essential=True)
-    async with asyncio.timeout(5):
-        with pytest.raises(RuntimeError, match="consumer ended"):
-            await background.failed
-
-
-async def test_a_stopped_essential_task_is_not_a_failure():
-    background = Background()
-    background.start("consumer", asyncio.Event().wait, essential=True)
-    await background.stop()
-    assert not background.failed.done()
-
-
 async def test_a_name_is_given_to_one_running_task_only():
     background = Background()
     background.start("relay", asyncio.Event().wait)

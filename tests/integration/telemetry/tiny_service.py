@@ -8,7 +8,8 @@ from pathlib import Path
 
 import msgspec
 
-from shared.service import Background, run_service
+from shared.background import Background
+from shared.service import run_service
 from shared.settings import HttpSettings, RuntimeSettings
 from shared.telemetry.health import operations_app
 
@@ -32,7 +33,7 @@ class TinyService:
         self.app = self._answer
         self.health = self._operations.health
         self._background = Background()
-        self.failed = self._background.failed
+        self.failed = asyncio.get_running_loop().create_future()
 
     async def start(self) -> None:
         self._note("start")
@@ -41,7 +42,7 @@ class TinyService:
         if self._fault == "slow-start":
             await self._released()
         if self._fault == "background":
-            self._background.start("consumer", self._break, essential=True)
+            self._background.start("consumer", self._break)
         if self._fault == "stuck-thread":
             threading.Thread(target=time.sleep, args=(3600,)).start()
 
@@ -72,7 +73,7 @@ class TinyService:
 
     async def _break(self) -> None:
         await self._released()
-        raise ConnectionError("the broker is gone")
+        self.failed.set_exception(ConnectionError("the broker is gone"))
 
     def _note(self, step: str) -> None:
         (self._journal / step).touch()
