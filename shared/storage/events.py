@@ -14,7 +14,7 @@ from shared.events.topics import TOPICS
 from shared.storage.documents import Documents
 from shared.storage.event_documents import stored_form
 from shared.storage.forms import in_form
-from shared.storage.kept_forms import read, readable
+from shared.storage.kept_forms import read
 from shared.storage.mongo import Mongo
 
 _AS_KEPT = (("kept_at", ASCENDING), ("_id", ASCENDING))
@@ -77,7 +77,10 @@ class Events:
         return await self._documents.find_queued_as(due, (("occurred_at", ASCENDING), ("_id", ASCENDING)), limit, self._event_in)
 
     def _event_in(self, document: dict[str, Any]) -> Event | None:
-        return read(in_form(document, KeptEvent).event, self._documents.name)
+        return self._read(in_form(document, KeptEvent))
+
+    def _read(self, kept: KeptEvent) -> Event | None:
+        return read(kept.event, self._documents.name)
 
     async def fanned_out(self, event_ids: Sequence[str]) -> None:
         """Remember that the deliveries of these events are made."""
@@ -88,18 +91,13 @@ class Events:
         where = {"_id": {"$in": list(event_ids)}, "to_fan_out": False}
         return frozenset(one["_id"] for one in await self._documents.project(where, ["_id"], None, len(event_ids)))
 
-    async def of_recording(self, recording_id: str, limit: int) -> list[Event]:
-        """Return a recording's events in the order in which they were kept."""
-        found = await self._documents.find({"recording_id": recording_id}, _AS_KEPT, limit)
-        return readable([kept.event for kept in found], self._documents.name)
-
     async def kept_since(self, tenant: Tenant, recording_id: str, position: int, limit: int) -> list[Kept]:
         """Return a recording's events after `position` in the order in which they were kept; 0: from the first."""
         where: dict[str, Any] = {**_of(tenant), "recording_id": recording_id, **_OF_KNOWN_TYPE}
         if position:
             where["kept_at"] = {"$gt": Timestamp(position >> 32, position & 0xFFFFFFFF)}
         found = await self._documents.find(where, _AS_KEPT, limit)
-        return [Kept(event, _position(one)) for one in found for event in readable([one.event], self._documents.name)]
+        return [Kept(event, _position(one)) for one in found if (event := self._read(one)) is not None]
 
     async def position_after(self, tenant: Tenant, recording_id: str, event_id: str) -> int:
         """Return a position after which everything stands that was kept since one of a recording's events could first be read.
@@ -109,7 +107,7 @@ class Events:
         """
         asked = {**_of(tenant), "_id": event_id, "recording_id": recording_id, **_OF_KNOWN_TYPE}
         found = await self._documents.find_one(asked)
-        return 0 if found is None or not readable([found.event], self._documents.name) else _first_position(found)
+        return 0 if found is None or self._read(found) is None else _first_position(found)
 
     async def erase_texts(self, tenant: Tenant, recording_id: str) -> None:
         """Take out of a recording's events what people wrote on it, its name and metadata; the facts stay for their time."""

@@ -23,13 +23,8 @@ def first_readable(kept: Iterable[dict[str, Any]], of: str) -> tuple[Event, ...]
     return tuple(events)
 
 
-def readable(kept: Iterable[dict[str, Any]], of: str) -> list[Event]:
-    """Return those events that can be read; the others, which a newer release may have kept, are logged."""
-    return [event for document in kept if (event := read(document, of)) is not None]
-
-
 def read(document: dict[str, Any], of: str) -> Event | None:
-    """Return the event; None, and a line in the log, when it cannot be read."""
+    """Return the event; None, and a line in the log, when it cannot be read, which a newer release may have kept."""
     try:
         return from_document(document)
     except msgspec.ValidationError as error:

@@ -12,6 +12,7 @@ from shared.domain.object_keys import chunk_of, chunk_prefix
 from shared.domain.tenant import Tenant
 from shared.http_server import HEAD_LIMIT_BYTES
 from tests.conformance import Exchange, check
+from tests.fakes.kept_events import kept_events
 from tests.integration.ingest.conftest import until
 
 
@@ -30,8 +31,8 @@ def platform_of(api):
     return api.service._platform
 
 
-async def kept_events(api, recording_id):
-    return [event.type for event in await platform_of(api).events.of_recording(recording_id, 20)]
+async def types_kept(api, recording):
+    return [event.type for event in await kept_events(platform_of(api).events, recording["project_id"], recording["id"])]
 
 
 async def test_a_streamed_upload_is_stored_byte_for_byte_and_told_of(api):
@@ -51,7 +52,7 @@ async def test_a_streamed_upload_is_stored_byte_for_byte_and_told_of(api):
     assert (first.status_code, first.content) == (200, again.content)
 
     async def told():
-        return await kept_events(api, recording["id"]) == ["recording.created", "recording.uploaded"]
+        return await types_kept(api, recording) == ["recording.created", "recording.uploaded"]
 
     assert await until(told)
     shown = await api.ok("GET", f"/recordings/{recording['id']}")
@@ -83,7 +84,7 @@ async def test_large_integers_of_a_clients_own_hinder_nothing(api):
 
 
 async def told_of(api, recording, event_type):
-    return event_type in await kept_events(api, recording["id"])
+    return event_type in await types_kept(api, recording)
 
 
 async def broken_off(api):
@@ -172,10 +173,10 @@ async def test_of_many_finalizes_at_once_on_two_replicas_one_counts_and_all_answ
         assert len({answer.content for answer in answers}) == 1
 
         async def told():
-            return "recording.uploaded" in await kept_events(one, recording["id"])
+            return "recording.uploaded" in await types_kept(one, recording)
 
         await until(told)
-        assert await kept_events(one, recording["id"]) == ["recording.created", "recording.uploaded"]
+        assert await types_kept(one, recording) == ["recording.created", "recording.uploaded"]
         stored = await platform_of(one).recordings.get(Tenant(one.project_id), recording["id"])
         assert len(stored.media) == 1
 

@@ -13,6 +13,7 @@ from shared.domain.tenant import Tenant
 from shared.events.recording import RecordingCreated, recording_event
 from shared.settings import KafkaSettings
 from tests.fakes.api_client import ApiClient
+from tests.fakes.kept_events import kept_events
 from tests.integration.ingest.conftest import Servers, until
 
 SOON_S = 20.0
@@ -68,7 +69,7 @@ async def kept_ids(api, recording, count):
     """Return the ids of the recording's kept events once there are so many."""
 
     async def enough():
-        events = await api.service._platform.events.of_recording(recording["id"], 100)
+        events = await kept_events(api.service._platform.events, recording["project_id"], recording["id"])
         return [event.event_id for event in events] if len(events) >= count else None
 
     return await until(enough)

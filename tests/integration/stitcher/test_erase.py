@@ -28,6 +28,7 @@ from shared.storage.transcriptions import Transcriptions
 from shared.storage.transcripts import Transcripts
 from shared.storage.webhook_deliveries import WebhookDeliveries
 from shared.telemetry.logs import captured_lines
+from tests.fakes.kept_events import kept_events
 
 QUICK = ErasePolicy(retry_s=0.05, pause_s=0.05, poll_s=0.05)
 TEXT = Transcript(text="what was said", language="en", duration_ms=1, segments=(), confidence=None, word_count=3)
@@ -175,7 +176,8 @@ async def test_one_sweep_takes_everything_that_people_said_or_wrote(scene):
 async def test_deliveries_of_a_deleted_recording_are_cancelled_but_for_the_news_of_its_deletion(scene):
     recording = await scene.recording()
     await scene.delete(recording)
-    (deleted,) = [event for event in await scene.events.of_recording(recording.id, 10) if isinstance(event, RecordingDeleted)]
+    kept = await kept_events(scene.events, recording.project_id, recording.id)
+    (deleted,) = [event for event in kept if isinstance(event, RecordingDeleted)]
     await scene.deliveries.add_new([scene.delivery(deleted)])
     await scene.eraser.sweep()
     rows = {row["event_type"]: (row["status"], bool(row["body"])) for row in await scene.rows(recording, "webhook_deliveries")}

@@ -165,7 +165,7 @@ QUERIES = {
     "a recording by its file": lambda r: r.recordings.by_media(TENANT, "med_10"),
     "recordings to sweep": lambda r: r.recordings.to_sweep(moment(), 100),
     "events not fanned out": lambda r: r.events.not_fanned_out(moment(), 100),
-    "events of a recording": lambda r: r.events.of_recording("rec_1", 100),
+    "events of a recording": lambda r: r.events.kept_since(TENANT, "rec_1", 0, 100),
     "events of a recording from a position": lambda r: r.events.kept_since(TENANT, "rec_1", 5 << 32, 100),
     "the position of an event": lambda r: r.events.position_after(TENANT, "rec_1", "evt_1"),
     "the newest transcription": lambda r: r.transcriptions.newest_of(TENANT, "rec_1"),

@@ -16,6 +16,7 @@ from shared.settings import MongoSettings
 from shared.storage.events import Events
 from shared.storage.mongo import Mongo
 from shared.storage.recordings import Recordings
+from tests.fakes.kept_events import kept_events
 from tests.fakes.webhook_facts import a_creation, a_recording
 
 
@@ -88,7 +89,7 @@ async def test_an_event_outlives_a_crash_at_each_step_of_its_way_out_of_the_outb
     await asyncio.to_thread(mongod.kill)  # what is for good outlives this, too
     await asyncio.to_thread(mongod.start)
     assert {published.event_id for published in broker.published} == {event.event_id}
-    assert [kept.event_id for kept in await events.of_recording(event.recording_id, 10)] == [event.event_id]
+    assert [kept.event_id for kept in await kept_events(events, event.project_id, event.recording_id)] == [event.event_id]
     mongo.close()
 
 
