@@ -8,6 +8,7 @@ from typing import Protocol
 import msgspec
 
 from shared.domain.recording import Recording
+from shared.domain.stored_object import StoredObject
 from shared.domain.tenant import Tenant
 from shared.events.event import Event
 from shared.workers.leases import Change
@@ -48,32 +49,16 @@ class Joined(msgspec.Struct, frozen=True):
     method: str  # concatenate | remux | reencode | pcm
 
 
-class StoredChunk(Protocol):
-    """An object as the store lists it."""
-
-    @property
-    def key(self) -> str:
-        """Its place."""
-
-    @property
-    def size_bytes(self) -> int:
-        """Its size."""
-
-    @property
-    def etag(self) -> str:
-        """What changes when its bytes do."""
-
-
 class AudioStore(Protocol):
     """The object store."""
 
-    async def list(self, prefix: str) -> Sequence[StoredChunk]:
+    async def list(self, prefix: str) -> Sequence[StoredObject]:
         """Return every object below `prefix`, sorted by key."""
 
     async def download(self, key: str, path: Path, *, etag: str | None = None) -> None:
         """Stream an object to a file; raises when it is missing or no longer what `etag` says."""
 
-    async def upload(self, path: Path, key: str, content_type: str) -> StoredChunk:
+    async def upload(self, path: Path, key: str, content_type: str) -> StoredObject:
         """Stream a file to an object, verified; returns it as stored."""
 
     async def delete(self, keys: Sequence[str]) -> None:

@@ -1,4 +1,4 @@
-"""What the transcriber needs of a speech provider."""
+"""What the transcriber needs of the world: of an engine that runs here, and of the stores."""
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
