@@ -23,7 +23,7 @@ PREFIX = "EARWITNESS_"
 EXIT_MISCONFIGURED = 78  # EX_CONFIG in sysexits.h
 BOOLEANS = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
 WORDS: dict[type, str] = {str: "a text", int: "an integer", float: "a number", bool: "true or false", Path: "a path"}
-CONSTRAINTS = {"gt": ">", "ge": ">=", "lt": "<", "le": "<=", "multiple_of": "a multiple of", "pattern": "matching"}
+CONSTRAINTS = {"gt": ">", "ge": ">=", "lt": "<", "le": "<=", "pattern": "matching"}
 
 _MONGO_URL = re.compile(r"(mongodb(\+srv)?://)?([^\s/@:]*(:[^\s/@:]*)?@)?[^\s/@?]+(/[^\s@?]*)?(\?\S*)?")
 MONGO_URL_FORM = "mongodb://user:password@host:port, with % / : @ in user and password as %25 %2F %3A %40"
@@ -109,10 +109,10 @@ class AmbiguousVariable(Exception):
     """A variable and the file that should hold it are both given."""
 
 
-def load(settings: type[T], environ: Mapping[str, str] | None = None, prefix: str = PREFIX) -> T:
+def load(settings: type[T], environ: Mapping[str, str] | None = None) -> T:
     """Fill `settings` from `environ` (the process's own when None), or raise one `SettingsError` with every problem."""
     problems: list[str] = []
-    filled = _fill(settings, os.environ if environ is None else environ, prefix, problems)
+    filled = _fill(settings, os.environ if environ is None else environ, problems)
     if problems or filled is None:
         raise SettingsError(problems)
     return filled
@@ -129,14 +129,14 @@ def exit_on_settings_error(error: SettingsError) -> NoReturn:
     raise SystemExit(EXIT_MISCONFIGURED)
 
 
-def _fill(settings: type[T], environ: Mapping[str, str], prefix: str, problems: list[str]) -> T | None:
+def _fill(settings: type[T], environ: Mapping[str, str], problems: list[str]) -> T | None:
     values: dict[str, Any] = {}
     found_before = len(problems)
     for field in msgspec.structs.fields(settings):  # type: ignore[arg-type]  # any Struct; msgspec has no name for it here
         if isinstance(field.type, type) and issubclass(field.type, msgspec.Struct):
-            values[field.name] = _fill(field.type, environ, prefix, problems)
+            values[field.name] = _fill(field.type, environ, problems)
             continue
-        variable = prefix + field.name.upper()
+        variable = PREFIX + field.name.upper()
         try:
             text = _read(environ, variable)
             if text is not None:

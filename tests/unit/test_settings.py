@@ -183,10 +183,6 @@ def test_a_rule_across_fields_is_reported_like_the_others():
     assert problems == ("EARWITNESS_LOW must not be above EARWITNESS_HIGH",)
 
 
-def test_the_prefix_can_be_another():
-    assert load(Paired, {"OTHER_HIGH": "9"}, prefix="OTHER_").high == 9
-
-
 def test_an_optional_form_is_described_by_what_it_holds():
     assert expected_form(Annotated[int, msgspec.Meta(gt=0)] | None) == "an integer > 0"
 
