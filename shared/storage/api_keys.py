@@ -1,15 +1,12 @@
 """The `api_keys` collection: hashes of secrets, never the secrets."""
 
 from datetime import datetime
-from typing import Any
 
 from pymongo import ASCENDING, DESCENDING, IndexModel
 
 from shared.domain.caller import ApiKey
 from shared.storage.documents import Documents
 from shared.storage.mongo import Mongo
-
-_NEWEST_FIRST = (("_id", DESCENDING),)
 
 
 class ApiKeys:
@@ -44,10 +41,7 @@ class ApiKeys:
 
     async def page(self, project_id: str, limit: int, *, before: str | None = None, offset: int = 0) -> list[ApiKey]:
         """Return the project's keys of both modes, revoked ones too, newest first."""
-        where: dict[str, Any] = {"project_id": project_id}
-        if before is not None:
-            where["_id"] = {"$lt": before}
-        return await self._documents.find(where, _NEWEST_FIRST, limit, offset)
+        return await self._documents.page({"project_id": project_id}, limit, before=before, offset=offset)
 
     async def revoke(self, project_id: str, key_id: str, at: datetime) -> ApiKey | None:
         """Make the key useless from now on and return it, None when the project has none such; the first time stands."""

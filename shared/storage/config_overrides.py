@@ -18,7 +18,6 @@ from shared.storage.documents import Documents, to_builtins
 from shared.storage.mongo import Mongo
 
 _BY_ID = (("_id", ASCENDING),)
-_NEWEST_FIRST = (("_id", DESCENDING),)
 
 
 class ConfigOverrides:
@@ -72,7 +71,4 @@ class ConfigOverrides:
         """Return the changes of what the subject says about the section, newest first, those of ids below `before` if given."""
         override_id = subject.key(section)
         await self.file(override_id)
-        where: dict[str, Any] = {"override_id": override_id}
-        if before is not None:
-            where["_id"] = {"$lt": before}
-        return await self._audit.find(where, _NEWEST_FIRST, limit, offset)
+        return await self._audit.page({"override_id": override_id}, limit, before=before, offset=offset)

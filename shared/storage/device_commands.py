@@ -15,7 +15,6 @@ from shared.storage.documents import Documents, to_builtins
 from shared.storage.mongo import Mongo
 from shared.storage.tenancy import BY_TENANT, owned_by
 
-_NEWEST_FIRST = (("_id", DESCENDING),)
 _OLDEST_FIRST = (("_id", ASCENDING),)
 _DEVICE = [*BY_TENANT, ("device_id", ASCENDING)]
 
@@ -88,10 +87,7 @@ class DeviceCommands:
         self, tenant: Tenant, matching: Mapping[str, Any], limit: int, *, before: str | None = None, offset: int = 0
     ) -> list[DeviceCommand]:
         """Return commands newest first, those of ids below `before` if given; `matching` names the device and maybe a status."""
-        where = owned_by(tenant) | dict(matching)
-        if before is not None:
-            where["_id"] = {"$lt": before}
-        return await self._documents.find(where, _NEWEST_FIRST, limit, offset)
+        return await self._documents.page(owned_by(tenant) | dict(matching), limit, before=before, offset=offset)
 
     async def move(
         self, tenant: Tenant, device_id: str, command_id: str, to: CommandStatus, fields: Mapping[str, Any]

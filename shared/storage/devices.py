@@ -13,7 +13,6 @@ from shared.storage.documents import Documents, to_builtins
 from shared.storage.mongo import Mongo
 from shared.storage.tenancy import BY_TENANT, owned_by
 
-_NEWEST_FIRST = (("_id", DESCENDING),)
 _UNBOUND = dict.fromkeys(("end_user_id", "bound_at", "token_sha256", "token_last_used_at"))
 _NOT_COUNTED_FURTHER = 1_000_000
 _USED = {"$divide": ["$storage_used_mb", "$storage_total_mb"]}
@@ -58,9 +57,7 @@ class Devices:
         where = owned_by(tenant)
         if end_user_id is not None:
             where["end_user_id"] = end_user_id
-        if before is not None:
-            where["_id"] = {"$lt": before}
-        return await self._documents.find(where, _NEWEST_FIRST, limit, offset)
+        return await self._documents.page(where, limit, before=before, offset=offset)
 
     async def by_serial_number(self, tenant: Tenant, serial_number: str) -> Device | None:
         """Return the tenant's device of this serial number, if there is one."""

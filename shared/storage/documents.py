@@ -6,14 +6,14 @@ from typing import Any, Generic, TypeVar
 
 import msgspec
 from motor.motor_asyncio import AsyncIOMotorCollection
-from pymongo import IndexModel, ReturnDocument, UpdateOne
+from pymongo import DESCENDING, IndexModel, ReturnDocument, UpdateOne
 from pymongo.errors import BulkWriteError, OperationFailure
 from pymongo.write_concern import WriteConcern
 
 from shared.passed_over import PassedOver
 from shared.storage.forms import in_form, plain
 from shared.storage.inserts import Inserts
-from shared.storage.lookups import Lookups
+from shared.storage.lookups import Lookups, View
 from shared.storage.mongo_errors import DUPLICATE_KEY, refused_batch, translated
 from shared.telemetry.logs import get_logger
 
@@ -25,9 +25,9 @@ R = TypeVar("R")
 Filter = Mapping[str, Any]
 Change = Mapping[str, Any] | Sequence[Mapping[str, Any]]  # or a pipeline of them
 Sort = Sequence[tuple[str, int]]
+NEWEST_FIRST: Sort = (("_id", DESCENDING),)  # ids sort by the time at which they were made
 _EXPIRY, _PARTIAL = "expireAfterSeconds", "partialFilterExpression"
 _FURTHER = 100  # documents of a queue that are read at a time behind one that cannot be
-_PATIENCE = 1.0  # of a lookup in a view: one costs the API more than all else that a chunk does
 _CONFLICTS = frozenset({85, 86})  # IndexOptionsConflict, IndexKeySpecsConflict
 _DISTURBED = frozenset({27, 276})  # IndexNotFound, IndexBuildAborted: another replica drops and creates the same
 _RENEWALS = 20  # tries: each replica that starts at the same moment may spoil one
@@ -111,7 +111,7 @@ class Documents(Generic[T]):
             expiry = {"name": index.document["name"], _EXPIRY: index.document[_EXPIRY]}
             await self._collection.database.command("collMod", self.name, index=expiry)
 
-    def seen_as(self, form: type[V], key: str = "_id") -> "View[V]":
+    def seen_as(self, form: type[V], key: str = "_id") -> View[V]:
         """Return a view of the same documents, by a unique field, that reads no fields but those of `form`."""
         return View(self._collection, form, key)
 
@@ -154,6 +154,11 @@ class Documents(Generic[T]):
     async def find(self, where: Filter, sort: Sort | None, limit: int, skip: int = 0) -> list[T]:
         """Return at most `limit` documents in the order of `sort`."""
         return [in_form(document, self._form) for document in await self._find(where, sort, limit, skip)]
+
+    async def page(self, where: Filter, limit: int, *, before: str | None = None, offset: int = 0) -> list[T]:
+        """Return at most `limit` documents by their ids downwards, those below `before` if given, after `offset` others."""
+        below = {} if before is None else {"_id": {"$lt": before}}
+        return await self.find({**where, **below}, NEWEST_FIRST, limit, offset)
 
     async def find_readable(self, where: Filter, sort: Sort, limit: int) -> list[T]:
         """Return those of at most `limit` documents that are in the form; each of the others is logged once a minute."""
@@ -284,14 +289,3 @@ class Documents(Generic[T]):
         """Count the documents that match, giving up at `limit`."""
         async with translated():
             return int(await self._collection.count_documents(where, limit=limit))
-
-
-class View(Generic[V]):
-    """Some fields of a collection's documents, by id or another unique field."""
-
-    def __init__(self, collection: AsyncIOMotorCollection[dict[str, Any]], form: type[V], key: str = "_id") -> None:
-        self._lookups = Lookups(collection, form, dict.fromkeys(form.__struct_encode_fields__, 1), key, _PATIENCE)
-
-    def get(self, value: str) -> Awaitable[V | None]:
-        """Return the fields of the document with this value; cheaper than `find_one` where many are asked for at once."""
-        return self._lookups.find(value)

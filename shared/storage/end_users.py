@@ -12,8 +12,6 @@ from shared.storage.mongo import Mongo
 from shared.storage.queue_state import queue_state
 from shared.storage.tenancy import BY_TENANT, owned_by
 
-_NEWEST_FIRST = (("_id", DESCENDING),)
-
 INDEXES = (
     IndexModel([*BY_TENANT, ("deleted_at", ASCENDING), ("_id", DESCENDING)], name="list"),
     IndexModel(
@@ -52,10 +50,7 @@ class EndUsers:
 
     async def page(self, tenant: Tenant, limit: int, *, before: str | None = None, offset: int = 0) -> list[EndUser]:
         """Return the tenant's end users newest first, those of ids below `before` if given."""
-        where = _of(tenant)
-        if before is not None:
-            where["_id"] = {"$lt": before}
-        return await self._documents.find(where, _NEWEST_FIRST, limit, offset)
+        return await self._documents.page(_of(tenant), limit, before=before, offset=offset)
 
     async def remove(self, tenant: Tenant, end_user_id: str, at: datetime) -> bool:
         """Delete the end user and all that was known of the person; return whether there was one.

@@ -12,6 +12,8 @@ from shared.storage.mongo_errors import StoreUnavailable, translated
 
 T = TypeVar("T", bound=msgspec.Struct)
 
+_PATIENCE = 1.0  # of a lookup in a view: one costs the API more than all else that a chunk does
+
 
 class Lookups(Generic[T]):
     """The lookups in one collection by `key`; of whole documents, or of the fields in `projection`, which `key` is one of."""
@@ -51,3 +53,14 @@ class Lookups(Generic[T]):
             return in_form(document, self._form)
         except msgspec.ValidationError as error:
             return error
+
+
+class View(Generic[T]):
+    """Some fields of a collection's documents, by id or another unique field."""
+
+    def __init__(self, collection: AsyncIOMotorCollection[dict[str, Any]], form: type[T], key: str = "_id") -> None:
+        self._lookups = Lookups(collection, form, dict.fromkeys(form.__struct_encode_fields__, 1), key, _PATIENCE)
+
+    def get(self, value: str) -> Awaitable[T | None]:
+        """Return the fields of the document with this value; cheaper than `find_one` where many are asked for at once."""
+        return self._lookups.find(value)

@@ -1,12 +1,8 @@
 """The `organizations` collection."""
 
-from pymongo import DESCENDING
-
 from shared.domain.project import Organization
 from shared.storage.documents import Documents
 from shared.storage.mongo import Mongo
-
-_NEWEST_FIRST = (("_id", DESCENDING),)
 
 
 class Organizations:
@@ -25,5 +21,4 @@ class Organizations:
 
     async def page(self, limit: int, *, before: str | None = None, offset: int = 0) -> list[Organization]:
         """Return organizations newest first, those of ids below `before` if given."""
-        where = {} if before is None else {"_id": {"$lt": before}}
-        return await self._documents.find(where, _NEWEST_FIRST, limit, offset)
+        return await self._documents.page({}, limit, before=before, offset=offset)

@@ -8,7 +8,6 @@ from shared.domain.project import Project
 from shared.storage.documents import Documents
 from shared.storage.mongo import Mongo
 
-_NEWEST_FIRST = (("_id", DESCENDING),)
 _MOST_REMEMBERED = 10_000
 
 
@@ -49,6 +48,4 @@ class Projects:
         where: dict[str, Any] = {}
         if organization_id is not None:
             where["organization_id"] = organization_id
-        if before is not None:
-            where["_id"] = {"$lt": before}
-        return await self._documents.find(where, _NEWEST_FIRST, limit, offset)
+        return await self._documents.page(where, limit, before=before, offset=offset)

@@ -22,7 +22,6 @@ from shared.storage.queue_state import queue_state
 from shared.storage.reflection import in_line
 from shared.storage.tenancy import BY_TENANT, owned_by
 
-_NEWEST_FIRST = (("_id", DESCENDING),)
 _CONFLICT_TRIES = 20
 _ASIDE = {"manifest": 0, "outbox": 0}  # read by themselves by those who need them
 
@@ -89,16 +88,16 @@ class Recordings(Aggregates[Recording]):
         self, tenant: Tenant, matching: Mapping[str, Any], limit: int, *, before: str | None = None, offset: int = 0
     ) -> list[Recording]:
         """Return recordings newest first, those of ids below `before` if given; `matching` holds equalities by field name."""
-        return await self._documents.find(_listed(tenant, matching, before), _NEWEST_FIRST, limit, offset)
+        return await self._documents.page(_listed(tenant, matching), limit, before=before, offset=offset)
 
     async def page_of_versions(
         self, tenant: Tenant, matching: Mapping[str, Any], limit: int, *, before: str | None = None, offset: int = 0
     ) -> Sequence[RecordingVersion]:
         """Return which recordings `page` would return, in which versions they stand; the same object for equal first pages."""
-        where = _listed(tenant, matching, before)
+        where = _listed(tenant, matching)
         if offset:
-            return await self._versions.find(where, _NEWEST_FIRST, limit, offset)
-        return await self._first_versions.first(where, limit)
+            return await self._versions.page(where, limit, before=before, offset=offset)
+        return await self._first_versions.first(where if before is None else where | {"_id": {"$lt": before}}, limit)
 
     async def those_of(self, tenant: Tenant, versions: Sequence[RecordingVersion]) -> list[Recording]:
         """Return those of the recordings that stand in just these versions and are not deleted, in no order."""
@@ -216,7 +215,6 @@ class Recordings(Aggregates[Recording]):
         raise VersionConflict(", ".join(recording.id for recording, _ in changes))
 
 
-def _listed(tenant: Tenant, matching: Mapping[str, Any], before: str | None) -> dict[str, Any]:
+def _listed(tenant: Tenant, matching: Mapping[str, Any]) -> dict[str, Any]:
     undeleted = {"$type": "null"}  # plain null may mean that there is no such field: two stretches of the index, to be merged
-    where = owned_by(tenant) | {"deleted_at": undeleted, **matching}
-    return where if before is None else where | {"_id": {"$lt": before}}
+    return owned_by(tenant) | {"deleted_at": undeleted, **matching}

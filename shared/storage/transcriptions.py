@@ -12,11 +12,9 @@ from shared.domain.tenant import Tenant
 from shared.domain.transcription import SpeechOptions, Transcription, TranscriptionProgress
 from shared.events.event import Event
 from shared.storage.aggregates import AGGREGATE_INDEXES, Aggregates
-from shared.storage.documents import Documents, to_builtins
+from shared.storage.documents import NEWEST_FIRST, Documents, to_builtins
 from shared.storage.mongo import Mongo
 from shared.storage.tenancy import BY_TENANT, owned_by
-
-_NEWEST_FIRST = (("_id", DESCENDING),)
 
 INDEXES = (
     *AGGREGATE_INDEXES,
@@ -56,14 +54,12 @@ class Transcriptions(Aggregates[Transcription]):
     ) -> list[Transcription]:
         """Return transcriptions newest first, those of ids below `before` if given; `matching` holds equalities by field name."""
         where = owned_by(tenant) | {"deleted_at": {"$type": "null"}, **matching}  # see `recordings.py`
-        if before is not None:
-            where["_id"] = {"$lt": before}
-        return await self._documents.find(where, _NEWEST_FIRST, limit, offset)
+        return await self._documents.page(where, limit, before=before, offset=offset)
 
     async def newest_of(self, tenant: Tenant, recording_id: str) -> Transcription | None:
         """Return the recording's newest transcription."""
         where = owned_by(tenant) | {"deleted_at": None, "recording_id": recording_id}
-        return await self._documents.find_one(where, _NEWEST_FIRST)
+        return await self._documents.find_one(where, NEWEST_FIRST)
 
     async def ahead_of(self, waiting: Transcription, limit: int) -> int:
         """Return how many of its project's jobs go before one that waits, counted up to `limit`.

@@ -19,7 +19,6 @@ from shared.storage.tenancy import BY_TENANT, owned_by
 _PENDING = DeliveryStatus.PENDING.value
 _WAITING = {"status": _PENDING}
 _DELETION = str(RecordingDeleted.__struct_config__.tag)
-_NEWEST_FIRST = (("_id", DESCENDING),)
 _BY_ENDPOINT = (("endpoint_id", ASCENDING), ("next_attempt_at", ASCENDING))
 _TESTING = {"status": DeliveryStatus.TESTING.value}
 _LINE = {"body": 0, "attempts": {"$slice": -1}}
@@ -84,10 +83,7 @@ class WebhookDeliveries:
 
         `matching` holds equalities by field name, that of the endpoint among them.
         """
-        where = owned_by(tenant) | dict(matching)
-        if before is not None:
-            where["_id"] = {"$lt": before}
-        return await self._lines.find(where, _NEWEST_FIRST, limit, offset)
+        return await self._lines.page(owned_by(tenant) | dict(matching), limit, before=before, offset=offset)
 
     async def replay(self, tenant: Tenant, delivery_id: str, by: str = "") -> Delivery | None:
         """Put an ended delivery back to the beginning of its schedule; None when it is not there.

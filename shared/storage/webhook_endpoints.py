@@ -13,15 +13,13 @@ from shared.domain.tenant import Tenant
 from shared.domain.transition import VersionConflict
 from shared.domain.webhook import MAX_ENDPOINTS, DisabledReason, EndpointStatus, WebhookEndpoint
 from shared.sealing import KeyNotGiven, SealBroken, Sealing
-from shared.storage.documents import Documents, to_builtins
+from shared.storage.documents import NEWEST_FIRST, Documents, to_builtins
 from shared.storage.mongo import Mongo
 from shared.storage.resealing import Resealed, reseal_each
 from shared.storage.tenancy import BY_TENANT, owned_by
 from shared.telemetry.logs import get_logger
 
 log = get_logger()
-
-_NEWEST_FIRST = (("_id", DESCENDING),)
 
 
 class WebhookEndpoints:
@@ -78,14 +76,11 @@ class WebhookEndpoints:
 
     async def page(self, tenant: Tenant, limit: int, *, before: str | None = None, offset: int = 0) -> list[WebhookEndpoint]:
         """Return the tenant's endpoints newest first, those of ids below `before` if given."""
-        where = _of(tenant)
-        if before is not None:
-            where["_id"] = {"$lt": before}
-        return [self._opened(found) for found in await self._documents.find(where, _NEWEST_FIRST, limit, offset)]
+        return [self._opened(found) for found in await self._documents.page(_of(tenant), limit, before=before, offset=offset)]
 
     async def subscribed(self, tenant: Tenant, *event_types: str) -> list[WebhookEndpoint]:
         """Return the tenant's enabled endpoints that hear of any of these types of events; those that can be read."""
-        found = await self._documents.find_readable(_of(tenant), _NEWEST_FIRST, MAX_ENDPOINTS)
+        found = await self._documents.find_readable(_of(tenant), NEWEST_FIRST, MAX_ENDPOINTS)
         return [self._opened(endpoint) for endpoint in found if any(map(endpoint.hears, event_types))]
 
     async def save(self, before: WebhookEndpoint, after: WebhookEndpoint) -> None:
