@@ -167,19 +167,20 @@ class Documents(Generic[T]):
 
     async def find_queued(self, where: Filter, sort: Sort, limit: int) -> list[T]:
         """Return at most `limit` documents in the order of `sort`, as of a queue: see `find_first`."""
-        return await self.find_queued_as(where, sort, limit, self._readable)
+        return await self.find_queued_as(where, sort, limit, lambda one: one)
 
-    async def find_queued_as(self, where: Filter, sort: Sort, limit: int, read: Callable[[dict[str, Any]], R | None]) -> list[R]:
+    async def find_queued_as(self, where: Filter, sort: Sort, limit: int, read: Callable[[T], R | None]) -> list[R]:
         """Return what `read` makes of them; one of which it makes nothing (None) is passed over for a minute, too."""
         while found := await self._find(but_for(self._unreadable.ids(), where), sort, limit):
-            readable: list[R] = []
+            made: list[R] = []
             for document in found:
-                if (one := read(document)) is None:
+                one = self._readable(document)
+                if one is None or (as_read := read(one)) is None:
                     self._unreadable.add(document["_id"])
                 else:
-                    readable.append(one)
-            if readable:
-                return readable
+                    made.append(as_read)
+            if made:
+                return made
         return []
 
     async def _find(self, where: Filter, sort: Sort | None, limit: int, skip: int = 0) -> list[dict[str, Any]]:

@@ -13,7 +13,6 @@ from shared.events.event import Event
 from shared.events.topics import TOPICS
 from shared.storage.documents import Documents
 from shared.storage.event_documents import stored_form
-from shared.storage.forms import in_form
 from shared.storage.kept_forms import read
 from shared.storage.mongo import Mongo
 
@@ -74,10 +73,7 @@ class Events:
     async def not_fanned_out(self, older_than: datetime, limit: int) -> list[Event]:
         """Return events of which the webhook stage has not heard, oldest first, however many before them cannot be read."""
         due = {"to_fan_out": True, "occurred_at": {"$lte": older_than}, **_OF_KNOWN_TYPE}
-        return await self._documents.find_queued_as(due, (("occurred_at", ASCENDING), ("_id", ASCENDING)), limit, self._event_in)
-
-    def _event_in(self, document: dict[str, Any]) -> Event | None:
-        return self._read(in_form(document, KeptEvent))
+        return await self._documents.find_queued_as(due, (("occurred_at", ASCENDING), ("_id", ASCENDING)), limit, self._read)
 
     def _read(self, kept: KeptEvent) -> Event | None:
         return read(kept.event, self._documents.name)
@@ -96,7 +92,7 @@ class Events:
         where: dict[str, Any] = {**_of(tenant), "recording_id": recording_id, **_OF_KNOWN_TYPE}
         if position:
             where["kept_at"] = {"$gt": Timestamp(position >> 32, position & 0xFFFFFFFF)}
-        found = await self._documents.find(where, _AS_KEPT, limit)
+        found = await self._documents.find_readable(where, _AS_KEPT, limit)
         return [Kept(event, _position(one)) for one in found if (event := self._read(one)) is not None]
 
     async def position_after(self, tenant: Tenant, recording_id: str, event_id: str) -> int:

@@ -105,6 +105,17 @@ async def test_one_that_is_to_be_fanned_out_is_named_once_and_then_left_alone_fo
     assert [(line["event"], line["event_id"]) for line in lines] == [("event.unreadable", facts[0].event_id)]
 
 
+async def test_a_row_of_them_that_is_none_keeps_no_other_from_being_fanned_out(mongo, made):
+    events, collection = Events(mongo), mongo.database["events"]
+    facts = [recording_event(RecordingCreated, recording) for recording in made[1]]
+    await events.keep(facts)
+    await collection.update_one({"_id": facts[0].event_id}, {"$set": {"recording_id": 7}})
+    with captured_lines() as lines:
+        for _ in range(2):
+            assert await events.not_fanned_out(later(), 10) == facts[1:]
+    assert [(line["event"], line["of"], line["id"]) for line in lines] == [("document.unreadable", "events", facts[0].event_id)]
+
+
 async def test_however_many_there_are_of_a_newer_release_they_leave_room_for_the_others(mongo, made):
     events, collection = Events(mongo), mongo.database["events"]
     recordings, (first, second) = made
