@@ -10,6 +10,9 @@ from shared.settings import HttpSettings, KafkaSettings, KeptDays, Lease, MongoS
 Pause = Annotated[float, msgspec.Meta(ge=0, le=604_800)]
 Positive = Annotated[float, msgspec.Meta(gt=0)]
 
+LEASE_MARGIN_S = 2  # the least time for recording an attempt after it ended …
+USUAL_LEASE_MARGIN_S = 15  # … and what is usual: a MongoDB that fails over is waited for
+
 
 class WebhookSettings(msgspec.Struct, frozen=True):
     """How deliveries are made; the defaults are those of the contract (A20, A22)."""
@@ -39,10 +42,6 @@ class WebhookSettings(msgspec.Struct, frozen=True):
     def lease_s(self) -> float:
         """The lease of a claim."""
         return self.webhooks_lease_s or self.webhooks_timeout_s + USUAL_LEASE_MARGIN_S
-
-
-LEASE_MARGIN_S = 2  # the least time for recording an attempt after it ended …
-USUAL_LEASE_MARGIN_S = 15  # … and what is usual: a MongoDB that fails over is waited for
 
 
 class Settings(msgspec.Struct, frozen=True):
