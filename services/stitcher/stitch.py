@@ -16,10 +16,11 @@ from shared.domain.job import JobStatus
 from shared.domain.media import Media, MediaStatus, main_file
 from shared.domain.object_keys import chunk_key, media_key
 from shared.domain.recording import Finalization, Recording
-from shared.domain.stored_object import ObjectChanged, ObjectMissing, UploadReplaced, pinned
+from shared.domain.stored_object import ObjectChanged, ObjectMissing, UploadReplaced
 from shared.events.event import Event
 from shared.events.recording import RecordingStitched, recording_event
 from shared.telemetry.metrics import stage_seconds
+from shared.uploads import fetch_upload
 from shared.workers.lease_queue import LeaseLost
 
 _DOWNLOADS = 8
@@ -89,8 +90,7 @@ class StitchRecording:
     async def _whole(self, media: Media, folder: Path) -> Path:
         """Fetch the file as it was when its upload was completed."""
         path = folder / "whole"
-        with pinned(media.etag):
-            await self._store.download(media.object_key, path, etag=media.etag)
+        await fetch_upload(self._store, media, path)
         return path
 
     async def _pinned(self, recording: Recording, finalization: Finalization, folder: Path) -> list[ChunkUpload]:

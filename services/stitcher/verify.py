@@ -13,9 +13,9 @@ from shared.domain.ids import derived_id
 from shared.domain.job import Job, JobKind, JobStatus
 from shared.domain.media import MediaStatus, main_file
 from shared.domain.recording import Recording, RecordingStatus
-from shared.domain.stored_object import pinned
 from shared.events.event import Event
 from shared.events.recording import recording_uploaded
+from shared.uploads import fetch_upload
 
 
 class VerifyUpload:
@@ -32,8 +32,7 @@ class VerifyUpload:
         media = main_file(recording.media)
         with tempfile.TemporaryDirectory(dir=self._spool, prefix=f"{recording.id}-") as folder:
             path = Path(folder) / "whole"
-            with pinned(media.etag):
-                await self._store.download(media.object_key, path, etag=media.etag)
+            await fetch_upload(self._store, media, path)
             digest = await self._worker.sha256(path)
         if digest != claim.content_sha256:
             raise PermanentFailure(FailureReason.CONTENT_HASH_MISMATCH, "the upload's SHA-256 is not the one declared")

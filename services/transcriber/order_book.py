@@ -11,7 +11,6 @@ import msgspec
 
 from services.transcriber.cloud_ports import AudioSource, CloudProvider, SpeechOrder
 from services.transcriber.ports import MOST_CHANNELS, AudioLocator, ChannelsAlike, OrderStore
-from services.transcriber.source_audio import fetch
 from shared.domain.clock import now
 from shared.domain.errors import TransientFailure
 from shared.domain.media import Media
@@ -20,6 +19,7 @@ from shared.domain.recording import Recording
 from shared.domain.secret import secret_sha256
 from shared.domain.stored_object import ObjectMissing
 from shared.domain.transcription import Transcription
+from shared.uploads import fetch_upload
 
 _PIECE_BYTES = 1024 * 1024
 _FIRST_LOOK = timedelta(minutes=1)
@@ -61,7 +61,7 @@ class OrderBook:
             multichannel = options.multichannel and _has_channels_to_tell_apart(audio, provider)
             undecided = multichannel and transcription.remote is None
             if with_audio and (source.url is None or undecided):
-                await fetch(self._store, audio, path)
+                await fetch_upload(self._store, audio, path)
             if with_audio and undecided:
                 multichannel = not await self._channels_alike(path)
             elif transcription.remote is not None and transcription.remote.whole:

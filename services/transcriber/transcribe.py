@@ -6,12 +6,13 @@ from pathlib import Path
 
 from services.transcriber.ports import AudioStore, Provider, RecordingStore, ResultStore, SpeechRequest
 from services.transcriber.show_progress import ShowProgress
-from services.transcriber.source_audio import audio_of, fetch
+from services.transcriber.source_audio import audio_of
 from shared.domain.clock import now
 from shared.domain.errors import FailureReason, PermanentFailure
 from shared.domain.languages import base_language
 from shared.domain.transcription import ProviderName, Transcription
 from shared.telemetry.metrics import stage_seconds
+from shared.uploads import fetch_upload
 
 
 class TranscribeRecording:
@@ -39,7 +40,7 @@ class TranscribeRecording:
         recording, audio = await audio_of(self._recordings, transcription)
         with tempfile.TemporaryDirectory(dir=self._spool, prefix=f"{transcription.id}-") as folder:
             path = Path(folder) / "audio"
-            await fetch(self._store, audio, path)
+            await fetch_upload(self._store, audio, path)
             async with self._progress.of(transcription) as on_progress:
                 transcript = await provider.transcribe(_speech_request(transcription, path, recording.duration_ms), on_progress)
         completed = await self._results.store(transcription, transcript)

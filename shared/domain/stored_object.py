@@ -1,7 +1,5 @@
 """What the object store says about an object, and the ways in which it does not answer as hoped."""
 
-import contextlib
-from collections.abc import Iterator
 from datetime import datetime
 
 import msgspec
@@ -39,17 +37,6 @@ class UploadReplaced(PermanentFailure):
 
     def __init__(self) -> None:
         super().__init__(FailureReason.CONTENT_HASH_MISMATCH, "the upload was replaced after it was completed")
-
-
-@contextlib.contextmanager
-def pinned(etag: str | None) -> Iterator[None]:
-    """Read a completed upload: that it changed is `UploadReplaced` where its etag is known, `ObjectChanged` where it is not."""
-    try:
-        yield
-    except ObjectChanged as changed:
-        if etag is None:
-            raise
-        raise UploadReplaced from changed
 
 
 class ObjectStoreUnavailable(TransientFailure):
