@@ -1,5 +1,6 @@
 """What the webhook stage can be told."""
 
+import ssl
 from pathlib import Path
 from typing import Annotated
 
@@ -32,11 +33,15 @@ class WebhookSettings(msgspec.Struct, frozen=True):
     webhooks_keep_days: KeptDays = 30  # deliveries and their attempts
 
     def __post_init__(self) -> None:
-        """Refuse a schedule that does not begin at once, and a lease that an attempt could outlast."""
+        """Refuse a late schedule, a lease that an attempt could outlast, and authorities that cannot be read."""
         if not self.webhooks_schedule_s or self.webhooks_schedule_s[0] != 0:
             raise ValueError("EARWITNESS_WEBHOOKS_SCHEDULE_S must begin with 0: the first attempt is made at once")
         if self.lease_s < self.webhooks_timeout_s + LEASE_MARGIN_S:
             raise ValueError(f"EARWITNESS_WEBHOOKS_LEASE_S must be {LEASE_MARGIN_S} s above EARWITNESS_WEBHOOKS_TIMEOUT_S")
+        try:
+            ssl.create_default_context(cafile=self.webhooks_ca_file)
+        except OSError as error:  # of a file that is no certificate, too
+            raise ValueError("EARWITNESS_WEBHOOKS_CA_FILE names no file of certificates that can be read") from error
 
     @property
     def lease_s(self) -> float:

@@ -78,7 +78,7 @@ async def test_what_is_due_at_a_disabled_endpoint_waits_and_goes_on_when_it_is_e
     present = await stage.present(endpoint)
     assert (present.disabled_reason, present.disabled_at is not None) == ("failing", True)
     await stage.endpoints.save(present, present.enabled())
-    assert await stage.deliveries.resume(endpoint.id) == 1
+    await stage.deliveries.resume(endpoint.id)  # unless whoever held it has: it looks at the endpoint once more
     row = await eventually(lambda: ended(stage, endpoint))
     assert (row.status, row.attempts_made) == (DeliveryStatus.SUCCEEDED, 2)
 

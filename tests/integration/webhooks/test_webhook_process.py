@@ -195,14 +195,30 @@ async def test_two_processes_send_every_event_once(world, run, receiver):
 
 
 async def test_missing_settings_stop_the_process_by_name():
+    status, errors = await started_with(EARWITNESS_WEBHOOKS_SCHEDULE_S="5,10", EARWITNESS_MONGO_URL=secrets.token_hex())
+    assert status == 78
+    assert b"EARWITNESS_KAFKA_SERVERS is missing" in errors
+    assert b"EARWITNESS_WEBHOOKS_SCHEDULE_S must begin with 0" in errors
+
+
+@pytest.mark.parametrize("held", [None, b"no certificate"])
+async def test_authorities_that_cannot_be_read_stop_the_process_by_name(tmp_path, held):
+    named = tmp_path / "ca.pem"
+    if held is not None:
+        named.write_bytes(held)
+    status, errors = await started_with(EARWITNESS_WEBHOOKS_CA_FILE=str(named))
+    assert status == 78
+    assert b"EARWITNESS_WEBHOOKS_CA_FILE names no file of certificates" in errors
+    assert b"Traceback" not in errors
+
+
+async def started_with(**settings):
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
         "services.webhooks",
-        env={"PATH": os.environ["PATH"], "EARWITNESS_WEBHOOKS_SCHEDULE_S": "5,10", "EARWITNESS_MONGO_URL": secrets.token_hex()},
+        env={"PATH": os.environ["PATH"], **settings},
         stderr=asyncio.subprocess.PIPE,
     )
     _, errors = await process.communicate()
-    assert process.returncode == 78
-    assert b"EARWITNESS_KAFKA_SERVERS is missing" in errors
-    assert b"EARWITNESS_WEBHOOKS_SCHEDULE_S must begin with 0" in errors
+    return process.returncode, errors

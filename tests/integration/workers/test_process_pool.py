@@ -215,7 +215,7 @@ async def test_terminal_signals_and_prints_do_not_disturb_a_worker():
 async def test_a_worker_is_nice_and_bounded_in_threads():
     async with pool_of(nice=3, threads=2) as pool:
         described = await pool.run(Act("describe"))
-    assert described["nice"] == os.nice(0) + 3
+    assert described["nice"] == min(os.nice(0) + 3, 19)
     assert described["session"] in ("3", None)  # where Linux shares the cores among sessions, niceness in one alone is no use
     assert described["omp"] == "2"
 
