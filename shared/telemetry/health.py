@@ -78,15 +78,16 @@ class OperationsApp:
         if scope["type"] == "lifespan":
             await _play_lifespan(receive, send)
             return
-        headers = dict(scope["headers"])
+        headers = dict(reversed(scope["headers"]))  # the first of each name counts, as it does in the API
+        request_id = _request_id(headers)
         route = self._routes.get(scope["path"])
         if route is None:
-            answer = _error(404, "not_found", f"there is nothing at {scope['path']}", headers)
+            answer = _error(404, "not_found", f"there is nothing at {scope['path']}", request_id)
         elif scope["method"] not in ("GET", "HEAD"):
-            answer = _error(405, "method_not_allowed", f"{scope['path']} is read with GET", headers)
+            answer = _error(405, "method_not_allowed", f"{scope['path']} is read with GET", request_id)
         else:
             answer = await route(headers)
-        await _respond(send, answer)
+        await _respond(send, answer, request_id)
 
     async def _live(self, _headers: Mapping[bytes, bytes]) -> "_Answer":
         return _Answer(200, msgspec.json.encode({"status": "alive"}))
@@ -109,7 +110,6 @@ class _Answer(msgspec.Struct, frozen=True):
     status: int
     body: bytes
     content_type: str = "application/json"
-    request_id: str = ""
 
 
 async def _call(check: Check) -> None:
@@ -127,17 +127,21 @@ def error_body(code: str, message: str, request_id: str | None = None) -> tuple[
     return msgspec.json.encode({"error": {"code": code, "type": code, "message": message, "request_id": request_id}}), request_id
 
 
-def _error(status: int, code: str, message: str, headers: Mapping[bytes, bytes]) -> _Answer:
-    given = headers.get(b"x-request-id", b"")
-    body, request_id = error_body(code, message, given.decode() if _REQUEST_ID.fullmatch(given) else None)
-    return _Answer(status, body, request_id=request_id)
+def _request_id(headers: Mapping[bytes, bytes]) -> str:
+    """Return the request id that is wished for, or a new one."""
+    wished = headers.get(b"x-request-id", b"")
+    return wished.decode() if _REQUEST_ID.fullmatch(wished) else new_id("req")
 
 
-async def _respond(send: Any, answer: _Answer) -> None:  # noqa: ANN401  # see ASGIApp
+def _error(status: int, code: str, message: str, request_id: str) -> _Answer:
+    return _Answer(status, error_body(code, message, request_id)[0])
+
+
+async def _respond(send: Any, answer: _Answer, request_id: str) -> None:  # noqa: ANN401  # see ASGIApp
     headers = [
         (b"content-type", answer.content_type.encode()),
         (b"content-length", str(len(answer.body)).encode()),
-        (b"x-request-id", (answer.request_id or new_id("req")).encode()),
+        (b"x-request-id", request_id.encode()),
         (b"cache-control", b"no-store"),
     ]
     await send({"type": "http.response.start", "status": answer.status, "headers": headers})

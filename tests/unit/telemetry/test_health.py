@@ -119,6 +119,14 @@ async def test_any_other_path_is_404_in_the_error_envelope_with_the_callers_requ
     assert headers[b"x-request-id"] == given.encode()
 
 
+@pytest.mark.parametrize("path", ["/health/live", "/health/ready", "/metrics", "/nowhere"])
+async def test_every_answer_has_the_callers_request_id_the_first_where_there_are_two(path):
+    sent = ((b"x-request-id", b"req_mine"), (b"x-request-id", b"req_other"))
+    for checks in ({"mongo": well}, {"mongo": broken}):
+        _, headers, _ = await asked(operations_app(checks), path, headers=sent)
+        assert headers[b"x-request-id"] == b"req_mine"
+
+
 async def test_a_request_id_that_is_not_one_is_replaced():
     _, headers, _ = await asked(operations_app({}), "/nowhere", headers=((b"x-request-id", b"a b\r\n"),))
     assert headers[b"x-request-id"].startswith(b"req_")
