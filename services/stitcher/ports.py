@@ -11,6 +11,7 @@ from shared.domain.recording import Recording
 from shared.domain.stored_object import StoredObject
 from shared.domain.tenant import Tenant
 from shared.events.event import Event
+from shared.uploads import Downloads
 from shared.workers.leases import Change
 
 
@@ -49,14 +50,11 @@ class Joined(msgspec.Struct, frozen=True):
     method: str  # concatenate | remux | reencode | pcm
 
 
-class AudioStore(Protocol):
+class AudioStore(Downloads, Protocol):
     """The object store."""
 
     async def list(self, prefix: str) -> Sequence[StoredObject]:
         """Return every object below `prefix`, sorted by key."""
-
-    async def download(self, key: str, path: Path, *, etag: str | None = None) -> None:
-        """Stream an object to a file; raises when it is missing or no longer what `etag` says."""
 
     async def upload(self, path: Path, key: str, content_type: str) -> StoredObject:
         """Stream a file to an object, verified; returns it as stored."""

@@ -15,6 +15,7 @@ from shared.domain.tenant import Tenant
 from shared.domain.transcript import Segment, Transcript
 from shared.domain.transcription import ProviderName, Transcription, TranscriptionProgress
 from shared.events.event import Event
+from shared.uploads import Downloads
 from shared.workers.leases import Change
 
 MOST_CHANNELS = 8
@@ -68,13 +69,6 @@ class Provider(Protocol):
         `TransientFailure` when the same request may succeed later. A cancelled request stops its work.
         """
         ...
-
-
-class AudioStore(Protocol):
-    """The object store."""
-
-    async def download(self, key: str, path: Path, *, etag: str | None = None) -> None:
-        """Stream an object to a file; raises when it is missing or no longer what `etag` says."""
 
 
 class RecordingStore(Protocol):
@@ -137,7 +131,7 @@ class ResultStore(Protocol):
         """Store the text, then complete the transcription; raises `LeaseLost` when a newer claim holds it."""
 
 
-class AudioLocator(AudioStore, Protocol):
+class AudioLocator(Downloads, Protocol):
     """The object store, as providers on the network may read it too, and where their answers wait to be read."""
 
     async def put(self, key: str, body: bytes, size_bytes: int, content_type: str) -> StoredObject:

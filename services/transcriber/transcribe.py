@@ -4,7 +4,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from services.transcriber.ports import AudioStore, Provider, RecordingStore, ResultStore, SpeechRequest
+from services.transcriber.ports import Provider, RecordingStore, ResultStore, SpeechRequest
 from services.transcriber.show_progress import ShowProgress
 from services.transcriber.source_audio import audio_of
 from shared.domain.clock import now
@@ -12,7 +12,7 @@ from shared.domain.errors import FailureReason, PermanentFailure
 from shared.domain.languages import base_language
 from shared.domain.transcription import ProviderName, Transcription
 from shared.telemetry.metrics import stage_seconds
-from shared.uploads import fetch_upload
+from shared.uploads import Downloads, fetch_upload
 
 
 class TranscribeRecording:
@@ -22,7 +22,7 @@ class TranscribeRecording:
         self,
         *,
         recordings: RecordingStore,
-        store: AudioStore,
+        store: Downloads,
         results: ResultStore,
         progress: ShowProgress,
         providers: Sequence[Provider],
