@@ -1,4 +1,4 @@
-"""Hashes of files, each algorithm in a thread of its own; hashlib lets go of the GIL for blocks this large."""
+"""Hashes of files; of two each is made in a thread of its own, for hashlib lets go of the GIL for blocks this large."""
 
 import hashlib
 from collections.abc import Iterable

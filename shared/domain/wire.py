@@ -1,4 +1,4 @@
-"""What the texts of a resource may be, for the schemas made from its Struct; decoding does not check it."""
+"""What texts on the wire may be. Those of a resource are for the schemas made from its Struct; decoding does not check them."""
 
 from enum import StrEnum
 
