@@ -69,7 +69,7 @@ class Targets(AbstractResolver):
     async def resolve(self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET) -> list[ResolveResult]:
         """Return the addresses of `host`; one that is refused among them refuses them all."""
         found = await asyncio.get_running_loop().run_in_executor(
-            self._threads, self._lookup, host, port, family, socket.SOCK_STREAM, socket.IPPROTO_TCP
+            self._threads, self._look_up, host, port, family, socket.SOCK_STREAM, socket.IPPROTO_TCP
         )
         results = [
             ResolveResult(
@@ -89,6 +89,13 @@ class Targets(AbstractResolver):
     async def close(self) -> None:
         """Let go of the threads; one that still waits for a name server ends by itself."""
         self._threads.shutdown(wait=False, cancel_futures=True)
+
+    def _look_up(self, *asked: Any) -> Sequence[tuple[Any, ...]]:  # noqa: ANN401 - those of getaddrinfo
+        try:
+            return self._lookup(*asked)
+        except OSError:
+            socket.socket().close()  # raises that too many files are open where that is why: lookups say something else of it
+            raise
 
     def _check(self, text: str) -> None:
         address = ipaddress.ip_address(text)

@@ -63,12 +63,30 @@ async def test_however_many_receivers_there_are_few_connections_are_kept(sender,
     assert server.made == 10  # those that are kept are used
 
 
-async def test_that_no_more_files_may_be_open_here_is_no_fault_of_the_receiver(sender, server):
+@contextlib.contextmanager
+def no_more_files():
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (1, hard))
     try:
-        answer = await sender.post(f"http://127.0.0.1:{server.port}/", {}, BODY)
+        yield
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+async def test_that_no_more_files_may_be_open_here_is_no_fault_of_the_receiver(sender, server):
+    with no_more_files():
+        answer = await sender.post(f"http://127.0.0.1:{server.port}/", {}, BODY)
     assert answer.error is AttemptError.INTERNAL_ERROR
     assert (await sender.post(f"http://127.0.0.1:{server.port}/", {}, BODY)).accepted
+
+
+async def test_nor_is_a_name_that_cannot_be_looked_up_for_that(server):
+    by_name = HttpSender(SenderSettings(timeout_s=5.0), Targets(allow_private=True))
+    await by_name.start()
+    try:
+        with no_more_files():
+            answer = await by_name.post(f"http://localhost:{server.port}/", {}, BODY)
+        assert answer.error is AttemptError.INTERNAL_ERROR
+        assert (await by_name.post("http://no-such-name.invalid/", {}, BODY)).error is AttemptError.DNS_FAILED
+    finally:
+        await by_name.close()
