@@ -170,7 +170,10 @@ class Documents(Generic[T]):
         return await self.find_queued_as(where, sort, limit, lambda one: one)
 
     async def find_queued_as(self, where: Filter, sort: Sort, limit: int, read: Callable[[T], R | None]) -> list[R]:
-        """Return what `read` makes of them; one of which it makes nothing (None) is passed over for a minute, too."""
+        """Return what `read` makes of them; one of which it makes nothing (None) is passed over for a minute, too.
+
+        They are fewer than `limit` only where there are no more: in the place of those passed over come the next.
+        """
         while found := await self._find(but_for(self._unreadable.ids(), where), sort, limit):
             made: list[R] = []
             for document in found:
@@ -179,7 +182,7 @@ class Documents(Generic[T]):
                     self._unreadable.add(document["_id"])
                 else:
                     made.append(as_read)
-            if made:
+            if len(made) == len(found):
                 return made
         return []
 

@@ -88,12 +88,18 @@ class Events:
         return frozenset(one["_id"] for one in await self._documents.project(where, ["_id"], None, len(event_ids)))
 
     async def kept_since(self, tenant: Tenant, recording_id: str, position: int, limit: int) -> list[Kept]:
-        """Return a recording's events after `position` in the order in which they were kept; 0: from the first."""
+        """Return a recording's events after `position` in the order in which they were kept; 0: from the first.
+
+        What cannot be read is passed over; fewer than `limit` are the last.
+        """
         where: dict[str, Any] = {**_of(tenant), "recording_id": recording_id, **_OF_KNOWN_TYPE}
         if position:
             where["kept_at"] = {"$gt": Timestamp(position >> 32, position & 0xFFFFFFFF)}
-        found = await self._documents.find_readable(where, _AS_KEPT, limit)
-        return [Kept(event, _position(one)) for one in found if (event := self._read(one)) is not None]
+        return await self._documents.find_queued_as(where, _AS_KEPT, limit, self._kept)
+
+    def _kept(self, kept: KeptEvent) -> Kept | None:
+        event = self._read(kept)
+        return None if event is None else Kept(event, _position(kept))
 
     async def position_after(self, tenant: Tenant, recording_id: str, event_id: str) -> int:
         """Return a position after which everything stands that was kept since one of a recording's events could first be read.
@@ -102,8 +108,8 @@ class Events:
         it was kept anew, after what came meanwhile: so of one that was kept late this is a moment before it occurred.
         """
         asked = {**_of(tenant), "_id": event_id, "recording_id": recording_id, **_OF_KNOWN_TYPE}
-        found = await self._documents.find_one(asked)
-        return 0 if found is None or self._read(found) is None else _first_position(found)
+        found = await self._documents.find_readable(asked, (("_id", ASCENDING),), 1)
+        return _first_position(found[0]) if found and self._read(found[0]) is not None else 0
 
     async def erase_texts(self, tenant: Tenant, recording_id: str) -> None:
         """Take out of a recording's events what people wrote on it, its name and metadata; the facts stay for their time."""

@@ -140,6 +140,23 @@ async def test_a_stream_of_a_recording_passes_over_it(mongo, made, spoilt):
     assert await events.position_after(TENANT, recording.id, facts[1].event_id) > 0
 
 
+@pytest.mark.parametrize("spoiling", [{"event.occurred_at": "some day"}, {"to_fan_out": "perhaps"}])
+async def test_a_stream_reads_on_behind_however_many_there_are(mongo, made, spoiling):
+    events, collection, recording = Events(mongo), mongo.database["events"], made[1][0]
+    facts = []
+    for _ in range(9):
+        recording = recording.changed()
+        facts.append(recording_uploaded(recording, 1))
+        await events.keep(facts[-1:])
+    spoilt = [fact.event_id for fact in (*facts[:6], facts[7])]
+    await collection.update_many({"_id": {"$in": spoilt}}, {"$set": spoiling})
+    with captured_lines() as lines:
+        for _ in range(2):  # a page that is not full would be the last
+            assert [kept.event for kept in await events.kept_since(TENANT, recording.id, 0, 2)] == [facts[6], facts[8]]
+    assert len(lines) == len(spoilt)
+    assert [await events.position_after(TENANT, recording.id, event_id) for event_id in spoilt] == [0] * len(spoilt)
+
+
 async def test_however_many_outboxes_begin_with_it_they_keep_no_other_from_being_published(mongo):
     recordings, made = await stored(mongo, 7)
     spoilt = {"$set": {"outbox.0.mode": "shadow"}}
