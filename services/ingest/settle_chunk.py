@@ -25,7 +25,7 @@ class SettleChunk:
     - It is finalized: the manifest tells.
     - A finalize died: its mark is taken away first, by a write after which it could not finish even if it came back to life.
 
-    What is read may yet be undone by a crash of the database: a chunk is refused only for what is there for good.
+    What is read may yet be undone by a crash of the database: only what is there for good decides.
     """
 
     def __init__(self, recordings: RecordingStore, manifests: Manifests, patience_s: float = PATIENCE_S) -> None:
@@ -67,11 +67,18 @@ class SettleChunk:
         recording = await self._recordings.get(tenant, recording_id)
         if recording is None:
             raise not_found("recording")
-        with contextlib.suppress(ObjectMissing):  # gone with the recording, with what a crash undid, or lost by the store
-            if recording.finalization is not None and key in await self._manifests.named(recording):
-                return
+        is_named = await self._names(recording, key)
         await self._recordings.confirm(recording)
-        require_open(recording)
+        if recording.status is RecordingStatus.STREAMING:
+            raise VersionConflict(recording.id)  # a crash undid what had closed it, and another finalize may be at work
+        if not is_named:
+            require_open(recording)
+
+    async def _names(self, recording: Recording, key: str) -> bool:
+        """Say whether the manifest names the upload, if there is one: it goes with the recording, or the store has lost it."""
+        with contextlib.suppress(ObjectMissing):
+            return recording.finalization is not None and key in await self._manifests.named(recording)
+        return False
 
 
 def require_streaming(recording: Recording | Intake) -> None:
