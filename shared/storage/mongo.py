@@ -51,6 +51,6 @@ def _client(url: str) -> AsyncIOMotorClient[dict[str, Any]]:
             socketTimeoutMS=4 * _TIMEOUT_MS,
             appname="earwitness",
         )
-    except (PyMongoError, ValueError, OSError) as error:  # OSError: of a file that is named; what any says may repeat a secret
+    except (PyMongoError, ValueError, KeyError, OSError) as error:  # OSError: of a named file; what any says may repeat a secret
         problem = f"EARWITNESS_MONGO_URL is not taken by the driver ({type(error).__name__}): expected {MONGO_URL_FORM}"
         raise SettingsError([problem]) from None

@@ -14,6 +14,7 @@ from shared.storage.mongo import Mongo
         "mongodb://127.0.0.1,",
         "mongodb+srv://cluster.example.net:27017",
         "mongodb://127.0.0.1/?tlsCAFile=/hunter2",
+        "mongodb://127.0.0.1/?datetime_conversion=hunter2",
     ],
 )
 def test_an_address_that_the_driver_does_not_take_is_a_wrong_setting(url):
