@@ -167,10 +167,10 @@ class Recordings(Aggregates[Recording]):
         return found.manifest if found is not None and found.tenant == tenant else None
 
     def _as_read(self, before: Recording) -> dict[str, Any]:
-        """A version is of another finalize, too, where a crash undid the one that `before` tells of."""
+        """Where a crash undid what `before` tells of, its version may be of another finalize, or of the first."""
         marks = {"closing_by": {"$all": list(before.closing_by)}} if before.closing_by else {}
-        done = {"finalization.stitching_job_id": before.finalization.stitching_job_id} if before.finalization else {}
-        return super()._as_read(before) | marks | done
+        job_id = before.finalization and before.finalization.stitching_job_id
+        return super()._as_read(before) | marks | {"finalization.stitching_job_id": job_id}
 
     async def to_sweep(self, before: datetime, limit: int) -> list[Recording]:
         """Return recordings whose sweep has been due since `before`, the longest due first."""

@@ -116,9 +116,8 @@ class FakeRecordings(FakeAggregates):
         return self.documents[found.id]
 
     def _is_same(self, before, present):
-        done, found = before.finalization, present.finalization
-        is_closed_so = done is None or (found is not None and found.stitching_job_id == done.stitching_job_id)
-        return is_closed_so and set(before.closing_by) <= set(present.closing_by)
+        job_ids = {one.finalization and one.finalization.stitching_job_id for one in (before, present)}
+        return len(job_ids) == 1 and set(before.closing_by) <= set(present.closing_by)
 
     async def manifest(self, tenant, recording_id):
         self._check()

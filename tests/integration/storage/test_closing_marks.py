@@ -113,6 +113,17 @@ async def test_a_finalize_that_a_crash_undid_is_not_taken_for_another_of_the_sam
         await recordings.save(undone, undone.changed(name="new"))
 
 
+async def test_a_change_that_a_crash_undid_is_not_taken_for_a_finalize_of_the_same_version(recordings):
+    recording = await added(recordings)
+    undone = recording.changed(name="new")
+    done = await recordings.save(recording, closed(recording, "job_stitcher_1"))
+    assert undone.version == done.version
+    with pytest.raises(VersionConflict):
+        await recordings.confirm(undone)
+    with pytest.raises(VersionConflict):
+        await recordings.save(undone, undone.changed(name="newer"))
+
+
 def closed(recording, job_id):
     how = Finalization(
         total_chunks=1,
