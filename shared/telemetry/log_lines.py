@@ -102,7 +102,8 @@ class Lines:
     def _write(self) -> None:
         if self._waiting:
             gathered, self._waiting = b"\n" * self._torn + b"".join(self._waiting), []
-            if written := _written(self._output or sys.stdout.buffer, gathered):
+            output = self._output or (sys.stdout and sys.stdout.buffer)  # there is none in a process begun without
+            if output and (written := _written(output, gathered)):
                 self._torn = not gathered.endswith(b"\n", 0, written)
 
 

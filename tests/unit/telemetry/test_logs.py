@@ -261,3 +261,11 @@ def test_a_process_that_ends_writes_what_waits():
     )
     ended = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True, timeout=60)
     assert msgspec.json.decode(ended.stdout)["event"] == "last.words"
+
+
+def test_a_process_without_standard_output_goes_on():
+    program = "from shared.telemetry.logs import configure_logging, get_logger; configure_logging('tester', 'INFO')\n"
+    said = program + "get_logger().error('amiss'); raise SystemExit(7)"
+    closed = ["sh", "-c", 'exec "$0" -c "$1" >&-', sys.executable, said]
+    ended = subprocess.run(closed, stderr=subprocess.PIPE, check=False, timeout=60)
+    assert (ended.returncode, ended.stderr) == (7, b"")
