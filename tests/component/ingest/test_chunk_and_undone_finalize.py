@@ -11,11 +11,12 @@ from shared.domain.clock import now
 from shared.domain.errors import TransientFailure
 from shared.domain.ids import new_id, new_ulid
 from shared.domain.object_keys import chunk_key
-from shared.domain.recording import Finalization, Recording, RecordingStatus
+from shared.domain.recording import Recording, RecordingStatus
 from shared.domain.tenant import Mode
 from tests.fakes.crashing import CrashingRecordings
 from tests.fakes.ingest import FakeRecordings
 from tests.fakes.objects import FakeObjects
+from tests.finalized import finalized
 
 
 class AtOnce:
@@ -43,20 +44,6 @@ class Recordings(CrashingRecordings):
         return answer
 
 
-def closed(recording):
-    how = Finalization(
-        total_chunks=1,
-        duration_ms=1,
-        checksum_md5=None,
-        file_size_bytes=None,
-        chunks_received=1,
-        stitching_job_id=new_id("job_stitcher"),
-        finalized_at=now(),
-        urls_end=now(),
-    )
-    return recording.changed(status=RecordingStatus.UPLOADED, finalization=how, closing_until=None, closing_by=())
-
-
 @pytest.mark.parametrize("crashing", ["intake", "manifest"])
 async def test_it_is_not_acknowledged_while_the_other_has_perhaps_not_seen_it(crashing):
     recordings, upload_id, until = Recordings(AtOnce()), new_ulid(), now() + timedelta(minutes=1)
@@ -65,7 +52,9 @@ async def test_it_is_not_acknowledged_while_the_other_has_perhaps_not_seen_it(cr
     recording = Recording(id=new_id("rec"), project_id=new_id("proj"), mode=Mode.LIVE, **fields, **marks)
     await recordings.add(recording)
     manifest = encoded_manifest([ChunkUpload(number=1, upload_id=upload_id, size_bytes=1, etag="e")])
-    await FakeRecordings.save(recordings, recording, closed(recording), manifest=manifest)  # not on the journal yet
+    await FakeRecordings.save(
+        recordings, recording, finalized(recording, new_id("job_stitcher")), manifest=manifest
+    )  # not on the journal yet
     settle = SettleChunk(recordings, Manifests(recordings, FakeObjects()), patience_s=0)
     recordings.crashing = crashing
     with pytest.raises(TransientFailure):

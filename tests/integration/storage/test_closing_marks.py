@@ -8,12 +8,13 @@ import pytest
 
 from shared.domain.clock import now
 from shared.domain.ids import new_id
-from shared.domain.recording import Finalization, Recording, RecordingStatus
+from shared.domain.recording import Recording, RecordingStatus
 from shared.domain.tenant import Mode, Tenant
 from shared.domain.transition import VersionConflict
 from shared.storage.documents import Documents
 from shared.storage.mongo import Mongo
 from shared.storage.recordings import Recordings
+from tests.finalized import finalized
 
 TENANT = Tenant("proj_1", Mode.LIVE)
 MINUTE = timedelta(minutes=1)
@@ -103,8 +104,8 @@ async def test_a_change_of_something_else_keeps_the_marks(recordings):
 
 async def test_a_finalize_that_a_crash_undid_is_not_taken_for_another_of_the_same_version(recordings):
     recording = await added(recordings)
-    undone = closed(recording, "job_stitcher_1")
-    done = await recordings.save(recording, closed(recording, "job_stitcher_2"))
+    undone = finalized(recording, "job_stitcher_1")
+    done = await recordings.save(recording, finalized(recording, "job_stitcher_2"))
     assert undone.version == done.version
     await recordings.confirm(done)
     with pytest.raises(VersionConflict):
@@ -116,26 +117,12 @@ async def test_a_finalize_that_a_crash_undid_is_not_taken_for_another_of_the_sam
 async def test_a_change_that_a_crash_undid_is_not_taken_for_a_finalize_of_the_same_version(recordings):
     recording = await added(recordings)
     undone = recording.changed(name="new")
-    done = await recordings.save(recording, closed(recording, "job_stitcher_1"))
+    done = await recordings.save(recording, finalized(recording, "job_stitcher_1"))
     assert undone.version == done.version
     with pytest.raises(VersionConflict):
         await recordings.confirm(undone)
     with pytest.raises(VersionConflict):
         await recordings.save(undone, undone.changed(name="newer"))
-
-
-def closed(recording, job_id):
-    how = Finalization(
-        total_chunks=1,
-        duration_ms=1,
-        checksum_md5=None,
-        file_size_bytes=None,
-        chunks_received=1,
-        stitching_job_id=job_id,
-        finalized_at=now(),
-        urls_end=now(),
-    )
-    return recording.changed(status=RecordingStatus.UPLOADED, finalization=how)
 
 
 async def test_what_is_confirmed_is_as_it_was_seen(recordings):
