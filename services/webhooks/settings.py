@@ -39,7 +39,8 @@ class WebhookSettings(msgspec.Struct, frozen=True):
         if self.lease_s < self.webhooks_timeout_s + LEASE_MARGIN_S:
             raise ValueError(f"EARWITNESS_WEBHOOKS_LEASE_S must be {LEASE_MARGIN_S} s above EARWITNESS_WEBHOOKS_TIMEOUT_S")
         try:
-            ssl.create_default_context(cafile=self.webhooks_ca_file)
+            if self.webhooks_ca_file is not None:
+                ssl.create_default_context(cafile=self.webhooks_ca_file)
         except OSError as error:  # of a file that is no certificate, too
             raise ValueError("EARWITNESS_WEBHOOKS_CA_FILE names no file of certificates that can be read") from error
 
